@@ -1,0 +1,1 @@
+"""The lab: several OpenStack regions on one machine, real control planes over fake hypervisors."""

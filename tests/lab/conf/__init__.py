@@ -1,0 +1,1 @@
+"""The configuration files of every service in the lab, written anew by each `up`."""

@@ -1,0 +1,58 @@
+"""Neutron of a pod and of the region Central.
+
+Central hands out segments that the appliance then asks the pods for by number, so no pod may
+hand out one of these to a network of its own.
+"""
+
+from pathlib import Path
+
+from .. import settings, topology
+from . import ini
+
+CENTRAL_RANGES = {"vlan": "bridge:101:1000,extern:1001:2000", "vxlan": "10001:20000"}
+POD_RANGES = {"vlan": "bridge:2001:3000,extern:3001:4000", "vxlan": "1001:5000"}
+EXTENSIONS = "router,trunk,qos,port_forwarding,metering"
+
+
+def central(folder: Path) -> None:
+    _write(folder, topology.CENTRAL, "central", "openvswitch", CENTRAL_RANGES)
+
+
+def pod(folder: Path, number: int) -> None:
+    # The stock driver binds nothing without agents, but `trunk` loads only beside it.
+    region = topology.pod_region(number)
+    _write(folder, region, f"pod{number}", "openvswitch,lab", POD_RANGES)
+
+
+def _write(folder: Path, region: str, vhost: str, drivers: str, ranges: dict[str, str]) -> None:
+    state = ini.state_folder(f"{vhost}-neutron")
+    sections = ini.bus_service(f"{vhost}-net", vhost, region, state)
+    tells_nova = region != topology.CENTRAL
+    sections["DEFAULT"] |= {
+        "core_plugin": "ml2",
+        "service_plugins": EXTENSIONS,
+        "api_paste_config": settings.VENV / "etc" / "neutron" / "api-paste.ini",
+        "rpc_workers": 1,
+        "rpc_state_report_workers": 0,
+        "dhcp_agent_notification": False,
+        "notify_nova_on_port_status_changes": tells_nova,
+        "notify_nova_on_port_data_changes": tells_nova,
+    }
+    sections |= {
+        "database": ini.database(f"{vhost}_neutron"),
+        "nova": ini.service_account(region),
+        "placement": ini.service_account(region),
+        "ml2": {
+            "type_drivers": "local,flat,vlan,vxlan",
+            "tenant_network_types": "vxlan",
+            "mechanism_drivers": drivers,
+            "extension_drivers": "port_security,qos",
+        },
+        "ml2_type_flat": {"flat_networks": "*"},
+        "ml2_type_vlan": {"network_vlan_ranges": ranges["vlan"]},
+        "ml2_type_vxlan": {"vni_ranges": ranges["vxlan"]},
+        "securitygroup": {"enable_security_group": True},
+    }
+    ini.write(folder / "neutron.conf", sections)
+    # The API reads this file too, whether or not there is anything to say.
+    ini.write(folder / "plugins" / "ml2" / "ml2_conf.ini", {})
