@@ -1,0 +1,21 @@
+"""The command line: `trio2o`."""
+
+from __future__ import annotations
+
+import click
+
+from trio2o import __version__
+from trio2o.commands._local import init, operations, serve
+from trio2o.commands._remote import binding, pod, register
+
+__all__ = ["main"]
+
+
+@click.group()
+@click.version_option(__version__, prog_name="trio2o")
+def main() -> None:
+    """One OpenStack in front of many."""
+
+
+for command in (serve, init, operations, register, pod, binding):
+    main.add_command(command)

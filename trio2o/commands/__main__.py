@@ -1,0 +1,5 @@
+"""`python -m trio2o.commands`."""
+
+from trio2o.commands import main
+
+main()

@@ -1,0 +1,164 @@
+"""Commands that call Keystone or the admin API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from trio2o.commands._client import Client
+from trio2o.commands._local import config_option, settings_of
+from trio2o.settings import Settings
+
+SERVICES = (
+    # type, name, face, what stands behind the face's URL
+    ("compute", "nova", "compute", "/v2.1"),
+    ("block-storage", "cinder", "volume", "/v3/$(project_id)s"),
+    ("volumev3", "cinderv3", "volume", "/v3/$(project_id)s"),
+    ("network", "neutron", "network", ""),
+    ("image", "glance", "image", ""),
+    ("cascading", "trio2o", "admin", "/v1.0"),
+)
+INTERFACES = ("public", "internal")
+
+
+@click.command()
+@config_option
+def register(config: str) -> None:
+    """Make the tenants' region in Keystone point at the faces; what is right is left alone."""
+    settings = settings_of(config)
+    client = Client.of(settings)
+    region = settings.service.region
+    known = {item["id"] for item in client.keystone("GET", "/regions")["regions"]}
+    if region not in known:
+        client.keystone("POST", "/regions", {"region": {"id": region}})
+        click.echo(f"region {region} created")
+    for kind, name, face, path in SERVICES:
+        if not getattr(settings.faces, face).listen:
+            continue
+        url = getattr(settings.faces, face).url.rstrip("/") + path
+        service_id = _service(client, kind, name)
+        for interface in INTERFACES:
+            what = _endpoint(client, service_id, region, interface, url)
+            click.echo(f"{kind:14} {interface:9} {url:45} {what}")
+
+
+def _service(client: Client, kind: str, name: str) -> str:
+    found = client.keystone("GET", f"/services?type={kind}")["services"]
+    if not found:
+        body = {"service": {"type": kind, "name": name}}
+        found = [client.keystone("POST", "/services", body)["service"]]
+    id: str = found[0]["id"]
+    return id
+
+
+def _endpoint(client: Client, service_id: str, region: str, interface: str, url: str) -> str:
+    """One endpoint with this URL: made, changed or left, and others like it removed."""
+    query = f"service_id={service_id}&region_id={region}&interface={interface}"
+    found = client.keystone("GET", f"/endpoints?{query}")["endpoints"]
+    for extra in found[1:]:
+        client.keystone("DELETE", f"/endpoints/{extra['id']}")
+    if not found:
+        body = {
+            "service_id": service_id,
+            "region_id": region,
+            "interface": interface,
+            "url": url,
+        }
+        client.keystone("POST", "/endpoints", {"endpoint": body})
+        return "created"
+    if found[0]["url"] != url:
+        client.keystone("PATCH", f"/endpoints/{found[0]['id']}", {"endpoint": {"url": url}})
+        return "changed"
+    return "as it was"
+
+
+def _admin(settings: Settings) -> str:
+    return settings.faces.admin.url.rstrip("/") + "/v1.0"
+
+
+@click.group()
+def pod() -> None:
+    """Clouds behind the appliance."""
+
+
+@pod.command("add")
+@click.argument("name")
+@click.option("--az", default="", help="The tenants' name of its AZ (none: the top region).")
+@click.option("--pod-az", default="", help="The AZ's name inside the pod (none: send none).")
+@click.option("--dc", default="", help="A data centre's name, for people.")
+@config_option
+def pod_add(name: str, az: str, pod_az: str, dc: str, config: str) -> None:
+    """Add a cloud by the name of its Keystone region."""
+    fields = {"pod_name": name, "pod_az_name": pod_az, "dc_name": dc}
+    if az:
+        fields["az_name"] = az
+    settings = settings_of(config)
+    made = Client.of(settings).call("POST", f"{_admin(settings)}/pods", {"pod": fields})["pod"]
+    _show([made])
+
+
+@pod.command("list")
+@config_option
+def pod_list(config: str) -> None:
+    """List the clouds, their state and health."""
+    settings = settings_of(config)
+    _show(Client.of(settings).call("GET", f"{_admin(settings)}/pods")["pods"])
+
+
+@pod.command("set")
+@click.argument("name")
+@click.option("--state", type=click.Choice(["active", "draining", "maintenance"]), required=True)
+@config_option
+def pod_set(name: str, state: str, config: str) -> None:
+    """Say whether a cloud takes new things (active), no new ones, or nothing (maintenance)."""
+    settings = settings_of(config)
+    body = {"pod": {"state": state}}
+    changed = Client.of(settings).call("PUT", f"{_admin(settings)}/pods/{name}", body)["pod"]
+    _show([changed])
+
+
+@pod.command("remove")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even if things are known to live in it.")
+@config_option
+def pod_remove(name: str, force: bool, config: str) -> None:
+    """Remove a cloud; what runs in it goes on running."""
+    settings = settings_of(config)
+    query = "?force=true" if force else ""
+    Client.of(settings).call("DELETE", f"{_admin(settings)}/pods/{name}{query}")
+    click.echo(f"{name} was removed")
+
+
+def _show(pods: list[dict[str, Any]]) -> None:
+    table = Table("pod_name", "az_name", "pod_az_name", "state", "health", "pod_id", box=None)
+    for item in pods:
+        health = ", ".join(f"{name} {word}" for name, word in item["health"].items())
+        table.add_row(
+            item["pod_name"],
+            item["az_name"],
+            item["pod_az_name"],
+            item["state"],
+            health,
+            item["pod_id"],
+        )
+    Console().print(table)
+
+
+@click.group()
+def binding() -> None:
+    """Which cloud a project uses for an AZ."""
+
+
+@binding.command("list")
+@config_option
+def binding_list(config: str) -> None:
+    """List the bindings that hold."""
+    settings = settings_of(config)
+    found = Client.of(settings).call("GET", f"{_admin(settings)}/bindings")["pod_bindings"]
+    table = Table("tenant_id", "az_name", "pod_id", "created_at", box=None)
+    for item in found:
+        table.add_row(item["tenant_id"], item["az_name"], item["pod_id"], item["created_at"])
+    Console().print(table)

@@ -1,0 +1,44 @@
+"""Coroutines side by side: one run shared by many, and many runs awaited by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Once(Generic[K, T]):
+    """Runs a coroutine for a key; whoever asks meanwhile shares its result or its error.
+
+    Who is cancelled leaves; the run goes on for the others.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[K, list[Deferred[T]]] = {}
+
+    async def run(self, key: K, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        first = key not in self._waiting
+        waiting = self._waiting.setdefault(key, [])
+        turn: Deferred[T] = Deferred(lambda left: waiting.remove(left) if left in waiting else None)
+        waiting.append(turn)
+        if first:
+            Deferred.fromCoroutine(start()).addBoth(self._done, key)
+        return await turn
+
+    def _done(self, result: Any, key: K) -> None:
+        for turn in self._waiting.pop(key):
+            turn.callback(result)
+
+
+async def together(runs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all, run at once. Raises the first error as it was raised."""
+    started = [Deferred.fromCoroutine(run) for run in runs]
+    try:
+        return await gatherResults(started, consumeErrors=True)
+    except FirstError as first:
+        first.subFailure.raiseException()
+        raise

@@ -1,0 +1,94 @@
+"""The values that the store keeps and all layers speak of."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+ACTIVE, DRAINING, MAINTENANCE = "active", "draining", "maintenance"
+STATES = (ACTIVE, DRAINING, MAINTENANCE)
+
+UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+
+
+def is_uuid(text: str) -> bool:
+    """Whether OpenStack would take this text for a UUID."""
+    return UUID.fullmatch(text) is not None
+
+
+@frozen
+class Pod:
+    """One OpenStack cloud, or the top region (the one whose `az_name` is empty).
+
+    `number` is a small integer that stays with the pod: the id of its aggregate.
+    `pod_az_name` is the AZ's name inside the pod; empty means that none is sent.
+    """
+
+    pod_id: str
+    number: int
+    pod_name: str
+    az_name: str
+    pod_az_name: str
+    dc_name: str
+    state: str
+    created_at: str
+
+    @property
+    def is_top(self) -> bool:
+        return not self.az_name
+
+
+@frozen
+class Binding:
+    """A project uses a pod for that pod's AZ. `ended_at` is empty while it holds."""
+
+    id: str
+    tenant_id: str
+    pod_id: str
+    az_name: str
+    created_at: str
+    ended_at: str = ""
+
+
+@frozen
+class Route:
+    """Where an id lives. A route with `deleted_at` is a tombstone."""
+
+    type: str
+    top_id: str
+    pod_id: str
+    bottom_id: str
+    project_id: str
+    deleted_at: str = ""
+
+
+@frozen
+class Caller:
+    """Who calls, as Keystone says of the token."""
+
+    token: str
+    user_id: str
+    project_id: str
+    roles: tuple[str, ...]
+    expires_at: float
+    user_name: str = ""
+    project_name: str = ""
+    user_domain_id: str = ""
+    project_domain_id: str = ""
+    domain_id: str = ""
+    system_scope: str = ""
+    access_rules: tuple[AccessRule, ...] | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+
+@frozen
+class AccessRule:
+    """What an application credential may call (Keystone, "access rules")."""
+
+    service: str
+    method: str
+    path: str

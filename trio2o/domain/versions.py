@@ -1,0 +1,132 @@
+"""Microversions: ranges, and the headers that ask for one (API SIG, Microversion Specification)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from attrs import frozen
+
+from trio2o.domain.errors import BadRequest, NotAcceptable
+from trio2o.message import Headers
+
+_NUMBER = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
+
+
+class Version(NamedTuple):
+    """A microversion: 2.90 comes after 2.9."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Raises `ValueError` for what is no number such as 2.90."""
+        if not (match := _NUMBER.fullmatch(text)):
+            raise ValueError(text)
+        return cls(int(match[1]), int(match[2]))
+
+
+@frozen
+class Range:
+    """From `least` to `most`, both included."""
+
+    least: Version
+    most: Version
+
+    def __contains__(self, version: object) -> bool:
+        return isinstance(version, Version) and self.least <= version <= self.most
+
+    def shared(self, other: Range) -> Range | None:
+        """What lies in both."""
+        both = Range(max(self.least, other.least), min(self.most, other.most))
+        return both if both.least <= both.most else None
+
+
+ANY = Range(Version(0, 0), Version(999999, 999999))
+
+
+@frozen
+class Microversions:
+    """How one service's clients ask for a version, and how it is answered.
+
+    `service` is its name in `OpenStack-API-Version`; `older` a header of its own that came before.
+    Nova takes the last part for it in any case and ignores others, Cinder the first as written
+    and refuses a header that has none.
+    """
+
+    service: str
+    own: Range
+    older: str = ""
+    lenient: bool = False
+
+    def asked(self, headers: Headers, offered: Range) -> Version:
+        """The version a call is to be served in. Raises `BadRequest` or `NotAcceptable`."""
+        text = self._text(headers)
+        if text is None:
+            return max(self.own.least, offered.least)
+        if text == "latest":
+            return offered.most
+        try:
+            version = Version.parse(text)
+        except ValueError:
+            raise BadRequest(
+                f"API Version String {text} is of invalid format. "
+                "Must be of format MajorNum.MinorNum."
+            ) from None
+        if version not in offered:
+            raise NotAcceptable(
+                f"Version {version} is not supported by the API. "
+                f"Minimum is {offered.least} and maximum is {offered.most}."
+            )
+        return version
+
+    def _text(self, headers: Headers) -> str | None:
+        values = [
+            value.decode("latin-1")
+            for name, value in headers
+            if name.lower() == b"openstack-api-version"
+        ]
+        parts = [part.split() for value in values for part in value.split(",")]
+        names = [part for part in parts if part and self._is_ours(part[0])]
+        if names:
+            part = names[-1] if self.lenient else names[0]
+            if len(part) == 2:
+                return part[1]
+            if not self.lenient or len(part) > 2:
+                return " ".join(part[1:])
+        elif values and not self.lenient:
+            raise BadRequest(
+                f"API Version String {values[0]} is of invalid format. "
+                "Must be of format MajorNum.MinorNum."
+            )
+        if self.older:
+            for name, value in headers:
+                if name.lower() == self.older.lower().encode():
+                    return value.decode("latin-1").strip()
+        return None
+
+    def _is_ours(self, name: str) -> bool:
+        return (name.lower() if self.lenient else name) == self.service
+
+    def headers(self, version: Version) -> Headers:
+        """The headers that tell this version, in a call and in its answer."""
+        told = ((b"OpenStack-API-Version", f"{self.service} {version}".encode()),)
+        if self.older:
+            told = (*told, (self.older.encode(), str(version).encode()))  # type: ignore[assignment]
+        return told
+
+    def vary(self) -> Headers:
+        """The `Vary` headers of answers."""
+        names = ["OpenStack-API-Version", *([self.older] if self.older else [])]
+        return tuple((b"Vary", name.encode()) for name in names)
+
+    @property
+    def names(self) -> tuple[bytes, ...]:
+        """The request headers that ask for a version, in lower case."""
+        return tuple(
+            name.lower().encode() for name in ("OpenStack-API-Version", self.older) if name
+        )

@@ -1,0 +1,164 @@
+"""What all faces have in common: from the pipeline to a verb, and errors in the API's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from attrs import frozen
+from klein import Klein
+
+from trio2o.domain.errors import Fault
+from trio2o.domain.resources import Resource
+from trio2o.domain.versions import ANY, Microversions, Range
+from trio2o.identity import Catalog, Tokens
+from trio2o.message import Answer, Call
+from trio2o.pods import Pods
+from trio2o.routes import Routes
+from trio2o.settings import Settings
+from trio2o.store import Store
+from trio2o.verbs import Context, Operation, Surface, json_answer
+from trio2o.web import Asked, FaceSite
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    413: "Request Entity Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Entity",
+    431: "Request Header Fields Too Large",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+FAULT_NAMES = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    429: "overLimit",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+"""Nova's and Cinder's names of errors; all others are a computeFault in both."""
+
+
+@frozen
+class Parts:
+    """What the service gives to every face."""
+
+    clock: Any
+    now: Callable[[], float]
+    pods: Pods
+    routes: Routes
+    store: Store
+    settings: Settings
+    catalog: Catalog
+    tokens: Tokens
+
+
+def keystone_fault(fault: Fault) -> Answer:
+    """An error in the shape of keystonemiddleware, which stands before every OpenStack API."""
+    error = {
+        "code": fault.status,
+        "title": TITLES.get(fault.status, "Internal Server Error"),
+        "message": fault.message,
+    }
+    return json_answer(fault.status, {"error": error})
+
+
+class BaseFace:
+    """A face: `operations` is its table, `app` the Klein application made of it."""
+
+    name: ClassVar[str]
+    types: ClassVar[tuple[str, ...]]
+    version: ClassVar[str]
+    microversions: ClassVar[Microversions | None] = None
+    wrong_project: ClassVar[str] = "Malformed request URL"
+    takes_any_media_type: ClassVar[bool] = False
+    resources: ClassVar[Mapping[str, Resource]] = {}
+    operations: ClassVar[tuple[Operation, ...]]
+    app: ClassVar[Klein]
+
+    site: FaceSite
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        faces = parts.settings.faces
+        self.url = getattr(faces, self.name).url.rstrip("/")
+        self.surface = Surface(
+            service=self.name,
+            url=self.url,
+            version=self.version,
+            microversions=self.microversions,
+            resources=self.resources,
+            default_zone=parts.settings.scheduling.default_availability_zone,
+            images_url=faces.image.url.rstrip("/"),
+        )
+
+    def offered(self) -> Range:
+        return self.parts.pods.offered(self.name) if self.microversions else ANY
+
+    def normal(self, path: bytes) -> bytes:
+        return path
+
+    def fault(self, fault: Fault) -> Answer:
+        """The error as this API words it (a 401 comes from keystonemiddleware everywhere)."""
+        if fault.status == 401:
+            return keystone_fault(fault)
+        return self.shape(fault)
+
+    def shape(self, fault: Fault) -> Answer:
+        """The shape of Nova and Cinder: `{"itemNotFound": {"code": 404, "message": "..."}}`."""
+        body: dict[str, Any] = {"code": fault.status, "message": fault.message}
+        if fault.retry_after:
+            body["retryAfter"] = str(fault.retry_after)
+        name = FAULT_NAMES.get(fault.status, "computeFault")
+        return json_answer(fault.status, {name: body})
+
+    async def perform(self, row: Operation, call: Call, asked: Asked) -> Answer:
+        parts = self.parts
+        context = Context(
+            surface=self.surface,
+            caller=asked.caller,
+            operation=row,
+            params=asked.params,
+            below=asked.below,
+            with_project=asked.with_project,
+            version=asked.version,
+            request_id=asked.request_id,
+            deadline=asked.deadline,
+            pods=parts.pods,
+            routes=parts.routes,
+            store=parts.store,
+            clock=parts.clock,
+            now=parts.now,
+            parts=parts,
+        )
+        return await row.verb(call, context)
+
+    def respond(
+        self,
+        request: Any,
+        rows: Sequence[Operation],
+        segments: Sequence[str] = (),
+        project: str = "",
+    ) -> Awaitable[None]:
+        return self.site.answer(request, rows, segments, project)
+
+    def no_such_method(self, request: Any, allowed: Sequence[str]) -> Awaitable[None]:
+        return self.site.wrong_method(request, allowed)

@@ -1,0 +1,182 @@
+"""Pods: added, drained, removed."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+from attrs import asdict, evolve
+
+from trio2o.domain.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    StoreConflict,
+    Unprocessable,
+)
+from trio2o.domain.values import ACTIVE, STATES, Caller, Pod
+from trio2o.faces.network._kinds import ALL
+from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME
+from trio2o.message import Answer, Call
+from trio2o.store import bindings as binding_rows
+from trio2o.store import pods as pod_rows
+from trio2o.verbs import Context, decode, json_answer
+
+_KINDS = {kind.type: kind for kind in (SERVER, VOLUME, SNAPSHOT, *ALL)}
+
+
+def body_of(call: Call, key: str) -> dict[str, Any]:
+    """The object under a key of a JSON body. Raises `BadRequest`."""
+    body = decode(call.body)
+    if not isinstance(body, dict) or not isinstance(body.get(key), dict):
+        raise BadRequest(f"Request body {key} not found")
+    found: dict[str, Any] = body[key]
+    return found
+
+
+def text_of(fields: dict[str, Any], name: str) -> str:
+    """A text member, without the blanks around it; '' if it is absent or null."""
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > 255:
+        raise BadRequest(f"{name} must be a text of at most 255 characters")
+    return value.strip()
+
+
+def now(context: Context) -> str:
+    return datetime.fromtimestamp(context.now(), UTC).isoformat(timespec="microseconds")
+
+
+async def root(call: Call, context: Context) -> Answer:
+    """`GET /`: the versions."""
+    links = [{"rel": "self", "href": f"{context.surface.url}/v1.0/"}]
+    entry = {"status": "CURRENT", "links": links, "id": "v1.0", "updated": "2015-09-09"}
+    return json_answer(200, {"versions": [entry]})
+
+
+async def version(call: Call, context: Context) -> Answer:
+    """`GET /v1.0`: what there is."""
+    base = f"{context.surface.url}/v1.0"
+    links = [{"rel": "self", "href": base}]
+    links += [{"rel": name, "href": f"{base}/{name}"} for name in ("bindings", "pods")]
+    return json_answer(200, {"version": "1.0", "links": links})
+
+
+def _shown(pod: Pod, context: Context) -> dict[str, Any]:
+    shown = asdict(pod)
+    del shown["number"]
+    shown["health"] = {} if pod.is_top else context.pods.health(pod)
+    return shown
+
+
+def _find(context: Context) -> Pod:
+    """The pod of the path: its `pod_id`, or its name. Raises `NotFound`."""
+    id = context.params["id"]
+    for pod in _all(context):
+        if id in (pod.pod_id, pod.pod_name):
+            return pod
+    raise NotFound("Pod not found")
+
+
+def _all(context: Context) -> tuple[Pod, ...]:
+    top = context.pods.top
+    return (top, *context.pods.all) if top else context.pods.all
+
+
+async def list_pods(call: Call, context: Context) -> Answer:
+    return json_answer(200, {"pods": [_shown(pod, context) for pod in _all(context)]})
+
+
+async def show_pod(call: Call, context: Context) -> Answer:
+    return json_answer(200, {"pod": _shown(_find(context), context)})
+
+
+async def create_pod(call: Call, context: Context) -> Answer:
+    """A pod with an AZ is a cloud; without one it is the top region, of which there is one."""
+    fields = body_of(call, "pod")
+    name, zone = text_of(fields, "pod_name"), text_of(fields, "az_name")
+    if not name:
+        what = "pod" if zone else "top region"
+        raise Unprocessable(f"Valid pod_name is required for {what}")
+    top = context.pods.top
+    if not zone and top is not None:
+        raise Conflict("Top region already exists")
+    if zone and top is not None and top.pod_name == name:
+        raise Conflict("Pod region name duplicated with the top region name")
+    if any(pod.pod_name == name for pod in context.pods.all):
+        raise Conflict("Record already exists")
+    if zone:
+        await _check_region(name, context)
+    pod = Pod(
+        pod_id=str(uuid.uuid4()),
+        number=0,
+        pod_name=name,
+        az_name=zone,
+        pod_az_name=text_of(fields, "pod_az_name") if zone else "",
+        dc_name=text_of(fields, "dc_name"),
+        state=ACTIVE,
+        created_at=now(context),
+    )
+    try:
+        pod = await context.store.write(lambda connection: pod_rows.add_pod(connection, pod))
+    except StoreConflict:
+        raise Conflict("Record already exists") from None
+    await context.pods.reload()
+    await context.pods.refresh()
+    return json_answer(200, {"pod": _shown(pod, context)})
+
+
+async def _check_region(name: str, context: Context) -> None:
+    """A pod's name is its region's, and it has a compute endpoint there."""
+    catalog = context.parts.catalog
+    await catalog.refresh()
+    if name not in catalog.regions:
+        raise Unprocessable(f"Keystone has no region {name}")
+    interface = context.parts.settings.pods.interface
+    if catalog.url(name, "compute", interface) is None:
+        raise Unprocessable(f"Region {name} has no compute endpoint (interface {interface})")
+
+
+async def update_pod(call: Call, context: Context) -> Answer:
+    """Change a pod's `state`: active, draining (takes nothing new), maintenance."""
+    pod = _find(context)
+    fields = body_of(call, "pod")
+    if unknown := sorted(set(fields) - {"state"}):
+        raise BadRequest(f"Only state can be changed, not {', '.join(unknown)}")
+    state = text_of(fields, "state")
+    if state not in STATES or pod.is_top:
+        raise Unprocessable(f"state of a pod must be one of {', '.join(STATES)}")
+    await context.store.write(lambda connection: pod_rows.set_state(connection, pod.pod_id, state))
+    if state != ACTIVE:
+        ended = now(context)
+        await context.store.write(lambda c: binding_rows.end(c, ended, pod_id=pod.pod_id))
+    await context.pods.reload()
+    return json_answer(200, {"pod": _shown(evolve(pod, state=state), context)})
+
+
+async def delete_pod(call: Call, context: Context) -> Answer:
+    """Remove a pod, its aggregate with it. Refused while things are known to live in it, unless
+    `?force=true`."""
+    pod = _find(context)
+    force = parse_qs(call.query.decode("latin-1")).get("force", [""])[-1].lower()
+    if not pod.is_top and force not in ("true", "1", "yes"):
+        standing = await context.routes.sweep(pod, _KINDS, await _own(context), context.deadline)
+        if standing:
+            raise Conflict(
+                f"Pod {pod.pod_name} still has {standing} known resources; "
+                "delete them first, or force the removal"
+            )
+    await context.store.write(lambda connection: pod_rows.remove_pod(connection, pod.pod_id))
+    await context.pods.reload()
+    context.routes.drop_pod(pod.pod_id)
+    return json_answer(200, {})
+
+
+async def _own(context: Context) -> Caller:
+    """The appliance's own user, who sees all projects."""
+    keystone = context.parts.catalog.keystone
+    own: Caller = await context.parts.tokens.caller(await keystone.own_token())
+    return own

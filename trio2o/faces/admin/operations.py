@@ -1,0 +1,34 @@
+"""The admin API: every row and the verb that serves it."""
+
+from __future__ import annotations
+
+from trio2o.faces.admin._bindings import (
+    create_binding,
+    delete_binding,
+    list_bindings,
+    show_binding,
+)
+from trio2o.faces.admin._pods import (
+    create_pod,
+    delete_pod,
+    list_pods,
+    root,
+    show_pod,
+    update_pod,
+    version,
+)
+from trio2o.verbs import Operation, Reply, rows
+
+OPERATIONS: tuple[Operation, ...] = (
+    *rows(Reply(root), "GET /", open=True),
+    *rows(Reply(version), "GET /v1.0/", open=True),
+    *rows(Reply(list_pods), "GET /v1.0/pods", policy="admin_api:pods:list"),
+    *rows(Reply(create_pod), "POST /v1.0/pods", policy="admin_api:pods:create"),
+    *rows(Reply(show_pod), "GET /v1.0/pods/{id}", policy="admin_api:pods:show"),
+    *rows(Reply(update_pod), "PUT /v1.0/pods/{id}", policy="admin_api:pods:update"),
+    *rows(Reply(delete_pod), "DELETE /v1.0/pods/{id}", policy="admin_api:pods:delete"),
+    *rows(Reply(list_bindings), "GET /v1.0/bindings", policy="admin_api:bindings:list"),
+    *rows(Reply(create_binding), "POST /v1.0/bindings", policy="admin_api:bindings:create"),
+    *rows(Reply(show_binding), "GET /v1.0/bindings/{id}", policy="admin_api:bindings:show"),
+    *rows(Reply(delete_binding), "DELETE /v1.0/bindings/{id}", policy="admin_api:bindings:delete"),
+)

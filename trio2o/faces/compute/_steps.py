@@ -1,0 +1,209 @@
+"""What is particular to Nova: version documents, zones, aggregates, names in bodies."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import msgspec
+
+from trio2o.domain.errors import BadRequest, NotFound
+from trio2o.domain.values import Pod, is_uuid
+from trio2o.faces.resources import FLAVOR, SECURITY_GROUP, SERVER
+from trio2o.message import Answer, Call
+from trio2o.pods import Target
+from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
+
+GONE = refuse(410, "This resource is no longer available.  No forwarding address is given.")
+NOT_YET = refuse(501, "This operation is not served yet.")
+
+
+def _entry(context: Context, id: str) -> dict[str, Any]:
+    """One version as Nova lists it."""
+    offered = context.pods.offered("compute")
+    legacy = id == "v2.0"
+    href = f"{context.surface.url}/{'v2' if legacy else id}/"
+    return {
+        "id": id,
+        "status": "SUPPORTED" if legacy else "CURRENT",
+        "version": "" if legacy else str(offered.most),
+        "min_version": "" if legacy else str(offered.least),
+        "updated": "2011-01-21T11:33:21Z" if legacy else "2013-07-23T11:33:21Z",
+        "links": [{"rel": "self", "href": href}],
+    }
+
+
+def _media_types(id: str) -> list[dict[str, str]]:
+    kind = f"application/vnd.openstack.compute+json;version={id[1:].removesuffix('.0')}"
+    return [{"base": "application/json", "type": kind}]
+
+
+async def root(call: Call, context: Context) -> Answer:
+    """`GET /`: the versions, to anyone."""
+    versions = [_entry(context, "v2.0"), _entry(context, "v2.1")]
+    return json_answer(200, {"versions": versions})
+
+
+def _document(context: Context, id: str) -> Answer:
+    entry = _entry(context, id)
+    entry["media-types"] = _media_types(id)
+    described = {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
+    entry["links"].append(described)
+    return json_answer(200, {"version": entry})
+
+
+async def version(call: Call, context: Context) -> Answer:
+    """`GET /v2.1/` or `/v2/`: one version, to anyone."""
+    return _document(context, "v2.0" if call.path.startswith(b"/v2/") else "v2.1")
+
+
+async def version_by_id(call: Call, context: Context) -> Answer:
+    if context.params["id"] != "v2.1":
+        raise NotFound("The resource could not be found.")
+    return _document(context, "v2.1")
+
+
+async def choices(call: Call, context: Context) -> Answer:
+    """Any path of no version: 300 with what there is."""
+    listed = []
+    for id in ("v2.0", "v2.1"):
+        entry = _entry(context, id)
+        href = entry["links"][0]["href"].rstrip("/") + call.path.decode("latin-1")
+        listed.append(
+            {
+                "id": id,
+                "status": entry["status"],
+                "links": [{"rel": "self", "href": href}],
+                "media-types": _media_types(id),
+            }
+        )
+    return json_answer(300, {"choices": listed})
+
+
+def _zones(context: Context) -> dict[str, list[Pod]]:
+    """The pods of each AZ, AZs in the order of their names."""
+    found: dict[str, list[Pod]] = {}
+    for pod in sorted(context.pods.all, key=lambda pod: (pod.az_name, pod.number)):
+        found.setdefault(pod.az_name, []).append(pod)
+    return found
+
+
+def _available(context: Context, pods: list[Pod]) -> bool:
+    return any(not context.pods.is_down(pod, "compute") for pod in pods)
+
+
+async def zones(call: Call, context: Context) -> Answer:
+    """AZs are the pods' AZs; one is available if a pod of it answers."""
+    info = [
+        {"zoneName": name, "zoneState": {"available": _available(context, pods)}, "hosts": None}
+        for name, pods in _zones(context).items()
+    ]
+    return json_answer(200, {"availabilityZoneInfo": info})
+
+
+async def zones_detail(call: Call, context: Context) -> Answer:
+    """With the pods as the hosts of their AZ."""
+    info = [
+        {
+            "zoneName": name,
+            "zoneState": {"available": _available(context, pods)},
+            "hosts": {
+                pod.pod_name: {
+                    "nova-compute": {
+                        "active": pod.state == "active",
+                        "available": _available(context, [pod]),
+                        "updated_at": None,
+                    }
+                }
+                for pod in pods
+            },
+        }
+        for name, pods in _zones(context).items()
+    ]
+    return json_answer(200, {"availabilityZoneInfo": info})
+
+
+def _aggregate(pod: Pod, context: Context) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": pod.number,
+        "name": f"ag_{pod.pod_name}",
+        "availability_zone": pod.az_name,
+        "metadata": {"availability_zone": pod.az_name},
+        "hosts": [],
+        "created_at": pod.created_at.partition("+")[0],
+        "updated_at": None,
+        "deleted_at": None,
+        "deleted": False,
+    }
+    if context.version and context.version >= (2, 41):
+        shown["uuid"] = pod.pod_id
+    return shown
+
+
+async def aggregates(call: Call, context: Context) -> Answer:
+    """One aggregate a pod, which carries its AZ."""
+    listed = [_aggregate(pod, context) for pod in context.pods.all]
+    return json_answer(200, {"aggregates": listed})
+
+
+async def aggregate(call: Call, context: Context) -> Answer:
+    id = context.params["id"]
+    if not (id.isascii() and id.isdigit()):
+        raise BadRequest(f"Invalid input for aggregate id: {id}")
+    for pod in context.pods.all:
+        if pod.number == int(id):
+            return json_answer(200, {"aggregate": _aggregate(pod, context)})
+    raise NotFound(f"Aggregate {id} could not be found.")
+
+
+async def with_flavor_id(body: bytes, context: Context) -> bytes:
+    """A flavor has one id in all pods: where none is given, it is chosen here."""
+    flavor = value_at(decode(body), ("flavor",))
+    if not isinstance(flavor, dict) or flavor.get("id"):
+        return body
+
+    def choose(fields: dict[str, msgspec.Raw]) -> None:
+        fields["id"] = msgspec.Raw(msgspec.json.encode(str(uuid.uuid4())))
+
+    return edit(body, FLAVOR, choose)
+
+
+async def with_group_names(body: bytes, pod: Pod, context: Context) -> bytes:
+    """A security group that is named by its id in another pod is named by its name instead.
+
+    Each pod has groups of its own; `default`, which is shown once, is in all of them.
+    """
+    groups = value_at(decode(body), ("server", "security_groups"))
+    if not isinstance(groups, list):
+        return body
+    changed = False
+    for group in groups:
+        id = group.get("name") if isinstance(group, dict) else None
+        if (
+            isinstance(id, str)
+            and is_uuid(id)
+            and (name := await _name_elsewhere(id, pod, context))
+        ):
+            group["name"], changed = name, True
+    if not changed:
+        return body
+
+    def rename(fields: dict[str, msgspec.Raw]) -> None:
+        fields["security_groups"] = msgspec.Raw(msgspec.json.encode(groups))
+
+    return edit(body, SERVER, rename)
+
+
+async def _name_elsewhere(id: str, pod: Pod, context: Context) -> str | None:
+    route = await context.routes.find(SECURITY_GROUP, id, context.caller, context.deadline)
+    home = context.pods.get(route.pod_id) if route else None
+    if home is None or home.pod_id == pod.pod_id:
+        return None
+    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
+    call = Call("GET", SECURITY_GROUP.path(id).encode(), headers=headers)
+    target = Target("network", context.caller.project_id)
+    answer = await context.pods.send(home, target, call, context.deadline)
+    if not answer.ok or not isinstance(answer.body, bytes):
+        return None
+    name: str = msgspec.json.decode(answer.body)["security_group"]["name"]
+    return name

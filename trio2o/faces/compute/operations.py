@@ -1,0 +1,444 @@
+"""Nova v2.1: every row of its API and the verb that serves it."""
+
+from __future__ import annotations
+
+from trio2o.faces.compute._lists import FLAVORS, FLAVORS_DETAIL, SERVERS, SERVERS_DETAIL
+from trio2o.faces.compute._steps import (
+    GONE,
+    NOT_YET,
+    aggregate,
+    aggregates,
+    choices,
+    root,
+    version,
+    version_by_id,
+    with_flavor_id,
+    with_group_names,
+    zones,
+    zones_detail,
+)
+from trio2o.faces.resources import EXTENSION, FLAVOR, NETWORK, PORT, SERVER, SNAPSHOT, VOLUME
+from trio2o.verbs import Anywhere, Define, Forward, Operation, Place, Ref, Reply, rows
+
+ATTACHED = Ref("volumeAttachment.volumeId", VOLUME)
+
+INTERFACE = (
+    Ref("interfaceAttachment.port_id", PORT),
+    Ref("interfaceAttachment.net_id", NETWORK),
+)
+
+CREATE = Place(
+    SERVER,
+    refs=(
+        Ref("server.networks.*.port", PORT),
+        Ref("server.networks.*.uuid", NETWORK),
+        Ref("server.block_device_mapping.*.volume_id", VOLUME),
+        Ref("server.block_device_mapping.*.snapshot_id", SNAPSHOT),
+        # the same key holds an image's id too: no volume or snapshot has that id, so no pin
+        Ref("server.block_device_mapping_v2.*.uuid", VOLUME),
+        Ref("server.block_device_mapping_v2.*.uuid", SNAPSHOT),
+        Ref("os:scheduler_hints.same_host.*", SERVER),
+        Ref("os:scheduler_hints.same_host", SERVER),
+    ),
+    zone="availability_zone",
+    prepare=with_group_names,
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *rows(
+        Reply(root),
+        """
+        GET    /
+        """,
+        open=True,
+    ),
+    *rows(
+        Reply(version),
+        """
+        GET    /v2.1/
+        GET    /v2/
+        """,
+        open=True,
+    ),
+    *rows(
+        Reply(choices),
+        """
+        GET    /{other}
+        """,
+        open=True,
+    ),
+    *rows(
+        Reply(version_by_id),
+        """
+        GET    /v2.1/versions/{id}
+        """,
+    ),
+    *rows(
+        CREATE,
+        """
+        POST   /v2.1/os-volumes_boot 2.1-2.102
+        POST   /v2.1/servers
+        """,
+    ),
+    *rows(
+        SERVERS,
+        """
+        GET    /v2.1/os-volumes_boot 2.1-2.102
+        GET    /v2.1/servers
+        """,
+    ),
+    *rows(
+        SERVERS_DETAIL,
+        """
+        GET    /v2.1/os-volumes_boot/detail 2.1-2.102
+        GET    /v2.1/servers/detail
+        """,
+    ),
+    *rows(
+        Forward(SERVER),
+        """
+        DELETE /v2.1/os-volumes_boot/{id} 2.1-2.102
+        GET    /v2.1/os-volumes_boot/{id} 2.1-2.102
+        PUT    /v2.1/os-volumes_boot/{id} 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action confirmResize 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action createImage 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action os-start 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action os-stop 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action reboot 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action resize 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action revertResize 2.1-2.102
+        POST   /v2.1/os-volumes_boot/{id}/action trigger_crash_dump 2.17-2.102
+        DELETE /v2.1/servers/{id}
+        GET    /v2.1/servers/{id}
+        PUT    /v2.1/servers/{id}
+        POST   /v2.1/servers/{id}/action addFixedIp 2.1-2.43
+        POST   /v2.1/servers/{id}/action addFloatingIp 2.1-2.43
+        POST   /v2.1/servers/{id}/action addSecurityGroup
+        POST   /v2.1/servers/{id}/action changePassword
+        POST   /v2.1/servers/{id}/action confirmResize
+        POST   /v2.1/servers/{id}/action createBackup
+        POST   /v2.1/servers/{id}/action createImage
+        POST   /v2.1/servers/{id}/action evacuate
+        POST   /v2.1/servers/{id}/action forceDelete
+        POST   /v2.1/servers/{id}/action injectNetworkInfo
+        POST   /v2.1/servers/{id}/action lock
+        POST   /v2.1/servers/{id}/action migrate
+        POST   /v2.1/servers/{id}/action os-getConsoleOutput
+        POST   /v2.1/servers/{id}/action os-getRDPConsole 2.1-2.5
+        POST   /v2.1/servers/{id}/action os-getSPICEConsole 2.1-2.5
+        POST   /v2.1/servers/{id}/action os-getSerialConsole 2.1-2.5
+        POST   /v2.1/servers/{id}/action os-getVNCConsole 2.1-2.5
+        POST   /v2.1/servers/{id}/action os-migrateLive
+        POST   /v2.1/servers/{id}/action os-resetState
+        POST   /v2.1/servers/{id}/action os-start
+        POST   /v2.1/servers/{id}/action os-stop
+        POST   /v2.1/servers/{id}/action pause
+        POST   /v2.1/servers/{id}/action reboot
+        POST   /v2.1/servers/{id}/action rebuild
+        POST   /v2.1/servers/{id}/action removeFixedIp 2.1-2.43
+        POST   /v2.1/servers/{id}/action removeFloatingIp 2.1-2.43
+        POST   /v2.1/servers/{id}/action removeSecurityGroup
+        POST   /v2.1/servers/{id}/action rescue
+        POST   /v2.1/servers/{id}/action resize
+        POST   /v2.1/servers/{id}/action restore
+        POST   /v2.1/servers/{id}/action resume
+        POST   /v2.1/servers/{id}/action revertResize
+        POST   /v2.1/servers/{id}/action shelve
+        POST   /v2.1/servers/{id}/action shelveOffload
+        POST   /v2.1/servers/{id}/action suspend
+        POST   /v2.1/servers/{id}/action trigger_crash_dump 2.17-
+        POST   /v2.1/servers/{id}/action unlock
+        POST   /v2.1/servers/{id}/action unpause
+        POST   /v2.1/servers/{id}/action unrescue
+        POST   /v2.1/servers/{id}/action unshelve
+        """,
+    ),
+    *rows(
+        Forward(SERVER, "server_id"),
+        """
+        GET    /v2.1/servers/{server_id}/diagnostics
+        GET    /v2.1/servers/{server_id}/ips
+        GET    /v2.1/servers/{server_id}/ips/{id}
+        GET    /v2.1/servers/{server_id}/metadata
+        POST   /v2.1/servers/{server_id}/metadata
+        PUT    /v2.1/servers/{server_id}/metadata
+        DELETE /v2.1/servers/{server_id}/metadata/{id}
+        GET    /v2.1/servers/{server_id}/metadata/{id}
+        PUT    /v2.1/servers/{server_id}/metadata/{id}
+        GET    /v2.1/servers/{server_id}/migrations 2.23-
+        DELETE /v2.1/servers/{server_id}/migrations/{id} 2.24-
+        GET    /v2.1/servers/{server_id}/migrations/{id} 2.23-
+        POST   /v2.1/servers/{server_id}/migrations/{id}/action force_complete 2.22-
+        GET    /v2.1/servers/{server_id}/os-instance-actions
+        GET    /v2.1/servers/{server_id}/os-instance-actions/{id}
+        GET    /v2.1/servers/{server_id}/os-interface
+        DELETE /v2.1/servers/{server_id}/os-interface/{id}
+        GET    /v2.1/servers/{server_id}/os-interface/{id}
+        GET    /v2.1/servers/{server_id}/os-security-groups
+        DELETE /v2.1/servers/{server_id}/os-server-password
+        GET    /v2.1/servers/{server_id}/os-server-password
+        GET    /v2.1/servers/{server_id}/os-volume_attachments
+        DELETE /v2.1/servers/{server_id}/os-volume_attachments/{id}
+        GET    /v2.1/servers/{server_id}/os-volume_attachments/{id}
+        POST   /v2.1/servers/{server_id}/remote-consoles 2.6-
+        GET    /v2.1/servers/{server_id}/shares 2.97-
+        POST   /v2.1/servers/{server_id}/shares 2.97-
+        DELETE /v2.1/servers/{server_id}/shares/{id} 2.97-
+        GET    /v2.1/servers/{server_id}/shares/{id} 2.97-
+        DELETE /v2.1/servers/{server_id}/tags 2.26-
+        GET    /v2.1/servers/{server_id}/tags 2.26-
+        PUT    /v2.1/servers/{server_id}/tags 2.26-
+        DELETE /v2.1/servers/{server_id}/tags/{id} 2.26-
+        GET    /v2.1/servers/{server_id}/tags/{id} 2.26-
+        PUT    /v2.1/servers/{server_id}/tags/{id} 2.26-
+        GET    /v2.1/servers/{server_id}/topology 2.78-
+        """,
+    ),
+    *rows(
+        Forward(SERVER, "server_id", refs=(ATTACHED,)),
+        """
+        POST   /v2.1/servers/{server_id}/os-volume_attachments
+        PUT    /v2.1/servers/{server_id}/os-volume_attachments/{id}
+        """,
+    ),
+    *rows(
+        Forward(SERVER, "server_id", refs=INTERFACE),
+        """
+        POST   /v2.1/servers/{server_id}/os-interface
+        """,
+    ),
+    *rows(
+        FLAVORS,
+        """
+        GET    /v2.1/flavors
+        """,
+    ),
+    *rows(
+        FLAVORS_DETAIL,
+        """
+        GET    /v2.1/flavors/detail
+        """,
+    ),
+    *rows(
+        Anywhere(FLAVOR),
+        """
+        GET    /v2.1/flavors/{flavor_id}/os-extra_specs
+        GET    /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
+        GET    /v2.1/flavors/{flavor_id}/os-flavor-access
+        GET    /v2.1/flavors/{id}
+        """,
+    ),
+    *rows(
+        Define(FLAVOR, prepare=with_flavor_id),
+        """
+        POST   /v2.1/flavors
+        """,
+    ),
+    *rows(
+        Define(),
+        """
+        POST   /v2.1/flavors/{flavor_id}/os-extra_specs
+        DELETE /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
+        PUT    /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
+        DELETE /v2.1/flavors/{id}
+        PUT    /v2.1/flavors/{id} 2.55-
+        POST   /v2.1/flavors/{id}/action addTenantAccess
+        POST   /v2.1/flavors/{id}/action removeTenantAccess
+        """,
+    ),
+    *rows(
+        Reply(zones),
+        """
+        GET    /v2.1/os-availability-zone
+        """,
+    ),
+    *rows(
+        Reply(zones_detail),
+        """
+        GET    /v2.1/os-availability-zone/detail
+        """,
+        policy="os_compute_api:os-availability-zone:detail",
+    ),
+    *rows(
+        Reply(aggregates),
+        """
+        GET    /v2.1/os-aggregates
+        """,
+        policy="os_compute_api:os-aggregates:index",
+    ),
+    *rows(
+        Reply(aggregate),
+        """
+        GET    /v2.1/os-aggregates/{id}
+        """,
+        policy="os_compute_api:os-aggregates:show",
+    ),
+    *rows(
+        Anywhere(EXTENSION),
+        """
+        GET    /v2.1/extensions
+        GET    /v2.1/extensions/{id}
+        """,
+    ),
+    *rows(
+        GONE,
+        """
+        GET    /v2.1/os-agents
+        POST   /v2.1/os-agents
+        DELETE /v2.1/os-agents/{id}
+        PUT    /v2.1/os-agents/{id}
+        GET    /v2.1/os-cells
+        POST   /v2.1/os-cells
+        GET    /v2.1/os-cells/capacities
+        GET    /v2.1/os-cells/detail
+        GET    /v2.1/os-cells/info
+        POST   /v2.1/os-cells/sync_instances
+        DELETE /v2.1/os-cells/{id}
+        GET    /v2.1/os-cells/{id}
+        PUT    /v2.1/os-cells/{id}
+        GET    /v2.1/os-cells/{id}/capacities
+        POST   /v2.1/os-certificates
+        GET    /v2.1/os-certificates/{id}
+        GET    /v2.1/os-cloudpipe
+        POST   /v2.1/os-cloudpipe
+        PUT    /v2.1/os-cloudpipe/{id}
+        GET    /v2.1/os-fixed-ips/{id}
+        POST   /v2.1/os-fixed-ips/{id}/action reserve
+        POST   /v2.1/os-fixed-ips/{id}/action unreserve
+        GET    /v2.1/os-floating-ip-dns
+        DELETE /v2.1/os-floating-ip-dns/{domain_id}/entries/{id}
+        GET    /v2.1/os-floating-ip-dns/{domain_id}/entries/{id}
+        PUT    /v2.1/os-floating-ip-dns/{domain_id}/entries/{id}
+        DELETE /v2.1/os-floating-ip-dns/{id}
+        PUT    /v2.1/os-floating-ip-dns/{id}
+        GET    /v2.1/os-floating-ips-bulk
+        POST   /v2.1/os-floating-ips-bulk
+        GET    /v2.1/os-floating-ips-bulk/{id}
+        PUT    /v2.1/os-floating-ips-bulk/{id}
+        GET    /v2.1/os-fping
+        GET    /v2.1/os-fping/{id}
+        POST   /v2.1/os-networks
+        POST   /v2.1/os-networks/add
+        DELETE /v2.1/os-networks/{id}
+        POST   /v2.1/os-networks/{id}/action associate_host
+        POST   /v2.1/os-networks/{id}/action disassociate
+        POST   /v2.1/os-networks/{id}/action disassociate_host
+        POST   /v2.1/os-networks/{id}/action disassociate_project
+        GET    /v2.1/os-security-group-default-rules
+        POST   /v2.1/os-security-group-default-rules
+        DELETE /v2.1/os-security-group-default-rules/{id}
+        GET    /v2.1/os-security-group-default-rules/{id}
+        POST   /v2.1/os-tenant-networks
+        DELETE /v2.1/os-tenant-networks/{id}
+        POST   /v2.1/servers/{id}/action resetNetwork
+        GET    /v2.1/servers/{server_id}/consoles
+        POST   /v2.1/servers/{server_id}/consoles
+        DELETE /v2.1/servers/{server_id}/consoles/{id}
+        GET    /v2.1/servers/{server_id}/consoles/{id}
+        GET    /v2.1/servers/{server_id}/os-virtual-interfaces
+        """,
+    ),
+    *rows(
+        NOT_YET,
+        """
+        GET    /v2.1/images 2.1-2.35
+        GET    /v2.1/images/detail 2.1-2.35
+        DELETE /v2.1/images/{id} 2.1-2.35
+        GET    /v2.1/images/{id} 2.1-2.35
+        GET    /v2.1/images/{image_id}/metadata 2.1-2.38
+        POST   /v2.1/images/{image_id}/metadata 2.1-2.38
+        PUT    /v2.1/images/{image_id}/metadata 2.1-2.38
+        DELETE /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
+        GET    /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
+        PUT    /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
+        GET    /v2.1/limits
+        POST   /v2.1/os-aggregates
+        DELETE /v2.1/os-aggregates/{id}
+        PUT    /v2.1/os-aggregates/{id}
+        POST   /v2.1/os-aggregates/{id}/action add_host
+        POST   /v2.1/os-aggregates/{id}/action remove_host
+        POST   /v2.1/os-aggregates/{id}/action set_metadata
+        POST   /v2.1/os-aggregates/{id}/images 2.81-
+        POST   /v2.1/os-assisted-volume-snapshots
+        DELETE /v2.1/os-assisted-volume-snapshots/{id}
+        GET    /v2.1/os-baremetal-nodes 2.1-2.35
+        POST   /v2.1/os-baremetal-nodes 2.1-2.35
+        DELETE /v2.1/os-baremetal-nodes/{id} 2.1-2.35
+        GET    /v2.1/os-baremetal-nodes/{id} 2.1-2.35
+        POST   /v2.1/os-baremetal-nodes/{id}/action add_interface 2.1-2.35
+        POST   /v2.1/os-baremetal-nodes/{id}/action remove_interface 2.1-2.35
+        GET    /v2.1/os-console-auth-tokens/{id}
+        GET    /v2.1/os-floating-ip-pools 2.1-2.35
+        GET    /v2.1/os-floating-ips 2.1-2.35
+        POST   /v2.1/os-floating-ips 2.1-2.35
+        DELETE /v2.1/os-floating-ips/{id} 2.1-2.35
+        GET    /v2.1/os-floating-ips/{id} 2.1-2.35
+        GET    /v2.1/os-hosts 2.1-2.42
+        GET    /v2.1/os-hosts/{id} 2.1-2.42
+        PUT    /v2.1/os-hosts/{id} 2.1-2.42
+        GET    /v2.1/os-hosts/{id}/reboot 2.1-2.42
+        GET    /v2.1/os-hosts/{id}/shutdown 2.1-2.42
+        GET    /v2.1/os-hosts/{id}/startup 2.1-2.42
+        GET    /v2.1/os-hypervisors
+        GET    /v2.1/os-hypervisors/detail
+        GET    /v2.1/os-hypervisors/statistics 2.1-2.87
+        GET    /v2.1/os-hypervisors/{hypervisor_uuid} 2.53-
+        GET    /v2.1/os-hypervisors/{hypervisor_uuid}/uptime 2.53-2.87
+        GET    /v2.1/os-hypervisors/{id}/search 2.1-2.52
+        GET    /v2.1/os-hypervisors/{id}/servers 2.1-2.52
+        GET    /v2.1/os-hypervisors/{integer_id} 2.1-2.52
+        GET    /v2.1/os-hypervisors/{integer_id}/uptime 2.1-2.52
+        GET    /v2.1/os-instance_usage_audit_log
+        GET    /v2.1/os-instance_usage_audit_log/{id}
+        GET    /v2.1/os-keypairs
+        POST   /v2.1/os-keypairs
+        DELETE /v2.1/os-keypairs/{id}
+        GET    /v2.1/os-keypairs/{id}
+        GET    /v2.1/os-migrations
+        GET    /v2.1/os-networks 2.1-2.35
+        GET    /v2.1/os-networks/{id} 2.1-2.35
+        GET    /v2.1/os-quota-class-sets/{id}
+        PUT    /v2.1/os-quota-class-sets/{id}
+        DELETE /v2.1/os-quota-sets/{id}
+        GET    /v2.1/os-quota-sets/{id}
+        PUT    /v2.1/os-quota-sets/{id}
+        GET    /v2.1/os-quota-sets/{id}/defaults
+        GET    /v2.1/os-quota-sets/{id}/detail
+        POST   /v2.1/os-security-group-rules 2.1-2.35
+        DELETE /v2.1/os-security-group-rules/{id} 2.1-2.35
+        GET    /v2.1/os-security-groups 2.1-2.35
+        POST   /v2.1/os-security-groups 2.1-2.35
+        DELETE /v2.1/os-security-groups/{id} 2.1-2.35
+        GET    /v2.1/os-security-groups/{id} 2.1-2.35
+        PUT    /v2.1/os-security-groups/{id} 2.1-2.35
+        POST   /v2.1/os-server-external-events
+        GET    /v2.1/os-server-groups
+        POST   /v2.1/os-server-groups
+        DELETE /v2.1/os-server-groups/{id}
+        GET    /v2.1/os-server-groups/{id}
+        GET    /v2.1/os-services
+        PUT    /v2.1/os-services/disable 2.1-2.52
+        PUT    /v2.1/os-services/disable-log-reason 2.1-2.52
+        PUT    /v2.1/os-services/enable 2.1-2.52
+        PUT    /v2.1/os-services/force-down 2.11-2.52
+        DELETE /v2.1/os-services/{integer_id} 2.1-2.52
+        DELETE /v2.1/os-services/{service_uuid} 2.53-
+        PUT    /v2.1/os-services/{service_uuid} 2.53-
+        GET    /v2.1/os-simple-tenant-usage
+        GET    /v2.1/os-simple-tenant-usage/{id}
+        GET    /v2.1/os-snapshots 2.1-2.35
+        POST   /v2.1/os-snapshots 2.1-2.35
+        GET    /v2.1/os-snapshots/detail 2.1-2.35
+        DELETE /v2.1/os-snapshots/{id} 2.1-2.35
+        GET    /v2.1/os-snapshots/{id} 2.1-2.35
+        GET    /v2.1/os-tenant-networks 2.1-2.35
+        GET    /v2.1/os-tenant-networks/{id} 2.1-2.35
+        GET    /v2.1/os-volumes 2.1-2.35
+        POST   /v2.1/os-volumes 2.1-2.35
+        GET    /v2.1/os-volumes/detail 2.1-2.35
+        DELETE /v2.1/os-volumes/{id} 2.1-2.35
+        GET    /v2.1/os-volumes/{id} 2.1-2.35
+        """,
+    ),
+)

@@ -1,0 +1,93 @@
+"""What is particular to Neutron: version documents, extensions, zones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trio2o.domain.errors import NotFound, PodUnavailable, Unavailable
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Pod
+from trio2o.message import Answer, Call
+from trio2o.verbs import Context, json_answer, refuse
+
+NOT_YET = refuse(501, "This operation is not served yet.")
+NEVER = refuse(404, "The resource could not be found.")
+AGENTS_ARE_NOT_MADE = refuse(400, "Agents register themselves; they cannot be created.")
+QUOTAS_NOT_MADE = refuse(501, "POST requests are not supported on this resource.")
+
+_CORE = ("network", "subnet", "subnetpool", "port")
+
+
+async def root(call: Call, context: Context) -> Answer:
+    """`GET /`: the one version."""
+    links = [{"rel": "self", "href": f"{context.surface.url}/v2.0/"}]
+    version = {"id": "v2.0", "status": "CURRENT", "links": links}
+    return json_answer(200, {"versions": [version]})
+
+
+async def healthy(call: Call, context: Context) -> Answer:
+    return Answer(200, ((b"Content-Type", b"text/plain; charset=UTF-8"),), b"OK")
+
+
+async def core_resources(call: Call, context: Context) -> Answer:
+    """`GET /v2.0/`: the core resources."""
+    listed = [
+        {
+            "name": name,
+            "collection": f"{name}s",
+            "links": [{"rel": "self", "href": f"{context.surface.url}/v2.0/{name}s"}],
+        }
+        for name in _CORE
+    ]
+    return json_answer(200, {"resources": listed})
+
+
+async def zones(call: Call, context: Context) -> Answer:
+    """The pods' AZs, for networks and routers."""
+    states: dict[str, bool] = {}
+    for pod in context.pods.all:
+        up = not context.pods.is_down(pod, "network")
+        states[pod.az_name] = states.get(pod.az_name, False) or up
+    listed = [
+        {"name": name, "resource": resource, "state": "available" if up else "unavailable"}
+        for name, up in sorted(states.items())
+        for resource in ("network", "router")
+    ]
+    return json_answer(200, {"availability_zones": listed})
+
+
+async def _shared_extensions(call: Call, context: Context) -> list[dict[str, Any]]:
+    """The extensions that all pods that answer have, as the first of them describes them."""
+    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
+    ask = Call("GET", b"/extensions", headers=headers)
+
+    async def of(pod: Pod) -> list[dict[str, Any]] | None:
+        try:
+            answer = await context.send(pod, ask)
+        except PodUnavailable:
+            return None
+        if not answer.ok or not isinstance(answer.body, bytes):
+            return None
+        found: list[dict[str, Any]] = msgspec.json.decode(answer.body)["extensions"]
+        return found
+
+    pods = [p for p in context.pods.serving("network") if not context.pods.is_down(p, "network")]
+    told = [found for found in await together(of(pod) for pod in pods) if found is not None]
+    if not told:
+        raise Unavailable("No pod can be asked at the moment.")
+    shared = set.intersection(*({item["alias"] for item in found} for found in told))
+    return [item for item in told[0] if item["alias"] in shared]
+
+
+async def extensions(call: Call, context: Context) -> Answer:
+    return json_answer(200, {"extensions": await _shared_extensions(call, context)})
+
+
+async def extension(call: Call, context: Context) -> Answer:
+    alias = context.params["alias"]
+    for item in await _shared_extensions(call, context):
+        if item["alias"] == alias:
+            return json_answer(200, {"extension": item})
+    raise NotFound(f"Extension with alias {alias} does not exist", kind="HTTPNotFound")

@@ -1,0 +1,100 @@
+"""What passes between the layers: a call, an answer, and bodies that are read in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from attrs import evolve, frozen
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Header fields in order, repeats kept, names as they came."""
+
+
+class Aborted(Exception):
+    """A stream ended before its end: its source failed or its reader went away."""
+
+
+class Stream(Protocol):
+    """A body that is read in pieces by one consumer; pulling is the back-pressure."""
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes are to come in all, where that is known."""
+
+    async def read(self) -> bytes:
+        """The next piece, at most 64 KiB; b"" at the end. Raises `Aborted`."""
+
+    def abort(self, why: Exception) -> None:
+        """Give up: the source is told and later reads raise `Aborted`."""
+
+
+Body = bytes | Stream
+
+
+@frozen
+class Call:
+    """An HTTP request. `path` is the raw path; `query` is without its question mark."""
+
+    method: str
+    path: bytes
+    query: bytes = b""
+    headers: Headers = ()
+    body: Body = b""
+
+    @property
+    def target(self) -> bytes:
+        """Path and query as they stand in a request line."""
+        return self.path + b"?" + self.query if self.query else self.path
+
+
+@frozen
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    headers: Headers = ()
+    body: Body = b""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of a header, whatever the case of its name."""
+    name = name.lower()
+    return next((value for key, value in headers if key.lower() == name), None)
+
+
+def without(headers: Headers, names: Iterable[bytes]) -> Headers:
+    """The headers but for those named (in lower case)."""
+    unwanted = frozenset(names)
+    return tuple(item for item in headers if item[0].lower() not in unwanted)
+
+
+def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:
+    """The headers with this one in place of any of its name."""
+    return (*without(headers, (name.lower(),)), (name, value))
+
+
+async def whole(body: Body, limit: int) -> bytes:
+    """All of a body. Raises `Aborted` if it is longer than `limit` bytes or breaks off."""
+    if isinstance(body, bytes):
+        return body
+    pieces, size = [], 0
+    while piece := await body.read():
+        size += len(piece)
+        if size > limit:
+            why = Aborted(f"a body of more than {limit} bytes")
+            body.abort(why)
+            raise why
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def read_answer(answer: Answer, limit: int = 64 * 1024 * 1024) -> Answer:
+    """The answer with its body read whole into memory."""
+    if isinstance(answer.body, bytes):
+        return answer
+    return evolve(answer, body=await whole(answer.body, limit))

@@ -1,0 +1,253 @@
+"""Pods in memory, their versions and health, and the one way to send to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from attrs import evolve, frozen
+from twisted.internet.defer import CancelledError
+from txaio.tx import make_logger
+
+from trio2o.domain.errors import PodTimeout, PodUnavailable
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Binding, Pod
+from trio2o.domain.versions import Range, Version
+from trio2o.identity import Catalog, KeystoneUnavailable
+from trio2o.message import Answer, Call, read_answer, without
+from trio2o.pods._endpoints import Endpoint
+from trio2o.settings import ImagesSettings
+from trio2o.store import Store
+from trio2o.store.bindings import list_bindings
+from trio2o.store.pods import list_pods
+from trio2o.upstream import Broken, Pool, Unreachable
+
+log = make_logger()
+
+SERVICES = ("compute", "volume", "network")
+
+HOP_BY_HOP = (
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+)
+"""RFC 9110 7.6.1, and those that older software made."""
+
+
+@frozen
+class Target:
+    """Where a call of a tenant goes: a service, and how its path names the project."""
+
+    service: str
+    project_id: str
+    with_project: bool = False
+
+
+class _VersionEntry(msgspec.Struct):
+    id: str
+    version: str = ""
+    min_version: str = ""
+
+
+class _Versions(msgspec.Struct):
+    versions: list[_VersionEntry]
+
+
+class Pods:
+    """All pods, and the bindings to them, held in memory and reloaded after each change."""
+
+    def __init__(
+        self,
+        clock: Any,
+        pool: Pool,
+        catalog: Catalog,
+        store: Store,
+        interface: str,
+        own: dict[str, Range],
+        images: ImagesSettings,
+    ) -> None:
+        """`own` are the microversions that the faces know, by service."""
+        self._images_url, self._images_region = images.url, images.region
+        self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
+        self._interface, self._own = interface, own
+        self._ranges: dict[tuple[str, str], Range] = {}
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self.top: Pod | None = None
+        self.all: tuple[Pod, ...] = ()
+        self.bindings: tuple[Binding, ...] = ()
+        self._by_id: dict[str, Pod] = {}
+
+    async def reload(self) -> None:
+        """Read the store again: after a change of pods or bindings."""
+        pods = await self._store.read(list_pods)
+        self.bindings = await self._store.read(list_bindings)
+        self.top = next((pod for pod in pods if pod.is_top), None)
+        self.all = tuple(pod for pod in pods if not pod.is_top)
+        self._by_id = {pod.pod_id: pod for pod in self.all}
+        self._find_endpoints()
+
+    def _find_endpoints(self) -> None:
+        self._endpoints = {
+            (pod.pod_id, service): Endpoint.parse(url, service)
+            for pod in self.all
+            for service in SERVICES
+            if (url := self._catalog.url(pod.pod_name, service, self._interface))
+        }
+
+    def get(self, pod_id: str) -> Pod | None:
+        return self._by_id.get(pod_id)
+
+    def serving(self, service: str) -> tuple[Pod, ...]:
+        """The pods that have the service."""
+        return tuple(pod for pod in self.all if (pod.pod_id, service) in self._endpoints)
+
+    def binding(self, project_id: str, az_name: str) -> Binding | None:
+        """The pod that the project uses for an AZ, if it was bound."""
+        for binding in self.bindings:
+            if binding.tenant_id == project_id and binding.az_name == az_name:
+                return binding
+        return None
+
+    def endpoint(self, pod: Pod, service: str) -> Endpoint:
+        """Raises `PodUnavailable` if the catalog has none."""
+        found = self._endpoints.get((pod.pod_id, service))
+        if found is None:
+            raise PodUnavailable(pod.pod_name, f"no {service} endpoint in the catalog")
+        return found
+
+    def is_down(self, pod: Pod, service: str) -> bool:
+        """Whether the pod is known not to answer."""
+        found = self._endpoints.get((pod.pod_id, service))
+        return found is None or self._pool.breaker(found.origin).is_open
+
+    def health(self, pod: Pod) -> dict[str, str]:
+        """Each service of the pod: "up", "down" or "absent"."""
+        words = {}
+        for service in SERVICES:
+            if (pod.pod_id, service) not in self._endpoints:
+                words[service] = "absent"
+            else:
+                words[service] = "down" if self.is_down(pod, service) else "up"
+        return words
+
+    def offered(self, service: str) -> Range:
+        """The microversions that all pods share, within those that we know."""
+        offered = self._own[service]
+        for pod in self.all:
+            if known := self._ranges.get((pod.pod_id, service)):
+                if both := offered.shared(known):
+                    offered = both
+                else:
+                    log.error(
+                        "pod {pod} shares no {service} microversion with the others",
+                        pod=pod.pod_name,
+                        service=service,
+                    )
+        return offered
+
+    def speaks(self, pod: Pod, service: str, version: Version) -> bool:
+        """Whether the pod is not known to lack a microversion."""
+        known = self._ranges.get((pod.pod_id, service))
+        return known is None or version in known
+
+    async def send(
+        self, pod: Pod, target: Target, call: Call, deadline: float, *, stream: bool = False
+    ) -> Answer:
+        """The pod's answer; `call.path` stands below the version.
+
+        Raises `PodUnavailable` if nothing was done there, `PodTimeout` if that is not known.
+        """
+        endpoint = self.endpoint(pod, target.service)
+        path = endpoint.path(call.path, target.project_id, target.with_project)
+        call = evolve(call, path=path)
+        return await self._send(pod.pod_name, endpoint, call, deadline, stream)
+
+    async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
+        """The real Glance's answer; `call.path` is whole. Raises as `send`."""
+        endpoint = self.images()
+        call = evolve(call, path=endpoint.prefix.encode() + call.path)
+        return await self._send(self._images_region, endpoint, call, deadline, stream)
+
+    def images(self) -> Endpoint:
+        """Where the real Glance is. Raises `PodUnavailable` if the catalog has none."""
+        url = self._images_url or self._catalog.url(self._images_region, "image", self._interface)
+        if url is None:
+            raise PodUnavailable(self._images_region, "no image endpoint in the catalog")
+        return Endpoint.parse(url, "image")
+
+    async def _send(
+        self, name: str, endpoint: Endpoint, call: Call, deadline: float, stream: bool
+    ) -> Answer:
+        try:
+            answer = await self._pool.send(call, endpoint.origin, deadline)
+            if not stream:
+                answer = await read_answer(answer)
+        except Unreachable as error:
+            raise PodUnavailable(name, str(error)) from None
+        except Broken as error:
+            raise PodTimeout(name, str(error)) from None
+        except CancelledError:
+            raise
+        except Exception as error:
+            raise PodTimeout(name, repr(error)) from None
+        return evolve(answer, headers=without(answer.headers, HOP_BY_HOP))
+
+    async def refresh(self) -> None:
+        """Look again at the catalog, and at the versions and health of every pod."""
+        try:
+            await self._catalog.refresh()
+        except KeystoneUnavailable as error:
+            log.warn("the catalog was not refreshed: {why}", why=error.why)
+        self._find_endpoints()
+        await self._look_at(self._endpoints)
+
+    async def look_at_the_down(self) -> None:
+        """See whether those that were down have come back (each as often as its breaker allows)."""
+        await self._look_at(
+            key
+            for key, endpoint in self._endpoints.items()
+            if self._pool.breaker(endpoint.origin).is_open
+        )
+
+    async def _look_at(self, keys: Iterable[tuple[str, str]]) -> None:
+        await together(self._look(*key) for key in list(keys))
+
+    async def _look(self, pod_id: str, service: str) -> None:
+        """A version document: tells the range, and that the pod answers."""
+        endpoint = self._endpoints[(pod_id, service)]
+        call = Call("GET", f"{endpoint.prefix}/".encode())
+        try:
+            deadline = self._clock.seconds() + 10.0
+            answer = await read_answer(
+                await self._pool.send(call, endpoint.origin, deadline, probe=True)
+            )
+            assert isinstance(answer.body, bytes)
+            if answer.status not in (200, 300):
+                return
+            found = msgspec.json.decode(answer.body, type=_Versions)
+        except Exception as error:
+            pod = self._by_id.get(pod_id)
+            log.warn(
+                "pod {pod}: {service}: {why}",
+                pod=pod.pod_name if pod else pod_id,
+                service=service,
+                why=str(error),
+            )
+            return
+        self._keep(pod_id, service, endpoint.version, found.versions)
+
+    def _keep(
+        self, pod_id: str, service: str, version: str, entries: Iterable[_VersionEntry]
+    ) -> None:
+        major = version.strip("/").split(".")[0]
+        for entry in entries:
+            if entry.id.split(".")[0] == major and entry.min_version and entry.version:
+                least, most = Version.parse(entry.min_version), Version.parse(entry.version)
+                self._ranges[(pod_id, service)] = Range(least, most)

@@ -1,0 +1,181 @@
+"""Routes: a bounded cache over the store, and the pods themselves for what neither knows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from attrs import evolve
+
+from trio2o.domain.errors import Fault, PodUnavailable
+from trio2o.domain.resources import Resource
+from trio2o.domain.tasks import Once, together
+from trio2o.domain.values import Caller, Pod, Route
+from trio2o.message import Answer, Call
+from trio2o.pods import Pods, Target
+from trio2o.store import Store
+from trio2o.store.routes import find_route, live_routes, record_routes
+
+KEPT = 200_000
+"""Routes in memory at most."""
+
+MISSED = 3.0
+"""Seconds for which an id that no pod knows is not looked for again."""
+
+MISSES = 10_000
+
+
+class Routes:
+    """Finds the pod of an id. What a pod made without us is looked for there and learned."""
+
+    def __init__(
+        self,
+        clock: Any,
+        now: Callable[[], float],
+        store: Store,
+        pods: Pods,
+        service_token: Callable[[], Awaitable[str]],
+    ) -> None:
+        self._clock, self._now, self._store, self._pods = clock, now, store, pods
+        self._service_token = service_token
+        self._kept: OrderedDict[tuple[str, str], Route] = OrderedDict()
+        self._missed: OrderedDict[tuple[str, str], dict[str, float]] = OrderedDict()
+        self._probing: Once[tuple[str, str, str], Route | None] = Once()
+
+    async def find(
+        self, resource: Resource, id: str, caller: Caller, deadline: float
+    ) -> Route | None:
+        """The route of an id, a tombstone included; None if no pod knows it.
+
+        Raises `PodUnavailable` if it was not found and a pod could not be asked.
+        """
+        key = (resource.type, id)
+        if route := self._kept.get(key):
+            self._kept.move_to_end(key)
+            if self._pods.get(route.pod_id):
+                return route
+            del self._kept[key]
+        if not resource.well_formed(id):
+            return None
+        route = await self._store.read(lambda connection: find_route(connection, *key))
+        if route is not None and self._pods.get(route.pod_id):
+            self._keep(route)
+            return route
+        return await self._look(resource, id, caller, deadline)
+
+    async def _look(
+        self, resource: Resource, id: str, caller: Caller, deadline: float
+    ) -> Route | None:
+        # what one project cannot see another may: misses are remembered apart
+        key = (resource.type, id, caller.project_id)
+        missed = self._missed.get(key[:2], {})
+        if missed.get(caller.project_id, 0.0) > self._clock.seconds():
+            return None
+        return await self._probing.run(key, lambda: self._probe(resource, id, caller, deadline))
+
+    async def _probe(
+        self, resource: Resource, id: str, caller: Caller, deadline: float
+    ) -> Route | None:
+        """Ask every pod for the id, as the caller; learn who has it."""
+        pods = self._pods.serving(resource.service)
+        # the caller's own call passed its access rules; this one is ours, hence the service token
+        service_token = await self._service_token()
+        answers = await together(
+            self._ask(pod, resource, id, caller, service_token, deadline) for pod in pods
+        )
+        for pod, answer in zip(pods, answers, strict=True):
+            if isinstance(answer, Answer) and answer.ok:
+                route = Route(resource.type, id, pod.pod_id, id, _project(answer, resource, caller))
+                await self.learn([route])
+                return route
+        for answer in answers:
+            if isinstance(answer, Fault):
+                raise answer
+        missed = self._missed.setdefault((resource.type, id), {})
+        missed[caller.project_id] = self._clock.seconds() + MISSED
+        while len(self._missed) > MISSES:
+            self._missed.popitem(last=False)
+        return None
+
+    async def _ask(
+        self,
+        pod: Pod,
+        resource: Resource,
+        id: str,
+        caller: Caller,
+        service_token: str,
+        deadline: float,
+    ) -> Answer | Fault:
+        headers = (
+            (b"X-Auth-Token", caller.token.encode()),
+            (b"X-Service-Token", service_token.encode()),
+            (b"Accept", b"application/json"),
+        )
+        call = Call("GET", resource.path(id).encode(), headers=headers)
+        target = Target(resource.service, caller.project_id)
+        try:
+            answer = await self._pods.send(pod, target, call, deadline)
+        except Fault as fault:
+            return fault
+        if answer.status >= 500:
+            return PodUnavailable(pod.pod_name, f"status {answer.status}")
+        return answer
+
+    async def learn(self, found: Sequence[Route]) -> None:
+        """Record routes durably."""
+        await self._store.write(lambda connection: record_routes(connection, found))
+        for route in found:
+            self._keep(route)
+            self._missed.pop((route.type, route.top_id), None)
+
+    async def forget(self, route: Route) -> None:
+        """Leave a tombstone: the thing is gone from its pod."""
+        if not route.deleted_at:
+            gone = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="seconds")
+            await self.learn([evolve(route, deleted_at=gone)])
+
+    async def sweep(
+        self, pod: Pod, resources: dict[str, Resource], caller: Caller, deadline: float
+    ) -> int:
+        """Ask a pod for what the routes say it has; how many of them still stand.
+
+        What cannot be asked counts as standing. `caller` sees all projects (our own user).
+        """
+        routes = await self._store.read(lambda c: live_routes(c, pod.pod_id, 1000))
+        standing = 0
+        for route in routes:
+            resource = resources.get(route.type)
+            if resource is None:
+                standing += 1
+                continue
+            answer = await self._ask(pod, resource, route.bottom_id, caller, caller.token, deadline)
+            if isinstance(answer, Answer) and answer.status == 404:
+                await self.forget(route)
+            else:
+                standing += 1
+        return standing
+
+    def _keep(self, route: Route) -> None:
+        key = (route.type, route.top_id)
+        self._kept[key] = route
+        self._kept.move_to_end(key)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    def drop_pod(self, pod_id: str) -> None:
+        """Forget all that is in memory of a pod that was removed."""
+        for key in [key for key, route in self._kept.items() if route.pod_id == pod_id]:
+            del self._kept[key]
+
+
+def _project(answer: Answer, resource: Resource, caller: Caller) -> str:
+    """The project that owns what a pod showed (Cinder's volumes name it in their own key)."""
+    assert isinstance(answer.body, bytes)
+    try:
+        shown = msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]
+    except (msgspec.MsgspecError, KeyError):
+        return caller.project_id
+    return next((shown[key] for key in resource.project if shown.get(key)), caller.project_id)

@@ -1,0 +1,5 @@
+"""Choosing a pod: pure functions of what is known and what is wished."""
+
+from trio2o.scheduling._choose import Candidate, Conflicting, NoPod, NoSuchZone, Pin, Wish, choose
+
+__all__ = ["Candidate", "Conflicting", "NoPod", "NoSuchZone", "Pin", "Wish", "choose"]

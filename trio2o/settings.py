@@ -1,0 +1,277 @@
+"""Settings: one TOML file, each setting documented where it is defined.
+
+`load` refuses unknown keys and bad values with the line they stand on and what is allowed;
+`commented` writes the file that `trio2o init` makes.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+from attrs import define, frozen
+
+
+class BadSettings(Exception):
+    """The file cannot be used. The text names the line and what is allowed."""
+
+
+Check = Callable[[Any], str]
+"""Says what is allowed if the value is not; an empty text if it is fine."""
+
+
+def _setting(default: Any, doc: str, check: Check | None = None) -> Any:
+    return attrs.field(default=default, metadata={"doc": doc, "check": check})
+
+
+def _section(kind: type, doc: str) -> Any:
+    return attrs.field(factory=kind, metadata={"doc": doc, "section": True})
+
+
+def _one_of(*allowed: str) -> Check:
+    return lambda value: "" if value in allowed else "one of " + ", ".join(map(repr, allowed))
+
+
+def _at_least(least: float) -> Check:
+    return lambda value: "" if value >= least else f"a number of at least {least}"
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    fine = parts.scheme in ("http", "https") and parts.netloc and not parts.query
+    return "" if fine else "a URL such as http://203.0.113.10:19998"
+
+
+def _url_or_empty(value: str) -> str:
+    return _url(value) if value else ""
+
+
+@frozen
+class ServiceSettings:
+    state: str = _setting("/var/lib/trio2o", "Folder of the appliance's own state.")
+    region: str = _setting(
+        "RegionOne", "The top region: the Keystone region in which tenants find the faces."
+    )
+    shutdown: float = _setting(
+        30.0, "Seconds that calls in flight are given to finish at a stop.", _at_least(0)
+    )
+
+
+@frozen
+class LogSettings:
+    level: str = _setting(
+        "info", "How much is logged.", _one_of("error", "warn", "info", "debug", "trace")
+    )
+
+
+@frozen
+class IdentitySettings:
+    auth_url: str = _setting("http://127.0.0.1:5000/v3", "Keystone's v3 URL.", _url)
+    username: str = _setting("trio2o", "The appliance's own user.")
+    password: str = _setting("", "Its password. Keep the file readable by the service alone.")
+    project_name: str = _setting("service", "The project of its tokens.")
+    user_domain_name: str = _setting("Default", "The domain of the user.")
+    project_domain_name: str = _setting("Default", "The domain of the project.")
+    token_cache: float = _setting(
+        300.0, "Seconds that a validated token is believed.", _at_least(0)
+    )
+    timeout: float = _setting(15.0, "Seconds that a call to Keystone may take.", _at_least(0.1))
+    policy_file: str = _setting(
+        "", "An oslo.policy file that overrides the default rules ('' = the defaults)."
+    )
+
+
+@frozen
+class StoreSettings:
+    url: str = _setting("", "SQLAlchemy URL of the store ('' = SQLite in the state folder).")
+
+
+@frozen
+class PodsSettings:
+    interface: str = _setting(
+        "internal",
+        "Which endpoints of the pods are used.",
+        _one_of("internal", "public", "admin"),
+    )
+    timeout: float = _setting(60.0, "Seconds that a call to a pod may take in all.", _at_least(0.1))
+    connect_timeout: float = _setting(
+        5.0, "Seconds that connecting to a pod may take.", _at_least(0.1)
+    )
+    connections: int = _setting(64, "Calls in flight to one service of a pod.", _at_least(1))
+    refresh: float = _setting(
+        30.0, "Seconds between looks at the catalog, versions and health.", _at_least(0.5)
+    )
+
+
+@frozen
+class SchedulingSettings:
+    default_availability_zone: str = _setting(
+        "", "Where a server or volume goes that names no AZ ('' = any pod)."
+    )
+
+
+@frozen
+class ImagesSettings:
+    region: str = _setting("Central", "The region of the real Glance.")
+    url: str = _setting("", "URL of the real Glance ('' = from the catalog).", _url_or_empty)
+
+
+@frozen
+class NetworkSettings:
+    mode: str = _setting("local", "'local': each network lives in one pod.", _one_of("local"))
+
+
+@frozen
+class LimitsSettings:
+    header_bytes: int = _setting(
+        16384, "Largest head of a request; a token has to fit in it.", _at_least(1024)
+    )
+    body_bytes: int = _setting(1048576, "Largest body of a request, images apart.", _at_least(1024))
+    image_bytes: int = _setting(0, "Largest image upload (0 = unlimited).", _at_least(0))
+    header_seconds: float = _setting(15.0, "Seconds for the head of a request.", _at_least(0.1))
+    body_seconds: float = _setting(
+        120.0, "Seconds for the body of a request, images apart.", _at_least(0.1)
+    )
+    idle_seconds: float = _setting(75.0, "Seconds that an idle connection is kept.", _at_least(0.1))
+
+
+@frozen
+class FaceSettings:
+    listen: str = _setting("", "Twisted endpoint to listen on ('' = this face is off).")
+    url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
+
+
+def _face(port: int, doc: str) -> Any:
+    default = FaceSettings(f"tcp:{port}:interface=127.0.0.1", f"http://127.0.0.1:{port}")
+    return attrs.field(default=default, metadata={"doc": doc, "section": True})
+
+
+@frozen
+class FacesSettings:
+    admin: FaceSettings = _face(19999, "The admin face: pods and bindings.")
+    compute: FaceSettings = _face(19998, "The compute face (Nova v2.1).")
+    volume: FaceSettings = _face(19997, "The volume face (Cinder v3).")
+    network: FaceSettings = _face(19996, "The network face (Neutron v2.0).")
+    image: FaceSettings = _face(19995, "The image face (Glance v2).")
+
+
+@frozen
+class Settings:
+    service: ServiceSettings = _section(ServiceSettings, "The appliance itself.")
+    log: LogSettings = _section(LogSettings, "Logging.")
+    identity: IdentitySettings = _section(IdentitySettings, "Keystone.")
+    store: StoreSettings = _section(StoreSettings, "The store.")
+    pods: PodsSettings = _section(PodsSettings, "How pods are reached.")
+    scheduling: SchedulingSettings = _section(SchedulingSettings, "Where new things go.")
+    images: ImagesSettings = _section(ImagesSettings, "The real Glance behind the image face.")
+    network: NetworkSettings = _section(NetworkSettings, "Networks.")
+    limits: LimitsSettings = _section(LimitsSettings, "What one request may use.")
+    faces: FacesSettings = _section(FacesSettings, "The APIs.")
+
+    @property
+    def store_url(self) -> str:
+        return self.store.url or f"sqlite:///{Path(self.service.state) / 'trio2o.sqlite'}"
+
+
+@define
+class _Reader:
+    lines: list[str]
+    name: str
+
+    def line_of(self, section: str, key: str) -> int:
+        """The line on which a key of a section stands (its section's line, if not found)."""
+        here, found = "", 1
+        for number, text in enumerate(self.lines, 1):
+            if heading := re.match(r"\s*\[([^\]]+)\]", text):
+                here = heading.group(1).strip()
+                if here == section or here == f"{section}.{key}".strip("."):
+                    found = number
+            elif here == section and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", text):
+                return number
+        return found
+
+    def refuse(self, section: str, key: str, why: str) -> BadSettings:
+        dotted = f"{section}.{key}".strip(".")
+        return BadSettings(f"{self.name}, line {self.line_of(section, key)}: {dotted}: {why}")
+
+    def build(self, base: Any, table: dict[str, Any], section: str) -> Any:
+        """`base` with what the table says in place of its defaults."""
+        fields = {field.name: field for field in attrs.fields(type(base))}
+        values = {}
+        for key, value in table.items():
+            if key not in fields:
+                allowed = ", ".join(fields)
+                raise self.refuse(section, key, f"no such setting; there are: {allowed}")
+            if not fields[key].metadata.get("section"):
+                values[key] = self.check(fields[key], getattr(base, key), value, section)
+            elif isinstance(value, dict):
+                inner = f"{section}.{key}".strip(".")
+                values[key] = self.build(getattr(base, key), value, inner)
+            else:
+                raise self.refuse(section, key, "must be a section")
+        return attrs.evolve(base, **values)
+
+    def check(self, field: Any, default: Any, value: Any, section: str) -> Any:
+        wanted = type(default)
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            words = {str: "a text in quotes", int: "a whole number", float: "a number"}
+            raise self.refuse(section, field.name, f"{value!r} is not {words[wanted]}")
+        check: Check | None = field.metadata["check"]
+        if check and (allowed := check(value)):
+            raise self.refuse(
+                section, field.name, f"{value!r} is not allowed; it must be {allowed}"
+            )
+        return value
+
+
+def parse(text: str, name: str = "settings") -> Settings:
+    """Settings from TOML text. Raises `BadSettings`."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"{name}: {error}") from None
+    built: Settings = _Reader(text.splitlines(), name).build(Settings(), table, "")
+    return built
+
+
+def load(path: str | Path) -> Settings:
+    """Settings from a file. Raises `BadSettings`."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path}: {error}") from None
+    return parse(text, str(path))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def _lines(base: Any, path: str, given: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for field in attrs.fields(type(base)):
+        name, doc = f"{path}.{field.name}".strip("."), field.metadata["doc"]
+        value = getattr(base, field.name)
+        if not field.metadata.get("section"):
+            mark = "" if name in given else "# "
+            lines += [f"# {doc}", f"{mark}{field.name} = {_toml(given.get(name, value))}", ""]
+        elif any(f.metadata.get("section") for f in attrs.fields(type(value))):
+            lines += _lines(value, name, given)
+        else:
+            lines += [f"# {doc}", f"[{name}]", *_lines(value, name, given)]
+    return lines
+
+
+def commented(given: dict[str, Any] | None = None) -> str:
+    """A whole file with each setting explained; those not given are commented out."""
+    head = ["# Settings of Trio2o. A line that is commented out shows its default.", ""]
+    return "\n".join(head + _lines(Settings(), "", given or {})).rstrip() + "\n"

@@ -1,0 +1,97 @@
+"""The tables, and bringing a database to them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+REVISION = "0001"
+"""The newest migration. It is compared at each start; Alembic is imported only if it differs."""
+
+metadata = sa.MetaData()
+
+pods = sa.Table(
+    "pods",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("pod_id", sa.String(36), nullable=False, unique=True),
+    sa.Column("pod_name", sa.String(255), nullable=False, unique=True),
+    sa.Column("az_name", sa.String(255), nullable=False),
+    sa.Column("pod_az_name", sa.String(255), nullable=False),
+    sa.Column("dc_name", sa.String(255), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sqlite_autoincrement=True,
+)
+# there is one top region
+sa.Index(
+    "one_top_region",
+    pods.c.az_name,
+    unique=True,
+    sqlite_where=pods.c.az_name == "",
+    postgresql_where=pods.c.az_name == "",
+)
+
+bindings = sa.Table(
+    "bindings",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("tenant_id", sa.String(255), nullable=False),
+    sa.Column("pod_id", sa.String(36), nullable=False, index=True),
+    sa.Column("az_name", sa.String(255), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("ended_at", sa.String(32), nullable=False, server_default=""),
+)
+# a project has one pod for an AZ at a time
+sa.Index(
+    "one_binding",
+    bindings.c.tenant_id,
+    bindings.c.az_name,
+    unique=True,
+    sqlite_where=bindings.c.ended_at == "",
+    postgresql_where=bindings.c.ended_at == "",
+)
+
+routes = sa.Table(
+    "routes",
+    metadata,
+    sa.Column("type", sa.String(32), primary_key=True),
+    sa.Column("top_id", sa.String(255), primary_key=True),
+    sa.Column("pod_id", sa.String(36), nullable=False, index=True),
+    sa.Column("bottom_id", sa.String(255), nullable=False),
+    sa.Column("project_id", sa.String(255), nullable=False),
+    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
+    sqlite_with_rowid=False,
+)
+
+
+class NewerSchema(Exception):
+    """The database was written by a newer Trio2o than this one."""
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Bring the database to this schema. Raises `NewerSchema`."""
+    stored = ""
+    with engine.connect() as connection:
+        if sa.inspect(connection).has_table("alembic_version"):
+            stored = (
+                connection.execute(
+                    sa.text("SELECT version_num FROM alembic_version")
+                ).scalar_one_or_none()
+                or ""
+            )
+    if stored == REVISION:
+        return
+    if stored > REVISION:
+        raise NewerSchema(f"the store has schema {stored}, this Trio2o knows up to {REVISION}")
+    _migrate(engine)
+
+
+def _migrate(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "trio2o.store:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

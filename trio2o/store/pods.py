@@ -1,0 +1,41 @@
+"""Pods, and the top region, as rows."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from attrs import asdict
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from trio2o.domain.errors import StoreConflict
+from trio2o.domain.values import Pod
+from trio2o.store._schema import bindings, pods, routes
+
+
+def list_pods(connection: Connection) -> tuple[Pod, ...]:
+    """All pods in the order in which they were added."""
+    rows = connection.execute(sa.select(pods).order_by(pods.c.number)).mappings()
+    return tuple(Pod(**row) for row in rows)
+
+
+def add_pod(connection: Connection, pod: Pod) -> Pod:
+    """The pod with the number that it got. Raises `StoreConflict`."""
+    values = asdict(pod)
+    del values["number"]
+    try:
+        number = connection.execute(sa.insert(pods).values(**values)).inserted_primary_key
+    except IntegrityError as error:
+        raise StoreConflict(str(error.orig)) from None
+    assert number is not None
+    return Pod(number=number[0], **values)
+
+
+def set_state(connection: Connection, pod_id: str, state: str) -> None:
+    connection.execute(sa.update(pods).where(pods.c.pod_id == pod_id).values(state=state))
+
+
+def remove_pod(connection: Connection, pod_id: str) -> None:
+    """Take the pod away with its bindings and routes."""
+    connection.execute(sa.delete(bindings).where(bindings.c.pod_id == pod_id))
+    connection.execute(sa.delete(routes).where(routes.c.pod_id == pod_id))
+    connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

@@ -1,0 +1,50 @@
+"""Where ids live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from attrs import asdict
+from sqlalchemy import Connection
+from sqlalchemy.dialects.sqlite import insert
+
+from trio2o.domain.values import Route
+from trio2o.store._schema import routes
+
+
+def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
+    query = sa.select(routes).where(routes.c.type == type, routes.c.top_id == top_id)
+    row = connection.execute(query).mappings().one_or_none()
+    return Route(**row) if row else None
+
+
+def record_routes(connection: Connection, found: Sequence[Route]) -> None:
+    """Keep these routes, in place of older ones of the same ids."""
+    if not found:
+        return
+    statement = insert(routes)
+    replaced = {
+        name: statement.excluded[name]
+        for name in ("pod_id", "bottom_id", "project_id", "deleted_at")
+    }
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["type", "top_id"], set_=replaced),
+        [asdict(route) for route in found],
+    )
+
+
+def live_routes(connection: Connection, pod_id: str, limit: int) -> tuple[Route, ...]:
+    """Routes into a pod that are no tombstones, some at most."""
+    query = (
+        sa.select(routes)
+        .where(routes.c.pod_id == pod_id, routes.c.deleted_at == "")
+        .order_by(routes.c.type, routes.c.top_id)
+        .limit(limit)
+    )
+    return tuple(Route(**row) for row in connection.execute(query).mappings())
+
+
+def count_live(connection: Connection, pod_id: str) -> int:
+    query = sa.select(sa.func.count()).where(routes.c.pod_id == pod_id, routes.c.deleted_at == "")
+    return connection.execute(query).scalar_one()

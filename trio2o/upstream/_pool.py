@@ -1,0 +1,209 @@
+"""One pool of connections to all servers behind us, with deadlines, limits and breakers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from attrs import Factory, define, frozen
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers as WebHeaders
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from trio2o.message import Answer, Body, Call
+from trio2o.upstream._bodies import AnswerStream, BytesProducer, StreamProducer
+from trio2o.upstream._breaker import Breaker
+
+IDLE = 4
+"""Seconds an idle connection is kept: below the shortest keep-alive that servers use (5 s)."""
+
+WAITING = 4
+"""Calls that may wait for a place, as a multiple of the places."""
+
+AWAY = (502, 503, 504)
+
+
+class Unreachable(Exception):
+    """No byte of the call was sent."""
+
+
+class Busy(Unreachable):
+    """Too many calls to this origin are under way."""
+
+
+class Broken(Exception):
+    """The call was sent, or may have been, and no whole answer came."""
+
+
+@frozen
+class Origin:
+    """A server: `http://host:port`, without a path."""
+
+    url: bytes
+
+    def __str__(self) -> str:
+        return self.url.decode("ascii")
+
+
+@define
+class _Places:
+    """How many calls to an origin are under way, and who waits."""
+
+    free: int
+    limit: int
+    queue: deque[Deferred[None]] = Factory(deque)
+
+    async def take(self) -> None:
+        if self.free > 0:
+            self.free -= 1
+            return
+        if len(self.queue) >= self.limit * WAITING:
+            raise Busy("too many calls under way")
+        turn: Deferred[None] = Deferred(self.queue.remove)
+        self.queue.append(turn)
+        await turn
+
+    def give(self) -> None:
+        if self.queue:
+            self.queue.popleft().callback(None)
+        else:
+            self.free += 1
+
+
+@implementer(IAgent)
+class Pool:
+    """`send` is the data path; `request` (`IAgent`) is for treq and our own calls.
+
+    Nothing is retried but GET and HEAD, once, on a kept connection that turned out to be closed;
+    redirects are not followed, cookies not kept, bodies not decoded.
+    """
+
+    def __init__(self, reactor: Any, connections: int, connect_timeout: float) -> None:
+        self._reactor = reactor
+        self._limit = connections
+        self._kept = HTTPConnectionPool(reactor)
+        self._kept.maxPersistentPerHost = connections
+        self._kept.retryAutomatically = False
+        self._kept.cachedConnectionTimeout = IDLE
+        self._agent = Agent(reactor, connectTimeout=connect_timeout, pool=self._kept)
+        self._places: dict[Origin, _Places] = {}
+        self._breakers: dict[Origin, Breaker] = {}
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: WebHeaders | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803
+    ) -> Deferred[IResponse]:
+        return self._agent.request(method, uri, headers, bodyProducer)
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept."""
+        closed: Deferred[None] = self._kept.closeCachedConnections()
+        return closed
+
+    def breaker(self, origin: Origin) -> Breaker:
+        """What is known of an origin's health."""
+        if origin not in self._breakers:
+            self._breakers[origin] = Breaker(self._reactor.seconds)
+        return self._breakers[origin]
+
+    async def send(
+        self, call: Call, origin: Origin, deadline: float, *, probe: bool = False
+    ) -> Answer:
+        """The origin's answer, its body a stream. `deadline` is absolute, for head and body.
+
+        An origin held to be down gets nothing but calls that `probe` it now and then.
+        Raises `Unreachable` (`Busy`) if nothing was sent, `Broken` if it is not known.
+        """
+        breaker = self.breaker(origin)
+        if not breaker.allows(probe=probe):
+            raise Unreachable("it did not answer lately")
+        places = self._places.setdefault(origin, _Places(self._limit, self._limit))
+        try:
+            await places.take()
+        except BaseException:
+            breaker.abandoned()
+            raise
+        try:
+            answer = await self._exchange(call, origin, deadline, places)
+        except (Unreachable, Broken):
+            places.give()
+            breaker.failed()
+            raise
+        except BaseException:
+            places.give()
+            breaker.abandoned()
+            raise
+        if answer.status in AWAY:
+            breaker.failed()
+        else:
+            breaker.succeeded()
+        return answer
+
+    async def _exchange(
+        self, call: Call, origin: Origin, deadline: float, places: _Places
+    ) -> Answer:
+        again = call.method in ("GET", "HEAD")
+        while True:
+            left = deadline - self._reactor.seconds()
+            if left <= 0:
+                raise Unreachable("no time is left")
+            try:
+                response = await self._request(call, origin, left)
+                break
+            except (ConnectError, DNSLookupError) as error:
+                raise Unreachable(str(error)) from None
+            except defer.TimeoutError:
+                raise Broken("no answer in time") from None
+            except defer.CancelledError:
+                raise
+            except Exception as error:  # the connection was lost, or what came is no HTTP
+                if not again:
+                    raise Broken(f"{type(error).__name__}: {error}") from None
+                again = False
+        return self._answer(response, deadline, places)
+
+    def _request(self, call: Call, origin: Origin, left: float) -> Deferred[IResponse]:
+        headers = WebHeaders()
+        for name, value in call.headers:
+            headers.addRawHeader(name, value)
+        request = self._agent.request(
+            call.method.encode("ascii"), origin.url + call.target, headers, _producer(call)
+        )
+        return request.addTimeout(left, self._reactor)
+
+    def _answer(self, response: Any, deadline: float, places: _Places) -> Answer:
+        # an image may take as long as it takes: such calls have an infinite deadline
+        left = min(deadline - self._reactor.seconds(), 1e9)
+
+        def ended() -> None:
+            places.give()
+            if timer.active():
+                timer.cancel()
+
+        length = None if response.length is UNKNOWN_LENGTH else response.length
+        stream = AnswerStream(length, ended)
+        timer = self._reactor.callLater(left, stream.abort, Broken("no whole answer in time"))
+        response.deliverBody(stream)
+        headers = tuple(
+            (name, value)
+            for name, values in response.headers.getAllRawHeaders()
+            for value in values
+        )
+        return Answer(response.code, headers, stream)
+
+
+def _producer(call: Call) -> Any:
+    body: Body = call.body
+    if not isinstance(body, bytes):
+        return StreamProducer(body)
+    # a POST without a body still says so: Content-Length: 0
+    if body or call.method in ("POST", "PUT", "PATCH"):
+        return BytesProducer(body)
+    return None

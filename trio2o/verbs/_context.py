@@ -1,0 +1,119 @@
+"""What a verb is given, and what a table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from trio2o.domain.resources import Resource
+from trio2o.domain.values import Caller, Pod
+from trio2o.domain.versions import ANY, Microversions, Range, Version
+from trio2o.message import Answer, Call, Headers, header, with_header, without
+from trio2o.pods import HOP_BY_HOP, Pods, Target
+from trio2o.routes import Routes
+from trio2o.store import Store
+
+
+@frozen
+class Surface:
+    """What the verbs have to know of a face: its service, its public URL, its resources."""
+
+    service: str
+    url: str
+    version: str
+    microversions: Microversions | None = None
+    resources: Mapping[str, Resource] = {}
+    default_zone: str = ""
+    images_url: str = ""
+
+
+@frozen
+class Context:
+    """One call's surroundings. `below` is the raw path behind version and project.
+
+    `with_project` tells whether the client wrote its project in the path; `deadline` is absolute.
+    `parts` is the face's own, opaque to the verbs.
+    """
+
+    surface: Surface
+    caller: Caller
+    operation: Operation
+    params: Mapping[str, str]
+    below: bytes
+    with_project: bool
+    version: Version | None
+    request_id: str
+    deadline: float
+    pods: Pods
+    routes: Routes
+    store: Store
+    clock: Any
+    now: Callable[[], float]
+    parts: Any = None
+
+    @property
+    def target(self) -> Target:
+        return Target(self.surface.service, self.caller.project_id, self.with_project)
+
+    @property
+    def version_headers(self) -> Headers:
+        """The headers that pin the version, so that every pod speaks the same."""
+        known = self.surface.microversions
+        return known.headers(self.version) if known and self.version else ()
+
+    async def send(self, pod: Pod, call: Call) -> Answer:
+        """The pod's answer to a call of this context. Raises as `Pods.send`."""
+        stream = self.operation.stream
+        return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+
+
+Verb = Callable[[Call, Context], Awaitable[Answer]]
+
+
+@frozen
+class Operation:
+    """One row of an API. `open` rows need no token; `policy` is named where the top decides."""
+
+    method: str
+    path: str
+    verb: Verb
+    action: str = ""
+    versions: Range = ANY
+    policy: str = ""
+    stream: bool = False
+    open: bool = False
+
+
+_OURS = (*HOP_BY_HOP, b"host", b"content-length", b"expect", b"accept-encoding", b"cookie")
+_THEIRS = (*HOP_BY_HOP, b"content-length", b"server", b"date", b"set-cookie", b"alt-svc")
+
+
+def below(call: Call, context: Context) -> Call:
+    """The client's call as pods get it: path below the version, one pinned version."""
+    known = context.surface.microversions
+    headers = without(call.headers, (*_OURS, *(known.names if known else ())))
+    # what a Connection header names is for this hop alone
+    if named := header(call.headers, b"connection"):
+        headers = without(headers, [name.strip().lower() for name in named.split(b",")])
+    headers = with_header(headers, b"X-Openstack-Request-Id", context.request_id.encode())
+    return Call(
+        call.method,
+        context.below,
+        call.query,
+        (*headers, *context.version_headers),
+        call.body,
+    )
+
+
+def answer_headers(headers: Headers) -> Headers:
+    """What of a pod's headers reaches the client."""
+    return without(headers, _THEIRS)
+
+
+def json_answer(status: int, body: Any, headers: Headers = ()) -> Answer:
+    """An answer of our own."""
+    content = (b"Content-Type", b"application/json")
+    return Answer(status, (content, *headers), msgspec.json.encode(body))

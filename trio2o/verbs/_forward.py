@@ -1,0 +1,82 @@
+"""Forward: find the pod that owns the id, and pass the call there."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from trio2o.domain.errors import NotFound, PodUnavailable
+from trio2o.domain.resources import Resource
+from trio2o.domain.values import Route
+from trio2o.message import Answer, Call, header, with_header
+from trio2o.verbs._context import Context, below
+from trio2o.verbs._refs import Ref, mentioned, pins
+from trio2o.verbs._rewrite import Rewriter, rewrite, rewritten
+
+
+@frozen
+class Forward:
+    """Pass a call to the pod of the thing in its path.
+
+    `param` names the id in the path. `refs` are what the body names besides: it must be in the
+    same pod (400 that names both), else nothing is sent.
+    """
+
+    resource: Resource
+    param: str = "id"
+    refs: tuple[Ref, ...] = ()
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        id = context.params[self.param]
+        route = await find(self.resource, id, context)
+        pod = context.pods.get(route.pod_id)
+        if pod is None:
+            raise missing(self.resource, id)
+        if self.refs:
+            own = Ref("", self.resource)
+            await pins([(own, id), *mentioned(call.body, self.refs)], context)
+        if route.deleted_at and context.pods.is_down(pod, self.resource.service):
+            raise missing(self.resource, id)
+        answer = await context.send(pod, below(call, context))
+        await self._settle(answer, route, context)
+        return rewrite(answer, context, pod)
+
+    async def _settle(self, answer: Answer, route: Route, context: Context) -> None:
+        """Leave a tombstone where the pod says that the thing itself is gone."""
+        if context.operation.path.partition("{")[0].rstrip("/") != self.resource.collection:
+            return
+        if context.operation.path.count("/") != self.resource.collection.count("/") + 1:
+            return
+        gone = answer.ok and context.operation.method == "DELETE" and self.resource.deleted_at_once
+        # to another project a thing that is there is a 404 too
+        owner = context.caller.project_id == route.project_id or context.caller.is_admin
+        if gone or (answer.status == 404 and owner):
+            await context.routes.forget(route)
+
+
+@frozen
+class Shared:
+    """Pass a call to the one Glance that all pods share."""
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        stream = context.operation.stream
+        sent = evolve(below(call, context), path=call.path)
+        if (coding := header(call.headers, b"accept-encoding")) is not None:
+            sent = evolve(sent, headers=with_header(sent.headers, b"Accept-Encoding", coding))
+        answer = await context.pods.send_to_images(sent, context.deadline, stream=stream)
+        return rewritten(answer, Rewriter.of(context, context.pods.images().prefix, ""), context)
+
+
+async def find(resource: Resource, id: str, context: Context) -> Route:
+    """The route of an id. Raises `NotFound` in the API's words, `PodUnavailable`."""
+    try:
+        route = await context.routes.find(resource, id, context.caller, context.deadline)
+    except PodUnavailable as error:
+        error.message = f"{resource.missing.format(id=id)[:-1]} while a pod is unavailable."
+        raise
+    if route is None:
+        raise missing(resource, id)
+    return route
+
+
+def missing(resource: Resource, id: str) -> NotFound:
+    return NotFound(resource.missing.format(id=id), kind=resource.missing_kind)

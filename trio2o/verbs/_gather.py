@@ -1,0 +1,361 @@
+"""Gather: ask all pods that matter at once, and merge their lists into one exact answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from attrs import evolve, field, frozen
+
+from trio2o.domain.errors import BadRequest, Fault, NotFound, PodUnavailable, Unavailable
+from trio2o.domain.resources import Resource
+from trio2o.domain.values import Pod
+from trio2o.message import Answer, Call
+from trio2o.verbs._context import Context, answer_headers, below
+from trio2o.verbs._merge import Rank, Source, merge
+from trio2o.verbs._rewrite import Rewriter, fields_of, raw
+
+Query = list[tuple[str, str]]
+Keys = tuple[tuple[str, bool], ...]
+"""Fields by which rows are ordered, each with whether it falls."""
+
+UNAVAILABLE = b"X-Trio2o-Unavailable-Pods"
+
+SCAN = 1000
+"""Rows asked for at a time where a pod's place behind a marker has to be found by reading."""
+
+_PLAIN = frozenset(
+    """limit marker offset sort sort_key sort_dir page_reverse all_tenants deleted fields
+    with_count availability_zone""".split()  # noqa: SIM905
+)
+"""Query parameters that leave no row out: a list with others is a question about certain rows."""
+
+
+class Remembered(OrderedDict[tuple[Any, ...], Any]):
+    """What was served lately: a bounded memory. Losing it never changes an answer's rows."""
+
+    def put(self, key: tuple[Any, ...], value: Any) -> None:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > 10_000:
+            self.popitem(last=False)
+
+
+@frozen
+class Order:
+    """How a service orders a list: the keys asked for, or these; the id decides ties.
+
+    `parse` reads a query's sort parameters into fields (None: none are given). `tail` is added
+    to them, in the direction of the first where it has none of its own.
+    """
+
+    default: Keys
+    parse: Callable[[Query], Keys | None] = lambda query: None
+    tail: tuple[tuple[str, bool | None], ...] = (("id", False),)
+
+    def keys(self, query: Query) -> Keys:
+        asked = self.parse(query)
+        if asked is None:
+            return self.default
+        have = {name for name, _ in asked}
+        first = asked[0][1]
+        more = tuple(
+            (name, first if falls is None else falls)
+            for name, falls in self.tail
+            if name not in have
+        )
+        return asked + more
+
+
+@frozen
+class Gather:
+    """The list of a kind of thing over all pods: order, paging and links as one cloud's.
+
+    `path` is asked of the pods (a brief list asks for detail, which has what it is ordered by),
+    `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
+    `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
+    `definition`: they all are, and any pod knows a marker. `no_marker` makes the error for an
+    unknown marker; `links` is the key of the paging links.
+    """
+
+    resource: Resource
+    order: Order
+    path: str = ""
+    brief: tuple[str, ...] = ()
+    cap: int = 1000
+    links: str = ""
+    no_marker: Callable[[str], Fault] = lambda marker: BadRequest(f"marker [{marker}] not found")
+    same: Callable[[dict[str, Any]], str] | None = None
+    definition: bool = False
+    _remembered: Remembered = field(factory=Remembered, eq=False, repr=False)
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
+        pages = _Pages.parse(asked, self.cap)
+        pods, query = self._pods(asked, context)
+        keys = self.order.keys(asked)
+        wanted = tuple(value for name, value in asked if name == "fields")
+        if wanted:  # what the merge needs is asked for too, and cut off again
+            query += [("fields", name) for name, _ in (("id", False), *keys)]
+        listing = _Listing(self, call, context, pages, query, keys)
+        listing.kept = wanted or self.brief
+        up = [pod for pod in pods if not context.pods.is_down(pod, self.resource.service)]
+        listing.unavailable = [pod.pod_name for pod in pods if pod not in up]
+        try:
+            rows = await listing.rows(up)
+        except _Refused as refused:
+            return evolve(refused.answer, headers=answer_headers(refused.answer.headers))
+        names = {name for name, _ in asked} - _PLAIN
+        if listing.unavailable and (names or not up):
+            lost = ", ".join(listing.unavailable)
+            raise Unavailable(f"The list cannot be told in full: {lost} is unavailable.")
+        return listing.answer(rows, asked)
+
+    def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
+        """The pods to ask and the query for them: an AZ as filter is ours to apply."""
+        zones = {value for name, value in asked if name == "availability_zone"}
+        pods = [
+            pod
+            for pod in context.pods.serving(self.resource.service)
+            if not zones or pod.az_name in zones
+        ]
+        ours = ("limit", "marker", "offset", "availability_zone")
+        return pods, [(name, value) for name, value in asked if name not in ours]
+
+
+@frozen
+class _Pages:
+    """What a query says of paging. `size` is None where the whole list is meant."""
+
+    size: int | None
+    limited: bool
+    marker: str
+    offset: int
+
+    @classmethod
+    def parse(cls, asked: Query, cap: int) -> _Pages:
+        last = dict(asked)
+        numbers = {}
+        for name in ("limit", "offset"):
+            text = last.get(name, "")
+            if text and not (text.isascii() and text.isdigit()):
+                raise BadRequest(f"{name} must be an integer that is not negative: {text}")
+            numbers[name] = int(text) if text else None
+        limit = numbers["limit"]
+        size = cap or None
+        if limit is not None and (cap or limit):
+            size = min(limit, cap) if cap else limit
+        return cls(size, limit is not None, last.get("marker", ""), numbers["offset"] or 0)
+
+
+class _Listing:
+    """One list being made."""
+
+    def __init__(
+        self,
+        gather: Gather,
+        call: Call,
+        context: Context,
+        pages: _Pages,
+        query: Query,
+        keys: Keys,
+    ) -> None:
+        self.gather, self.call, self.context = gather, call, context
+        self.pages, self.query, self.keys = pages, query, keys
+        self.unavailable: list[str] = []
+        self.count: int | None = None
+        self.kept: tuple[str, ...] = ()
+        self.first: Answer | None = None
+        hasher = hashlib.sha256(repr((sorted(query), context.caller.project_id)).encode())
+        self.list_key = (context.operation.path, str(context.version), hasher.digest())
+
+    async def rows(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
+        """The rows of this page, each with the pod that it came from."""
+        if self.pages.size == 0:
+            return []
+        if not self.keys:
+            return await self._unordered(pods)
+        after, starts = await self._behind_marker(pods)
+        sources = [Source(pod, self._fetch(pod), starts.get(pod.pod_id, "")) for pod in pods]
+        size = None if self.pages.size is None else self.pages.size + self.pages.offset
+        taken = await self._merged(sources, after, size)
+        self._remember(taken, sources)
+        return [(source.pod, row) for source, row, _ in taken][self.pages.offset :]
+
+    async def _unordered(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
+        """A list whose order its rows do not tell: pod after pod, each in its own order."""
+        pages, self.pages = self.pages, evolve(self.pages, size=None, marker="")
+        taken = await self._merged([Source(pod, self._fetch(pod)) for pod in pods], None, None)
+        self.pages = pages
+        ids = [rank.id for _, _, rank in taken]
+        start = ids.index(pages.marker) + 1 if pages.marker in ids else 0
+        start += pages.offset
+        end = None if pages.size is None else start + pages.size
+        return [(source.pod, row) for source, row, _ in taken[start:end]]
+
+    async def _merged(
+        self, sources: Sequence[Source], after: Rank | None, size: int | None
+    ) -> list[tuple[Source, msgspec.Raw, Rank]]:
+        same = self._same if self.gather.same else None
+        return await merge(sources, self._rank, after, size, self._give_up, same)
+
+    def _same(self, row: msgspec.Raw) -> str:
+        assert self.gather.same is not None
+        return self.gather.same(msgspec.json.decode(row))
+
+    def _give_up(self, source: Source, fault: PodUnavailable) -> None:
+        """A pod that fails is named, and the others are listed."""
+        source.end()
+        if source.pod.pod_name not in self.unavailable:
+            self.unavailable.append(source.pod.pod_name)
+
+    def _rank(self, row: msgspec.Raw) -> Rank:
+        return Rank.of(row, self.keys)
+
+    def _fetch(self, pod: Pod) -> Callable[[str], Any]:
+        size = self.pages.size
+
+        async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
+            query = list(self.query)
+            if size is not None:
+                scanning = self.pages.marker and not marker
+                ask = max(size + self.pages.offset, SCAN if scanning else 0)
+                query.append(("limit", str(min(ask, self.gather.cap) if self.gather.cap else ask)))
+            if not marker:
+                return self._page(pod, await self._ask(pod, query))
+            try:
+                return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]))
+            except _Refused:
+                if marker == self.pages.marker:
+                    raise
+                # the row where this pod stood is gone: find its place by reading
+                return await fetch("")
+
+        return fetch
+
+    async def _ask(self, pod: Pod, query: Query) -> Answer:
+        sent = below(self.call, self.context)
+        path = self.gather.path.encode() or sent.path
+        sent = evolve(sent, path=path, query=urlencode(query).encode())
+        try:
+            answer = await self.context.send(pod, sent)
+        except Fault as fault:
+            raise PodUnavailable(pod.pod_name, fault.message) from None
+        if answer.status >= 500:
+            raise PodUnavailable(pod.pod_name, f"status {answer.status}")
+        if not answer.ok:
+            # the same is wrong in every pod: the first that says so is the answer
+            raise _Refused(answer)
+        self.first = self.first or answer
+        return answer
+
+    def _page(self, pod: Pod, answer: Answer) -> tuple[list[msgspec.Raw], bool]:
+        assert isinstance(answer.body, bytes)
+        try:
+            fields = fields_of(answer.body)
+            rows = msgspec.json.decode(fields[self.gather.resource.rows], type=list[msgspec.Raw])
+        except (msgspec.MsgspecError, KeyError):
+            raise PodUnavailable(pod.pod_name, "its list is none") from None
+        more = any(
+            b'"next"' in bytes(value)
+            for name, value in fields.items()
+            if name == "links" or name.endswith("_links")
+        )
+        if "count" in fields:
+            self.count = (self.count or 0) + msgspec.json.decode(fields["count"], type=int)
+        return rows, more and bool(rows)
+
+    async def _behind_marker(self, pods: Sequence[Pod]) -> tuple[Rank | None, dict[str, str]]:
+        """What the page comes behind, and each pod's own marker for it where that is known."""
+        marker = self.pages.marker
+        if not marker:
+            return None, {}
+        known = self.gather._remembered.get((*self.list_key, marker))
+        if known is not None:
+            rank, starts = known
+            return rank, starts
+        if self.gather.definition:
+            return await self._definition_marker(marker, pods)
+        context, resource = self.context, self.gather.resource
+        route = await context.routes.find(resource, marker, context.caller, context.deadline)
+        owner = context.pods.get(route.pod_id) if route else None
+        if owner is None:
+            raise self.gather.no_marker(marker)
+        row = await self._row(owner, marker)
+        return self._rank(row), {owner.pod_id: marker}
+
+    async def _definition_marker(
+        self, marker: str, pods: Sequence[Pod]
+    ) -> tuple[Rank | None, dict[str, str]]:
+        """A thing of many pods as marker: the first that has it tells its place."""
+        for pod in pods:
+            try:
+                return self._rank(await self._row(pod, marker)), {}
+            except (NotFound, BadRequest):
+                continue
+        raise self.gather.no_marker(marker)
+
+    async def _row(self, pod: Pod, id: str) -> msgspec.Raw:
+        path = self.gather.resource.path(id).encode()
+        call = evolve(below(self.call, self.context), path=path, query=b"")
+        answer = await self.context.send(pod, call)
+        assert isinstance(answer.body, bytes)
+        if answer.status >= 500:
+            raise PodUnavailable(pod.pod_name, f"status {answer.status}")
+        if not answer.ok:
+            raise self.gather.no_marker(id)
+        return fields_of(answer.body)[self.gather.resource.key]
+
+    def _remember(
+        self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]
+    ) -> None:
+        """Where each pod stood at the end of this page, for the page behind it."""
+        if self.pages.size is not None and taken and not self.pages.offset:
+            starts = {source.pod.pod_id: source.position for source in sources if source.position}
+            last = taken[-1][2]
+            self.gather._remembered.put((*self.list_key, last.id), (last, starts))
+
+    def answer(self, rows: Sequence[tuple[Pod, msgspec.Raw]], asked: Query) -> Answer:
+        gather, context = self.gather, self.context
+        rewriters = {pod.pod_id: Rewriter.of_pod(context, pod) for pod, _ in rows}
+        shown = [self._cut(rewriters[pod.pod_id].row(row, gather.resource)) for pod, row in rows]
+        body: dict[str, Any] = {gather.resource.rows: shown}
+        paged = self.pages.size is not None and (self.pages.limited or gather.cap)
+        if gather.links and paged and rows and len(rows) == self.pages.size:
+            last = Rank.of(rows[-1][1], ()).id
+            body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
+        if self.count is not None:
+            body["count"] = self.count
+        headers = answer_headers(self.first.headers) if self.first else ()
+        if not self.first:
+            headers = ((b"Content-Type", b"application/json"),)
+        if self.unavailable:
+            headers = (*headers, (UNAVAILABLE, ", ".join(self.unavailable).encode()))
+        return Answer(200, headers, msgspec.json.encode(body))
+
+    def _cut(self, row: msgspec.Raw) -> msgspec.Raw:
+        if not self.kept:
+            return row
+        fields = fields_of(bytes(row))
+        return raw({name: fields[name] for name in self.kept if name in fields})
+
+    def _next(self, asked: Query, last: str) -> str:
+        """The user's own query, with the last id as marker, at our own address."""
+        context = self.context
+        query = [(name, value) for name, value in asked if name not in ("marker", "offset")]
+        query.append(("marker", last))
+        project = f"/{context.caller.project_id}" if context.with_project else ""
+        path = f"/{context.surface.version}{project}{context.below.decode('latin-1')}"
+        return f"{context.surface.url}{path}?{urlencode(query)}"
+
+
+class _Refused(Exception):
+    """A pod refused the list itself."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer

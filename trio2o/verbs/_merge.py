@@ -1,0 +1,160 @@
+"""A k-way merge of the pods' own pages: a page is never sorted anew, only its head compared.
+
+Each pod's order is authoritative (an unscheduled server comes first whatever its time); between
+pods the sort values decide, text folded as MySQL does, null lowest, the id last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from attrs import define, field
+
+from trio2o.domain.errors import PodUnavailable
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Pod
+
+Fetch = Callable[[str], Awaitable[tuple[list[msgspec.Raw], bool]]]
+"""The rows behind a marker ('' = from the start), and whether there are more behind them."""
+
+
+@lru_cache(maxsize=256)
+def _decoder(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    """Reads just these members of a row."""
+    kind = msgspec.defstruct(
+        "Row",
+        [(f"f{index}", Any, None) for index in range(len(names))],
+        rename={f"f{index}": name for index, name in enumerate(names)},
+    )
+    return msgspec.json.Decoder(kind)
+
+
+def _comparable(value: Any) -> tuple[int, Any]:
+    if value is None:
+        return (0, "")
+    if isinstance(value, (bool, int, float)):
+        return (1, value)
+    return (2, str(value).casefold())
+
+
+class Rank:
+    """A row's place in an order."""
+
+    __slots__ = ("falls", "id", "values")
+
+    def __init__(self, values: tuple[Any, ...], falls: tuple[bool, ...], id: str) -> None:
+        self.values, self.falls, self.id = values, falls, id
+
+    @classmethod
+    def of(cls, row: msgspec.Raw, keys: tuple[tuple[str, bool], ...]) -> Rank:
+        names = tuple(name for name, _ in keys)
+        read = _decoder(("id", *names)).decode(row)
+        values = tuple(_comparable(getattr(read, f"f{i + 1}")) for i in range(len(names)))
+        return cls(values, tuple(falls for _, falls in keys), str(read.f0))
+
+    def __lt__(self, other: Rank) -> bool:
+        for mine, theirs, falls in zip(self.values, other.values, self.falls, strict=True):
+            if mine != theirs:
+                return bool(mine > theirs) if falls else bool(mine < theirs)
+        return False
+
+
+@define(eq=False)
+class Source:
+    """One pod's list, read page by page. `position` is the last id that was used up."""
+
+    pod: Pod
+    fetch: Fetch
+    position: str = ""
+    _rows: list[msgspec.Raw] = field(factory=list)
+    _next: int = 0
+    _last: str = ""
+    _more: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        self._last = self.position
+
+    @property
+    def empty(self) -> bool:
+        return self._next >= len(self._rows)
+
+    @property
+    def over(self) -> bool:
+        return self.empty and not self._more
+
+    def head(self) -> msgspec.Raw:
+        return self._rows[self._next]
+
+    def use(self, id: str) -> None:
+        """The head was taken or passed over."""
+        self._next += 1
+        self.position = id
+
+    async def more(self) -> None:
+        """Read the next page."""
+        rows, self._more = await self.fetch(self._last)
+        self._rows, self._next = rows, 0
+        if rows:
+            self._last = Rank.of(rows[-1], ()).id
+
+    def end(self) -> None:
+        self._rows, self._next, self._more = [], 0, False
+
+
+async def merge(
+    sources: Sequence[Source],
+    rank: Callable[[msgspec.Raw], Rank],
+    after: Rank | None,
+    size: int | None,
+    give_up: Callable[[Source, PodUnavailable], None],
+    same: Callable[[msgspec.Raw], str] | None = None,
+) -> list[tuple[Source, msgspec.Raw, Rank]]:
+    """The first `size` rows of all sources that come behind `after`.
+
+    Of rows for which `same` tells the same (non-empty) text, the first stays.
+    """
+    heads: dict[Source, Rank] = {}
+    taken: list[tuple[Source, msgspec.Raw, Rank]] = []
+    seen: set[str] = set()
+
+    async def advance(source: Source) -> None:
+        """Bring the next head that counts to the front."""
+        heads.pop(source, None)
+        while not source.over:
+            if source.empty:
+                try:
+                    await source.more()
+                except PodUnavailable as fault:
+                    give_up(source, fault)
+                continue
+            head = rank(source.head())
+            if after is not None and not after < head:
+                source.use(head.id)
+                continue
+            heads[source] = head
+            return
+
+    await together(advance(source) for source in sources)
+    while heads and (size is None or len(taken) < size):
+        first = _lowest(heads, sources)
+        row, place = first.head(), heads[first]
+        first.use(place.id)
+        mark = same(row) if same else ""
+        if not mark or mark not in seen:
+            seen.add(mark)
+            taken.append((first, row, place))
+        await advance(first)
+    return taken
+
+
+def _lowest(heads: dict[Source, Rank], sources: Sequence[Source]) -> Source:
+    """The source with the lowest head; of equals the first in the pods' order."""
+    best: Source | None = None
+    for source in sources:
+        if source in heads and (best is None or heads[source] < heads[best]):
+            best = source
+    assert best is not None
+    return best

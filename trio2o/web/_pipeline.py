@@ -1,0 +1,265 @@
+"""What every call passes, on whichever way it came: identity, rights, version, verb, errors."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+from attrs import evolve, frozen
+from txaio.tx import make_logger
+
+from trio2o.domain.errors import (
+    BadRequest,
+    Fault,
+    NotFound,
+    PodTimeout,
+    PodUnavailable,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from trio2o.domain.values import Caller
+from trio2o.domain.versions import Microversions, Range, Version
+from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
+from trio2o.message import Answer, Call, Headers, header
+
+log = make_logger()
+
+_REQUEST_ID = re.compile(
+    rb"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
+)
+
+_SPOOFED = re.compile(
+    rb"x-(?:roles?|user(?:-.*)?|project-.*|domain-.*|tenant(?:-.*)?|is-admin-project"
+    rb"|identity-status|service-(?!token$).*|auth-plugin.*)|openstack-system-scope",
+    re.IGNORECASE,
+)
+"""Headers by which services behind us are told who calls: never taken from a client."""
+
+UNEXPECTED = "The server has either erred or is incapable of performing the requested operation."
+
+
+class Row(Protocol):
+    """The part of an operation that the pipeline looks at."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def versions(self) -> Range: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def open(self) -> bool: ...
+    @property
+    def stream(self) -> bool: ...
+
+
+@frozen
+class Asked:
+    """What the pipeline found out about a call. `deadline` is absolute."""
+
+    params: Mapping[str, str]
+    below: bytes
+    with_project: bool
+    caller: Caller
+    version: Version | None
+    request_id: str
+    deadline: float
+
+
+class Face(Protocol):
+    """An API, as the pipeline and the site see it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The names of its service type, for access rules."""
+        ...
+
+    @property
+    def microversions(self) -> Microversions | None: ...
+    @property
+    def takes_any_media_type(self) -> bool:
+        """Whether bodies may be other than JSON."""
+        ...
+
+    @property
+    def wrong_project(self) -> str:
+        """What is said to a project id in the path that is not the token's."""
+        ...
+
+    def normal(self, path: bytes) -> bytes:
+        """The path as the table writes it, for APIs that take one path in several spellings."""
+        ...
+
+    def offered(self) -> Range:
+        """The microversions that are served now."""
+        ...
+
+    def fault(self, fault: Fault) -> Answer:
+        """An error in this API's shape."""
+        ...
+
+    async def perform(self, row: Any, call: Call, asked: Asked) -> Answer:
+        """Run the operation's verb."""
+        ...
+
+
+NOBODY = Caller("", "", "", (), 0.0)
+
+
+def strip_identity(headers: Headers) -> Headers:
+    """The headers without those that would tell a service behind us who calls."""
+    return tuple(item for item in headers if not _SPOOFED.fullmatch(item[0]))
+
+
+class Pipeline:
+    """The way of a call from its head to its answer."""
+
+    def __init__(
+        self, clock: Any, tokens: Tokens, policy: Policy, auth_url: str, timeout: float
+    ) -> None:
+        self._clock, self._tokens, self._policy = clock, tokens, policy
+        self._auth_url, self._timeout = auth_url, timeout
+
+    async def serve(
+        self, face: Face, rows: Sequence[Row], call: Call, segments: Sequence[str], project: str
+    ) -> Answer:
+        """The answer to a call that fits the path of `rows`; errors are answers too.
+
+        `segments` are the values of the path's variables, `project` its project id ('' = none).
+        """
+        sent = header(call.headers, b"x-openstack-request-id") or b""
+        request_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else f"req-{uuid.uuid4()}"
+        call = evolve(call, headers=strip_identity(call.headers))
+        version: Version | None = None
+        try:
+            caller = await self._caller(face, rows, call)
+            if face.microversions:
+                version = face.microversions.asked(call.headers, face.offered())
+            if project and caller is not NOBODY and project != caller.project_id:
+                raise BadRequest(face.wrong_project)
+            if rows and not face.takes_any_media_type:
+                _check_media_type(call)
+            row = select(rows, call, version)
+            if row.policy:
+                self._policy.check(row.policy, caller)
+            names = re.findall(r"\{(\w+)\}", row.path)
+            asked = Asked(
+                params=dict(zip(names, segments, strict=False)),
+                below=_below(call.path, bool(project)),
+                with_project=bool(project),
+                caller=caller,
+                version=version,
+                request_id=request_id,
+                deadline=self._clock.seconds() + self._timeout,
+            )
+            answer = await face.perform(row, call, asked)
+        except Fault as fault:
+            answer = self._failed(face, fault, call, request_id)
+        except Exception:
+            log.failure(
+                "{method} {path} [{request_id}]",
+                method=call.method,
+                path=call.path.decode("latin-1"),
+                request_id=request_id,
+            )
+            answer = face.fault(Fault(UNEXPECTED))
+        return evolve(answer, headers=(*answer.headers, *_told(face, answer, version, request_id)))
+
+    async def _caller(self, face: Face, rows: Sequence[Row], call: Call) -> Caller:
+        if rows and all(row.open for row in rows):
+            return NOBODY
+        token = header(call.headers, b"x-auth-token")
+        if not token:
+            raise Unauthorized("The request you have made requires authentication.")
+        serving = False
+        if service := header(call.headers, b"x-service-token"):
+            behind = await self._tokens.caller(service.decode("latin-1"))
+            serving = "service" in behind.roles
+        caller = await self._tokens.caller(token.decode("latin-1"), allow_expired=serving)
+        if not serving:
+            path = call.path.decode("latin-1")
+            check_access_rules(caller, face.types, call.method, path)
+        return caller
+
+    def _failed(self, face: Face, fault: Fault, call: Call, request_id: str) -> Answer:
+        if isinstance(fault, (PodUnavailable, PodTimeout, KeystoneUnavailable)):
+            log.warn(
+                "{method} {path}: {message} {why} [{request_id}]",
+                method=call.method,
+                path=call.path.decode("latin-1"),
+                message=fault.message,
+                why=fault.why,
+                request_id=request_id,
+            )
+        answer = face.fault(fault)
+        more: Headers = ()
+        if isinstance(fault, Unauthorized):
+            more = ((b"WWW-Authenticate", f'Keystone uri="{self._auth_url}"'.encode()),)
+        if fault.retry_after:
+            more = (*more, (b"Retry-After", str(fault.retry_after).encode()))
+        return evolve(answer, headers=(*answer.headers, *more))
+
+
+def _below(path: bytes, project: bool) -> bytes:
+    """The raw path behind the version, and behind the project if there is one."""
+    segments = path.split(b"/", 3 if project else 2)
+    return b"/" + segments[-1] if len(segments) > (3 if project else 2) else b"/"
+
+
+def select(rows: Sequence[Row], call: Call, version: Version | None) -> Row:
+    """The row for a call among those of one path and method: by action, then by version."""
+    if not rows:
+        raise NotFound("The resource could not be found.")
+    found = rows
+    if rows[0].action and rows[0].path.endswith("/action"):
+        named = _members(call)
+        found = [row for row in rows if row.action in named]
+        if not found:
+            what = named[0] if named else ""
+            raise BadRequest(
+                f"There is no such action: {what}" if what else "Malformed request body"
+            )
+    if version is not None:
+        found = [row for row in found if version in row.versions]
+        if not found:
+            raise NotFound("The resource could not be found.")
+    return found[0]
+
+
+def _members(call: Call) -> list[str]:
+    """The names in a JSON object. Raises `BadRequest` if the body is none."""
+    try:
+        body = call.body if isinstance(call.body, bytes) else b""
+        return list(msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+    except msgspec.MsgspecError:
+        raise BadRequest("Malformed request body") from None
+
+
+def _check_media_type(call: Call) -> None:
+    kind = header(call.headers, b"content-type")
+    if kind is None or not call.body:
+        return
+    kind = kind.split(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
+        raise UnsupportedMediaType(f"Unsupported Content-Type: {kind.decode('latin-1')}")
+
+
+def _told(
+    face: Face, answer: Answer, version: Version | None, request_id: str
+) -> list[tuple[bytes, bytes]]:
+    """Headers that an answer must have and does not have yet."""
+    have = {name.lower() for name, _ in answer.headers}
+    wanted: list[tuple[bytes, bytes]] = [(b"X-Openstack-Request-Id", request_id.encode())]
+    if face.microversions and version is not None:
+        wanted += face.microversions.headers(version)
+        wanted += face.microversions.vary()
+    return [item for item in wanted if item[0].lower() not in have]
