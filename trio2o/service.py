@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Appliance(Service):
 
     def _failed(self, failure: Any) -> None:
         self.failed = True
-        log.failure("cannot start", failure)
+        log.critical("cannot start: {why}", why=failure.getTraceback())
         if self._reactor.running:
             self._reactor.stop()
 
@@ -116,7 +117,7 @@ class Appliance(Service):
             try:
                 await work()
             except Exception:
-                log.failure("a periodic look failed")
+                log.error("a periodic look failed\n{traceback}", traceback=traceback.format_exc())
 
         loop = LoopingCall(lambda: Deferred.fromCoroutine(once()))
         loop.clock = self._reactor

@@ -9,7 +9,7 @@ from attrs import Factory, define, frozen
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.client import Agent, HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http_headers import Headers as WebHeaders
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -25,6 +25,12 @@ WAITING = 4
 """Calls that may wait for a place, as a multiple of the places."""
 
 AWAY = (502, 503, 504)
+
+
+class _QuietFactory(_HTTP11ClientFactory):
+    """A line in the log for each connection helps nobody."""
+
+    noisy = False
 
 
 class Unreachable(Exception):
@@ -86,6 +92,7 @@ class Pool:
         self._reactor = reactor
         self._limit = connections
         self._kept = HTTPConnectionPool(reactor)
+        self._kept._factory = _QuietFactory
         self._kept.maxPersistentPerHost = connections
         self._kept.retryAutomatically = False
         self._kept.cachedConnectionTimeout = IDLE

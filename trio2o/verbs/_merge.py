@@ -22,14 +22,17 @@ Fetch = Callable[[str], Awaitable[tuple[list[msgspec.Raw], bool]]]
 
 
 @lru_cache(maxsize=256)
-def _decoder(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
-    """Reads just these members of a row."""
+def _reader(names: tuple[str, ...]) -> Callable[[msgspec.Raw], tuple[Any, ...]]:
+    """Reads just these members of a row, None for those it lacks."""
+    fields = {name: f"f{index}" for index, name in enumerate(dict.fromkeys(names))}
     kind = msgspec.defstruct(
         "Row",
-        [(f"f{index}", Any, None) for index in range(len(names))],
-        rename={f"f{index}": name for index, name in enumerate(names)},
+        [(field, Any, None) for field in fields.values()],
+        rename={field: name for name, field in fields.items()},
     )
-    return msgspec.json.Decoder(kind)
+    decode = msgspec.json.Decoder(kind).decode
+    wanted = tuple(fields[name] for name in names)
+    return lambda row: tuple(getattr(read, name) for read in (decode(row),) for name in wanted)
 
 
 def _comparable(value: Any) -> tuple[int, Any]:
@@ -50,10 +53,8 @@ class Rank:
 
     @classmethod
     def of(cls, row: msgspec.Raw, keys: tuple[tuple[str, bool], ...]) -> Rank:
-        names = tuple(name for name, _ in keys)
-        read = _decoder(("id", *names)).decode(row)
-        values = tuple(_comparable(getattr(read, f"f{i + 1}")) for i in range(len(names)))
-        return cls(values, tuple(falls for _, falls in keys), str(read.f0))
+        id, *values = _reader(("id", *(name for name, _ in keys)))(row)
+        return cls(tuple(map(_comparable, values)), tuple(falls for _, falls in keys), str(id))
 
     def __lt__(self, other: Rank) -> bool:
         for mine, theirs, falls in zip(self.values, other.values, self.falls, strict=True):

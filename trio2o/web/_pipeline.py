@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -165,11 +166,12 @@ class Pipeline:
         except Fault as fault:
             answer = self._failed(face, fault, call, request_id)
         except Exception:
-            log.failure(
-                "{method} {path} [{request_id}]",
+            log.error(
+                "{method} {path} [{request_id}]\n{traceback}",
                 method=call.method,
                 path=call.path.decode("latin-1"),
                 request_id=request_id,
+                traceback=traceback.format_exc(),
             )
             answer = face.fault(Fault(UNEXPECTED))
         return evolve(answer, headers=(*answer.headers, *_told(face, answer, version, request_id)))

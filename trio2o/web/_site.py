@@ -117,6 +117,7 @@ class FaceSite(_Site):  # type: ignore[misc]
     Calls run as tasks of their own: reads end with their client, all else runs to its end.
     """
 
+    noisy = False
     requestFactory = FaceRequest  # noqa: N815
 
     def __init__(
