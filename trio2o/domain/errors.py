@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trio2o.domain.versions import Version
+
 
 class Fault(Exception):
     """A call that is refused or failed. `message` is written for the tenant.
@@ -43,7 +48,13 @@ class MethodNotAllowed(Fault):
 
 
 class NotAcceptable(Fault):
+    """A microversion that is not served."""
+
     status = 406
+
+    def __init__(self, message: str, version: Version) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class Conflict(Fault):

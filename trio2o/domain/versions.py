@@ -80,7 +80,8 @@ class Microversions:
         if version not in offered:
             raise NotAcceptable(
                 f"Version {version} is not supported by the API. "
-                f"Minimum is {offered.least} and maximum is {offered.most}."
+                f"Minimum is {offered.least} and maximum is {offered.most}.",
+                version,
             )
         return version
 
@@ -100,8 +101,8 @@ class Microversions:
                 return " ".join(part[1:])
         elif values and not self.lenient:
             raise BadRequest(
-                f"API Version String {values[0]} is of invalid format. "
-                "Must be of format MajorNum.MinorNum."
+                "The server could not comply with the request since it is either malformed "
+                "or otherwise incorrect."
             )
         if self.older:
             for name, value in headers:

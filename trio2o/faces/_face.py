@@ -89,6 +89,7 @@ class BaseFace:
     version: ClassVar[str]
     microversions: ClassVar[Microversions | None] = None
     wrong_project: ClassVar[str] = "Malformed request URL"
+    unversioned: ClassVar[frozenset[str]] = frozenset()
     takes_any_media_type: ClassVar[bool] = False
     resources: ClassVar[Mapping[str, Resource]] = {}
     operations: ClassVar[tuple[Operation, ...]]

@@ -10,7 +10,6 @@ SERVER = Resource(
     collection="/servers",
     key="server",
     rows="servers",
-    missing="Instance {id} could not be found.",
     zones=("OS-EXT-AZ:availability_zone", "pinned_availability_zone"),
     nested=("flavor", "image"),
 )
@@ -21,7 +20,6 @@ FLAVOR = Resource(
     collection="/flavors",
     key="flavor",
     rows="flavors",
-    missing="Flavor {id} could not be found.",
     well_formed=bool,
 )
 
@@ -31,7 +29,6 @@ EXTENSION = Resource(
     collection="/extensions",
     key="extension",
     rows="extensions",
-    missing="The resource could not be found.",
     well_formed=bool,
 )
 
@@ -41,7 +38,6 @@ VOLUME = Resource(
     collection="/volumes",
     key="volume",
     rows="volumes",
-    missing="Volume {id} could not be found.",
     zones=("availability_zone",),
     project=("os-vol-tenant-attr:tenant_id",),
 )
@@ -52,7 +48,6 @@ SNAPSHOT = Resource(
     collection="/snapshots",
     key="snapshot",
     rows="snapshots",
-    missing="Snapshot {id} could not be found.",
     project=("os-extended-snapshot-attributes:project_id",),
 )
 
@@ -62,27 +57,20 @@ VOLUME_TYPE = Resource(
     collection="/types",
     key="volume_type",
     rows="volume_types",
-    missing="Volume type {id} could not be found.",
 )
 
 
 def network_kind(
-    type: str, missing: str, collection: str = "", rows: str = "", zones: tuple[str, ...] = ()
+    type: str, collection: str = "", rows: str = "", zones: tuple[str, ...] = ()
 ) -> Resource:
-    """A kind of Neutron's. Its plural is its own name with an s, where not said otherwise.
-
-    `missing` is Neutron's type of the error for an unknown id.
-    """
+    """A kind of Neutron's. Its plural is its own name with an s, where not said otherwise."""
     rows = rows or f"{type}s"
-    words = missing.removesuffix("NotFound")
     return Resource(
         type=type,
         service="network",
         collection=collection or "/" + rows.replace("_", "-"),
         key=type,
         rows=rows,
-        missing=f"{words} {{id}} could not be found.",
-        missing_kind=missing,
         zones=zones,
         deleted_at_once=True,
     )
@@ -90,9 +78,9 @@ def network_kind(
 
 _ZONES = ("availability_zone_hints", "availability_zones")
 
-NETWORK = network_kind("network", "NetworkNotFound", zones=_ZONES)
-SUBNET = network_kind("subnet", "SubnetNotFound")
-PORT = network_kind("port", "PortNotFound")
-ROUTER = network_kind("router", "RouterNotFound", zones=_ZONES)
-FLOATING_IP = network_kind("floatingip", "FloatingIPNotFound")
-SECURITY_GROUP = network_kind("security_group", "SecurityGroupNotFound")
+NETWORK = network_kind("network", zones=_ZONES)
+SUBNET = network_kind("subnet")
+PORT = network_kind("port")
+ROUTER = network_kind("router", zones=_ZONES)
+FLOATING_IP = network_kind("floatingip")
+SECURITY_GROUP = network_kind("security_group")

@@ -13,7 +13,6 @@ from trio2o.domain.resources import Resource
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, below
-from trio2o.verbs._forward import missing
 from trio2o.verbs._rewrite import rewrite
 
 log = make_logger()
@@ -103,7 +102,7 @@ class Anywhere:
             return rewrite(last[1], context, last[0])
         if len(up) < len(pods) or not pods:
             raise Unavailable("No pod can be asked at the moment.")
-        raise missing(self.resource, context.params.get(self.param, ""))
+        raise self.resource.missing(context.params.get(self.param, ""))
 
 
 def all_up(context: Context) -> tuple[Pod, ...]:

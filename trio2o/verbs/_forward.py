@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from trio2o.domain.errors import NotFound, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Route
 from trio2o.message import Answer, Call, header, with_header
@@ -27,15 +26,15 @@ class Forward:
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         id = context.params[self.param]
-        route = await find(self.resource, id, context)
-        pod = context.pods.get(route.pod_id)
-        if pod is None:
-            raise missing(self.resource, id)
+        route = await context.routes.find(self.resource, id, context.caller, context.deadline)
+        pod = context.pods.get(route.pod_id) if route else None
+        if route is None or pod is None:
+            return await ask_any(self.resource, id, call, context)
         if self.refs:
             own = Ref("", self.resource)
             await pins([(own, id), *mentioned(call.body, self.refs)], context)
         if route.deleted_at and context.pods.is_down(pod, self.resource.service):
-            raise missing(self.resource, id)
+            raise self.resource.missing(id)
         answer = await context.send(pod, below(call, context))
         await self._settle(answer, route, context)
         return rewrite(answer, context, pod)
@@ -66,17 +65,12 @@ class Shared:
         return rewritten(answer, Rewriter.of(context, context.pods.images().prefix, ""), context)
 
 
-async def find(resource: Resource, id: str, context: Context) -> Route:
-    """The route of an id. Raises `NotFound` in the API's words, `PodUnavailable`."""
-    try:
-        route = await context.routes.find(resource, id, context.caller, context.deadline)
-    except PodUnavailable as error:
-        error.message = f"{resource.missing.format(id=id)[:-1]} while a pod is unavailable."
-        raise
-    if route is None:
-        raise missing(resource, id)
-    return route
+async def ask_any(resource: Resource, id: str, call: Call, context: Context) -> Answer:
+    """What a cloud says to a call for an id that it does not know, in its own words.
 
-
-def missing(resource: Resource, id: str) -> NotFound:
-    return NotFound(resource.missing.format(id=id), kind=resource.missing_kind)
+    All pods were asked for the id and none has it, so whichever gets the call refuses it.
+    """
+    for pod in context.pods.serving(resource.service):
+        if not context.pods.is_down(pod, resource.service):
+            return rewrite(await context.send(pod, below(call, context)), context, pod)
+    raise resource.missing(id)

@@ -11,11 +11,12 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from attrs import evolve, field, frozen
 
-from trio2o.domain.errors import BadRequest, Fault, NotFound, PodUnavailable, Unavailable
+from trio2o.domain.errors import BadRequest, Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, answer_headers, below
+from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Rank, Source, merge
 from trio2o.verbs._rewrite import Rewriter, fields_of, raw
 
@@ -78,8 +79,7 @@ class Gather:
     `path` is asked of the pods (a brief list asks for detail, which has what it is ordered by),
     `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
-    `definition`: they all are, and any pod knows a marker. `no_marker` makes the error for an
-    unknown marker; `links` is the key of the paging links.
+    `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links.
     """
 
     resource: Resource
@@ -88,7 +88,6 @@ class Gather:
     brief: tuple[str, ...] = ()
     cap: int = 1000
     links: str = ""
-    no_marker: Callable[[str], Fault] = lambda marker: BadRequest(f"marker [{marker}] not found")
     same: Callable[[dict[str, Any]], str] | None = None
     definition: bool = False
     _remembered: Remembered = field(factory=Remembered, eq=False, repr=False)
@@ -96,6 +95,8 @@ class Gather:
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
         pages = _Pages.parse(asked, self.cap)
+        if pages is None:
+            return await self._refusal(call, context, "limit or offset is no number")
         pods, query = self._pods(asked, context)
         keys = self.order.keys(asked)
         wanted = tuple(value for name, value in asked if name == "fields")
@@ -108,12 +109,28 @@ class Gather:
         try:
             rows = await listing.rows(up)
         except _Refused as refused:
-            return evolve(refused.answer, headers=answer_headers(refused.answer.headers))
+            return await self._refusal(call, context, "", refused.answer)
+        except _UnknownMarker:
+            return await self._refusal(call, context, f"marker [{pages.marker}] not found")
         names = {name for name, _ in asked} - _PLAIN
         if listing.unavailable and (names or not up):
             lost = ", ".join(listing.unavailable)
             raise Unavailable(f"The list cannot be told in full: {lost} is unavailable.")
         return listing.answer(rows, asked)
+
+    async def _refusal(
+        self, call: Call, context: Context, why: str, refused: Answer | None = None
+    ) -> Answer:
+        """The call as the client made it, sent to one pod for its own words of refusal.
+
+        Where that pod finds nothing wrong: what a pod said before, else `why`.
+        """
+        answer = await ask_any(self.resource, "", call, context)
+        if not answer.ok:
+            return answer
+        if refused is None:
+            raise BadRequest(why)
+        return evolve(refused, headers=answer_headers(refused.headers))
 
     def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
         """The pods to ask and the query for them: an AZ as filter is ours to apply."""
@@ -137,13 +154,14 @@ class _Pages:
     offset: int
 
     @classmethod
-    def parse(cls, asked: Query, cap: int) -> _Pages:
+    def parse(cls, asked: Query, cap: int) -> _Pages | None:
+        """None if a number is none."""
         last = dict(asked)
         numbers = {}
         for name in ("limit", "offset"):
             text = last.get(name, "")
             if text and not (text.isascii() and text.isdigit()):
-                raise BadRequest(f"{name} must be an integer that is not negative: {text}")
+                return None
             numbers[name] = int(text) if text else None
         limit = numbers["limit"]
         size = cap or None
@@ -284,7 +302,7 @@ class _Listing:
         route = await context.routes.find(resource, marker, context.caller, context.deadline)
         owner = context.pods.get(route.pod_id) if route else None
         if owner is None:
-            raise self.gather.no_marker(marker)
+            raise _UnknownMarker
         row = await self._row(owner, marker)
         return self._rank(row), {owner.pod_id: marker}
 
@@ -295,9 +313,9 @@ class _Listing:
         for pod in pods:
             try:
                 return self._rank(await self._row(pod, marker)), {}
-            except (NotFound, BadRequest):
+            except _UnknownMarker:
                 continue
-        raise self.gather.no_marker(marker)
+        raise _UnknownMarker
 
     async def _row(self, pod: Pod, id: str) -> msgspec.Raw:
         path = self.gather.resource.path(id).encode()
@@ -307,7 +325,7 @@ class _Listing:
         if answer.status >= 500:
             raise PodUnavailable(pod.pod_name, f"status {answer.status}")
         if not answer.ok:
-            raise self.gather.no_marker(id)
+            raise _UnknownMarker
         return fields_of(answer.body)[self.gather.resource.key]
 
     def _remember(
@@ -351,6 +369,10 @@ class _Listing:
         project = f"/{context.caller.project_id}" if context.with_project else ""
         path = f"/{context.surface.version}{project}{context.below.decode('latin-1')}"
         return f"{context.surface.url}{path}?{urlencode(query)}"
+
+
+class _UnknownMarker(Exception):
+    """No pod knows the marker."""
 
 
 class _Refused(Exception):

@@ -77,7 +77,8 @@ class Place:
         try:
             return choose(candidates(context), Wish(zone, found))
         except NoSuchZone as refusal:
-            raise BadRequest(self.no_zone.format(zone=refusal.zone)) from None
+            message = self.no_zone.format(zone=refusal.zone)
+            raise BadRequest(message, kind="AvailabilityZoneNotFound") from None
         except Conflicting as refusal:
             raise BadRequest(str(refusal)) from None
         except NoPod as refusal:

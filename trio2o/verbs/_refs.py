@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from trio2o.domain.errors import BadRequest, NotFound
+from trio2o.domain.errors import BadRequest
 from trio2o.domain.resources import Resource
 from trio2o.message import Body
 from trio2o.scheduling import Pin
@@ -19,13 +19,11 @@ from trio2o.verbs._context import Context
 class Ref:
     """Where in a body an id of a kind stands: `server.networks.*.port`, `*` for each of a list.
 
-    `strict`: an id that no pod knows is a 404 here; else it pins nothing, and the pod that the
-    call goes to says what is wrong with it, in its own words.
+    An id that no pod knows pins nothing: the pod that gets the call says what is wrong with it.
     """
 
     path: str
     resource: Resource
-    strict: bool = False
 
 
 def decode(body: Body) -> Any:
@@ -65,14 +63,12 @@ def mentioned(body: Body, refs: Iterable[Ref]) -> list[tuple[Ref, str]]:
 
 
 async def pins(named: Iterable[tuple[Ref, str]], context: Context) -> tuple[Pin, ...]:
-    """The pods of what is named. Raises `BadRequest` naming both if two differ, `NotFound`."""
+    """The pods of what is named. Raises `BadRequest` naming both if two differ."""
     found: list[Pin] = []
     for ref, id in named:
         route = await context.routes.find(ref.resource, id, context.caller, context.deadline)
         pod = context.pods.get(route.pod_id) if route and not route.deleted_at else None
         if pod is None:
-            if ref.strict:
-                raise NotFound(ref.resource.missing.format(id=id), kind=ref.resource.missing_kind)
             continue
         found.append(Pin(f"{ref.resource.type.replace('_', ' ')} {id}", pod))
         if pod.pod_id != found[0].pod.pod_id:

@@ -15,6 +15,7 @@ from txaio.tx import make_logger
 from trio2o.domain.errors import (
     BadRequest,
     Fault,
+    NotAcceptable,
     NotFound,
     PodTimeout,
     PodUnavailable,
@@ -87,6 +88,11 @@ class Face(Protocol):
     @property
     def microversions(self) -> Microversions | None: ...
     @property
+    def unversioned(self) -> frozenset[str]:
+        """Paths of documents for which no version is asked and none is told."""
+        ...
+
+    @property
     def takes_any_media_type(self) -> bool:
         """Whether bodies may be other than JSON."""
         ...
@@ -143,10 +149,11 @@ class Pipeline:
         version: Version | None = None
         try:
             caller = await self._caller(face, rows, call)
-            if face.microversions:
+            if face.microversions and not _unversioned(face, rows):
                 version = face.microversions.asked(call.headers, face.offered())
             if project and caller is not NOBODY and project != caller.project_id:
-                raise BadRequest(face.wrong_project)
+                words = face.wrong_project.format(asked=project, own=caller.project_id)
+                raise BadRequest(words)
             if rows and not face.takes_any_media_type:
                 _check_media_type(call)
             row = select(rows, call, version)
@@ -164,6 +171,8 @@ class Pipeline:
             )
             answer = await face.perform(row, call, asked)
         except Fault as fault:
+            if isinstance(fault, NotAcceptable):
+                version = fault.version
             answer = self._failed(face, fault, call, request_id)
         except Exception:
             log.error(
@@ -217,6 +226,10 @@ def _below(path: bytes, project: bool) -> bytes:
     return b"/" + segments[-1] if len(segments) > (3 if project else 2) else b"/"
 
 
+def _unversioned(face: Face, rows: Sequence[Row]) -> bool:
+    return bool(rows) and rows[0].path in face.unversioned
+
+
 def select(rows: Sequence[Row], call: Call, version: Version | None) -> Row:
     """The row for a call among those of one path and method: by action, then by version."""
     if not rows:
@@ -224,12 +237,11 @@ def select(rows: Sequence[Row], call: Call, version: Version | None) -> Row:
     found = rows
     if rows[0].action and rows[0].path.endswith("/action"):
         named = _members(call)
-        found = [row for row in rows if row.action in named]
+        if len(named) != 1:
+            raise BadRequest("Malformed request body")
+        found = [row for row in rows if row.action == named[0]]
         if not found:
-            what = named[0] if named else ""
-            raise BadRequest(
-                f"There is no such action: {what}" if what else "Malformed request body"
-            )
+            return rows[0]  # the pod has its own words for an unknown action
     if version is not None:
         found = [row for row in found if version in row.versions]
         if not found:
@@ -252,7 +264,7 @@ def _check_media_type(call: Call) -> None:
         return
     kind = kind.split(b";")[0].strip().lower()
     if kind != b"application/json" and not kind.endswith(b"+json"):
-        raise UnsupportedMediaType(f"Unsupported Content-Type: {kind.decode('latin-1')}")
+        raise UnsupportedMediaType("Unsupported Content-Type")
 
 
 def _told(

@@ -1,9 +1,13 @@
 """The compute face: Nova v2.1."""
 
+from attrs import evolve
+
+from trio2o.domain.errors import Fault
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.faces._face import BaseFace
 from trio2o.faces.compute.operations import OPERATIONS
 from trio2o.faces.resources import FLAVOR, SERVER
+from trio2o.message import Answer, with_header
 from trio2o.web import mount
 
 __all__ = ["ComputeFace"]
@@ -21,7 +25,16 @@ class ComputeFace(BaseFace):
         older="X-OpenStack-Nova-API-Version",
         lenient=True,
     )
-    wrong_project = "Malformed request URL: URL's project_id doesn't match Context's project_id"
+    unversioned = frozenset(("/", "/v2/", "/{other}"))
+    wrong_project = (
+        "Malformed request URL: URL's project_id '{asked}' doesn't match "
+        "Context's project_id '{own}'"
+    )
     resources = {"server": SERVER, "flavor": FLAVOR}
     operations = OPERATIONS
     app = mount("v2.1", OPERATIONS, with_project=True)
+
+    def shape(self, fault: Fault) -> Answer:
+        answer = super().shape(fault)
+        headers = with_header(answer.headers, b"Content-Type", b"application/json; charset=UTF-8")
+        return evolve(answer, headers=headers)

@@ -14,7 +14,7 @@ from trio2o.message import Answer, Call
 from trio2o.pods import Target
 from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
 
-GONE = refuse(410, "This resource is no longer available.  No forwarding address is given.")
+GONE = refuse(410, "This resource is no longer available. No forwarding address is given.")
 NOT_YET = refuse(501, "This operation is not served yet.")
 
 
@@ -25,10 +25,10 @@ def _entry(context: Context, id: str) -> dict[str, Any]:
     href = f"{context.surface.url}/{'v2' if legacy else id}/"
     return {
         "id": id,
-        "status": "SUPPORTED" if legacy else "CURRENT",
+        "status": "DEPRECATED" if legacy else "CURRENT",
         "version": "" if legacy else str(offered.most),
         "min_version": "" if legacy else str(offered.least),
-        "updated": "2011-01-21T11:33:21Z" if legacy else "2013-07-23T11:33:21Z",
+        "updated": "2025-07-04T12:00:00Z" if legacy else "2013-07-23T11:33:21Z",
         "links": [{"rel": "self", "href": href}],
     }
 
@@ -159,7 +159,7 @@ async def aggregate(call: Call, context: Context) -> Answer:
 async def with_flavor_id(body: bytes, context: Context) -> bytes:
     """A flavor has one id in all pods: where none is given, it is chosen here."""
     flavor = value_at(decode(body), ("flavor",))
-    if not isinstance(flavor, dict) or flavor.get("id"):
+    if not isinstance(flavor, dict) or flavor.get("id") or "name" not in flavor:
         return body
 
     def choose(fields: dict[str, msgspec.Raw]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import evolve
 
-from trio2o.domain.errors import NotFound
 from trio2o.domain.resources import Resource
 from trio2o.faces.network._kinds import AVAILABILITY
 from trio2o.verbs import Forward, Gather, Operation, Order, Place, Ref, rows
@@ -41,9 +40,6 @@ def listed(resource: Resource, same: Same | None = None) -> Gather:
         cap=0,
         links=f"{resource.rows}_links",
         same=same,
-        no_marker=lambda marker: NotFound(
-            resource.missing.format(id=marker), kind=resource.missing_kind
-        ),
     )
 
 

@@ -14,7 +14,6 @@ from trio2o.verbs import Context, json_answer, refuse
 
 NOT_YET = refuse(501, "This operation is not served yet.")
 NEVER = refuse(404, "The resource could not be found.")
-AGENTS_ARE_NOT_MADE = refuse(400, "Agents register themselves; they cannot be created.")
 QUOTAS_NOT_MADE = refuse(501, "POST requests are not supported on this resource.")
 
 _CORE = ("network", "subnet", "subnetpool", "port")

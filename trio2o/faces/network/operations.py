@@ -31,7 +31,6 @@ from trio2o.faces.network._kinds import (
 )
 from trio2o.faces.network._lists import AVAILABILITIES, lives, one_default, whole
 from trio2o.faces.network._steps import (
-    AGENTS_ARE_NOT_MADE,
     NEVER,
     NOT_YET,
     QUOTAS_NOT_MADE,
@@ -82,7 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
         PUT    /v2.0/subnets/{id}/tags/{tag}
         """,
         refs=(
-            Ref("subnet.network_id", NETWORK, strict=True),
+            Ref("subnet.network_id", NETWORK),
             Ref("subnets.*.network_id", NETWORK),
         ),
     ),
@@ -109,7 +108,7 @@ OPERATIONS: tuple[Operation, ...] = (
         PUT    /v2.0/ports/{port_id}/bindings/{host}/activate activate
         """,
         refs=(
-            Ref("port.network_id", NETWORK, strict=True),
+            Ref("port.network_id", NETWORK),
             Ref("ports.*.network_id", NETWORK),
             Ref("port.security_groups.*", SECURITY_GROUP),
         ),
@@ -172,7 +171,7 @@ OPERATIONS: tuple[Operation, ...] = (
         PUT    /v2.0/floatingips/{id}/tags/{tag}
         """,
         refs=(
-            Ref("floatingip.floating_network_id", NETWORK, strict=True),
+            Ref("floatingip.floating_network_id", NETWORK),
             Ref("floatingip.port_id", PORT),
         ),
     ),
@@ -203,7 +202,7 @@ OPERATIONS: tuple[Operation, ...] = (
         GET    /v2.0/security-group-rules/{id}
         """,
         refs=(
-            Ref("security_group_rule.security_group_id", SECURITY_GROUP, strict=True),
+            Ref("security_group_rule.security_group_id", SECURITY_GROUP),
             Ref("security_group_rules.*.security_group_id", SECURITY_GROUP),
         ),
     ),
@@ -280,7 +279,7 @@ OPERATIONS: tuple[Operation, ...] = (
         PUT    /v2.0/trunks/{id}/tags/{tag}
         """,
         refs=(
-            Ref("trunk.port_id", PORT, strict=True),
+            Ref("trunk.port_id", PORT),
             Ref("trunk.sub_ports.*.port_id", PORT),
             Ref("sub_ports.*.port_id", PORT),
         ),
@@ -294,7 +293,7 @@ OPERATIONS: tuple[Operation, ...] = (
         GET    /v2.0/segments/{id}
         PUT    /v2.0/segments/{id}
         """,
-        refs=(Ref("segment.network_id", NETWORK, strict=True),),
+        refs=(Ref("segment.network_id", NETWORK),),
     ),
     *lives(
         SEGMENT_RANGE,
@@ -428,7 +427,7 @@ OPERATIONS: tuple[Operation, ...] = (
         DELETE /v2.0/metering/metering-label-rules/{id}
         GET    /v2.0/metering/metering-label-rules/{id}
         """,
-        refs=(Ref("metering_label_rule.metering_label_id", METERING_LABEL, strict=True),),
+        refs=(Ref("metering_label_rule.metering_label_id", METERING_LABEL),),
     ),
     *rows(
         Reply(root),
@@ -451,7 +450,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        AGENTS_ARE_NOT_MADE,
+        Anywhere(AGENT),
         """
         POST   /v2.0/agents
         """,

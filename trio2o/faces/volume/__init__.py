@@ -16,6 +16,7 @@ class VolumeFace(BaseFace):
     types = ("block-storage", "volumev3", "block-store")
     version = "v3"
     microversions = Microversions(service="volume", own=Range(Version(3, 0), Version(3, 71)))
+    unversioned = frozenset(("/healthcheck",))
     wrong_project = "Malformed request url"
     resources = {"volume": VOLUME, "snapshot": SNAPSHOT}
     operations = OPERATIONS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from trio2o.domain.errors import NotFound
 from trio2o.domain.resources import Resource
 from trio2o.faces.resources import SNAPSHOT, VOLUME, VOLUME_TYPE
 from trio2o.verbs import Gather, Order
@@ -41,7 +40,6 @@ def _list(resource: Resource, links: str, *, brief: tuple[str, ...] = ()) -> Gat
         path=f"{resource.collection}/detail" if brief else "",
         brief=brief,
         links=links,
-        no_marker=lambda marker: NotFound(resource.missing.format(id=marker)),
     )
 
 

@@ -16,15 +16,15 @@ from trio2o.verbs import Anywhere, Forward, Operation, Place, Ref, Reply, rows
 CREATE_VOLUME = Place(
     VOLUME,
     refs=(
-        Ref("volume.snapshot_id", SNAPSHOT, strict=True),
-        Ref("volume.source_volid", VOLUME, strict=True),
+        Ref("volume.snapshot_id", SNAPSHOT),
+        Ref("volume.source_volid", VOLUME),
     ),
     zone="availability_zone",
-    no_zone="Invalid input received: Availability zone '{zone}' is invalid.",
+    no_zone="Availability zone '{zone}' is invalid.",
     prepare=with_type_name,
 )
 
-CREATE_SNAPSHOT = Place(SNAPSHOT, refs=(Ref("snapshot.volume_id", VOLUME, strict=True),))
+CREATE_SNAPSHOT = Place(SNAPSHOT, refs=(Ref("snapshot.volume_id", VOLUME),))
 
 OPERATIONS: tuple[Operation, ...] = (
     *rows(
