@@ -135,7 +135,8 @@ def pod_remove(name: str, force: bool, config: str) -> None:
 def _show(pods: list[dict[str, Any]]) -> None:
     table = Table("pod_name", "az_name", "pod_az_name", "state", "health", "pod_id", box=None)
     for item in pods:
-        health = ", ".join(f"{name} {word}" for name, word in item["health"].items())
+        ill = [f"{name} {word}" for name, word in item["health"].items() if word != "up"]
+        health = ", ".join(ill) or ("up" if item["health"] else "")
         table.add_row(
             item["pod_name"],
             item["az_name"],

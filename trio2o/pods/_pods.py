@@ -134,7 +134,9 @@ class Pods:
             if (pod.pod_id, service) not in self._endpoints:
                 words[service] = "absent"
             else:
-                words[service] = "down" if self.is_down(pod, service) else "up"
+                # the last call tells; to be held down takes some more
+                failing = self._pool.breaker(self.endpoint(pod, service).origin).failures
+                words[service] = "down" if failing else "up"
         return words
 
     def offered(self, service: str) -> Range:

@@ -1,0 +1,96 @@
+"""A real pod that stops or freezes, and an appliance that is killed or loses its store."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Iterator
+
+import pytest
+import requests
+from conftest import Appliance, Project, eventually, lab
+
+
+@pytest.fixture
+def healed() -> Iterator[None]:
+    """Whatever is done to Pod2, it works again afterwards."""
+    yield
+    lab("fault", "Pod2", "heal")
+
+
+def get(project: Project, path: str, face: str = "compute") -> requests.Response:
+    url = project.appliance.url(face) + path
+    return requests.get(url, headers={"X-Auth-Token": project.token}, timeout=60)
+
+
+def test_a_stopped_pod_is_named_by_lists_and_its_things_are_503(project: Project, healed: None):
+    here, there = project.server("az1"), project.server("az2")
+    lab("fault", "Pod2", "stop")
+    listed = get(project, "/v2.1/servers")
+    assert listed.status_code == 200
+    assert [row["id"] for row in listed.json()["servers"]] == [here.id]
+    assert listed.headers["X-Trio2o-Unavailable-Pods"] == "Pod2"
+    gone = get(project, f"/v2.1/servers/{there.id}")
+    assert gone.status_code == 503 and gone.headers["Retry-After"]
+    assert "Pod2" in gone.json()["serviceUnavailable"]["message"]
+    assert get(project, f"/v2.1/servers/{here.id}").status_code == 200
+    # "none" would be believed, and a second one made
+    assert get(project, "/v2.1/servers?name=vm-az2").status_code == 503
+    body = {"name": "x", "imageRef": project.image, "flavorRef": "1"}
+    for zone, status in (("az2", 503), ("az1", 202)):
+        made = requests.post(
+            project.appliance.url("compute") + "/v2.1/servers",
+            json={"server": body | {"availability_zone": zone}},
+            headers={"X-Auth-Token": project.token},
+            timeout=60,
+        )
+        assert made.status_code == status, made.text
+    assert "compute down" in project.appliance.command("pod", "list").stdout
+    lab("fault", "Pod2", "heal")
+    eventually(lambda: get(project, f"/v2.1/servers/{there.id}").status_code == 200, 120)
+
+
+def test_a_frozen_pod_costs_one_time_out_and_then_nothing(project: Project, healed: None):
+    project.server("az1")
+    lab("fault", "Pod2", "freeze")
+    eventually(
+        lambda: (
+            "X-Trio2o-Unavailable-Pods" in get(project, "/v2.1/servers").headers
+            and get(project, "/v2.1/servers").elapsed.total_seconds() < 2
+        ),
+        180,
+    )
+
+
+@pytest.mark.parametrize("lose_the_store", [False, True])
+def test_what_the_pods_have_is_found_again_after_a_kill(
+    project: Project, appliance: Appliance, lose_the_store: bool
+):
+    server, volume = project.server("az2"), project.volume("az2")
+    net = project.network("az2")
+    appliance.end(signal.SIGKILL)
+    if lose_the_store:
+        shutil.rmtree(appliance.folder / "state")
+    appliance.start()
+    if lose_the_store:
+        for words in (("Trio2oTest",), ("Pod1", "--az", "az1"), ("Pod2", "--az", "az2")):
+            assert appliance.command("pod", "add", *words).returncode == 0
+    assert project.tenant.compute.get_server(server.id).availability_zone == "az2"
+    assert project.tenant.block_storage.get_volume(volume.id).availability_zone == "az2"
+    assert project.tenant.network.get_network(net.id).name == "net-az2"
+    project.tenant.compute.delete_server(server.id)
+    eventually(lambda: not list(project.tenant.compute.servers()))
+
+
+def test_a_pod_with_servers_is_not_removed_by_mistake(project: Project, appliance: Appliance):
+    server = project.server("az1")
+    refused = appliance.command("pod", "remove", "Pod1")
+    assert refused.returncode != 0 and "still has" in refused.stderr
+    assert project.tenant.compute.get_server(server.id).status == "ACTIVE"
+
+
+def test_no_secret_is_in_the_log(project: Project, appliance: Appliance):
+    project.server("az1")
+    log = appliance.log()
+    assert project.token not in log and "trio2o serves" in log.lower()
+    assert "identity.password" not in log and "X-Auth-Token" not in log
