@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from trio2o.domain.errors import StoreConflict
 from trio2o.domain.values import Pod
-from trio2o.store._schema import bindings, pods, routes
+from trio2o.store._schema import pods, routes
+from trio2o.store.bindings import end
 
 
 def list_pods(connection: Connection) -> tuple[Pod, ...]:
@@ -34,8 +35,8 @@ def set_state(connection: Connection, pod_id: str, state: str) -> None:
     connection.execute(sa.update(pods).where(pods.c.pod_id == pod_id).values(state=state))
 
 
-def remove_pod(connection: Connection, pod_id: str) -> None:
-    """Take the pod away with its bindings and routes."""
-    connection.execute(sa.delete(bindings).where(bindings.c.pod_id == pod_id))
+def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
+    """Take the pod away with its routes; its bindings end."""
+    end(connection, now, pod_id=pod_id)
     connection.execute(sa.delete(routes).where(routes.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

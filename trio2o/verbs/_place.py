@@ -44,10 +44,8 @@ class Place:
         body = decode(call.body)
         found = await pins(mentioned(call.body, self.refs), context)
         asked, rest = self._asked(body)
-        bound = not found
         pod = self._choose(asked or "", found, context)
-        if bound:
-            pod = await bind(context, pod)
+        pod = await bind(context, pod, pinned=bool(found))
         sent = call.body
         if isinstance(sent, bytes) and asked is not None:
             sent = self._with_zone(sent, pod, rest)
@@ -153,21 +151,20 @@ def candidates(context: Context) -> list[Candidate]:
     ]
 
 
-async def bind(context: Context, pod: Pod) -> Pod:
+async def bind(context: Context, pod: Pod, *, pinned: bool) -> Pod:
     """Record that the project uses the pod, before anything is sent to it.
 
-    Of two first calls at once one wins, and both use its pod.
+    Of two first calls at once one wins, and both use its pod; what is pinned goes where it must,
+    and leaves a binding that holds as it is.
     """
     project = context.caller.project_id
     held = context.pods.binding(project, pod.az_name)
-    if held is not None and held.pod_id == pod.pod_id:
+    if held is not None and (pinned or held.pod_id == pod.pod_id):
         return pod
     now = datetime.fromtimestamp(context.now(), UTC).isoformat(timespec="microseconds")
     wanted = Binding(str(uuid.uuid4()), project, pod.pod_id, pod.az_name, now)
-    if held is not None:
-        # the pod that was bound takes nothing new: the project moves on
-        binding = await context.store.write(lambda c: binding_rows.rebind(c, wanted))
-    else:
-        binding = await context.store.write(lambda c: binding_rows.bind(c, wanted))
+    # a pod that was bound and takes nothing new is left: the project moves on
+    record = binding_rows.bind if held is None else binding_rows.rebind
+    binding = await context.store.write(lambda connection: record(connection, wanted))
     await context.pods.reload()
-    return context.pods.get(binding.pod_id) or pod
+    return pod if pinned else context.pods.get(binding.pod_id) or pod

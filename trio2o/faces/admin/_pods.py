@@ -169,7 +169,8 @@ async def delete_pod(call: Call, context: Context) -> Answer:
                 f"Pod {pod.pod_name} still has {standing} known resources; "
                 "delete them first, or force the removal"
             )
-    await context.store.write(lambda connection: pod_rows.remove_pod(connection, pod.pod_id))
+    gone = now(context)
+    await context.store.write(lambda c: pod_rows.remove_pod(c, pod.pod_id, gone))
     await context.pods.reload()
     context.routes.drop_pod(pod.pod_id)
     return json_answer(200, {})
