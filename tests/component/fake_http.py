@@ -7,6 +7,7 @@ helpers marked `in_reactor`, which any thread may call. Settings are plain attri
 import functools
 import json
 import re
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -137,6 +138,8 @@ class Faults:
     serve_redirect: str | None = None  # does nothing, answers 302 to this URL
     set_cookie: str | None = None
     reset_after_request: bool = False  # does the work, then cuts the connection
+    break_off: bool = False  # does the work, sends half of the answer, cuts the connection
+    hold: threading.Event | None = None  # sends half of the answer, and the rest once this is set
     before_answer: Callable[[str, str], object] | None = None  # (method, path); may block
 
     def __init__(self) -> None:
@@ -227,7 +230,14 @@ class Service(Resource):
             request.setHeader(name, value)
         if faults.set_cookie:
             request.setHeader("Set-Cookie", faults.set_cookie)
-        request.write(data)
+        half = len(data) // 2 if faults.break_off or faults.hold else 0
+        request.write(data[:half])
+        if faults.hold:
+            await deferToThread(faults.hold.wait, 5)
+        if faults.break_off:
+            cut(request)
+            return
+        request.write(data[half:])
         request.finish()
 
     def work(self, call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""The APIs of a fake pod: Nova, Cinder and Neutron."""
+"""The APIs of a fake pod: Nova, Cinder and Neutron; and the Glance that pods share."""
 
 import re
 import uuid
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
-from fake_http import Call, Fault, Reply, Row, Service, as_version, links, public
+from fake_http import INTERNAL, Call, Fault, Reply, Row, Service, as_version, links, public
 
 if TYPE_CHECKING:
-    from fakes import Cloud, FakePod
+    from fakes import Cloud, FakeImages, FakePod
 
 
 class PodService(Service):
@@ -89,6 +89,7 @@ class Nova(PodService):
     since: ClassVar = {"locked": (2, 9), "description": (2, 19), "tags": (2, 26)}
 
     def handle(self, call: Call, path: list[str]) -> Reply:
+        path = ["servers" if part == "os-volumes_boot" else part for part in path]
         match (call.method, *path):
             case ("GET",) | ("GET", "v2.1"):
                 return self.versions(path)
@@ -233,6 +234,8 @@ class Nova(PodService):
                 done = {"action": action, "request_id": call.out["x-openstack-request-id"]}
                 server["_actions"].insert(0, done | {"instance_uuid": server["id"]})
                 states = {"os-stop": "SHUTOFF", "os-start": "ACTIVE"}
+                if action == "createImage":
+                    call.out["Location"] = f"{INTERNAL}/images/{uuid.uuid4()}"
                 server["status"] = states.get(action, server["status"])
                 return 202, None
             case _, "metadata":
@@ -425,3 +428,61 @@ class Neutron(PodService):
         if back:
             found, next_link = found[::-1], {}
         return 200, {many: [self.view(call, row) for row in found]} | next_link
+
+
+class Glance(Service):
+    """Images, their data, and the version document."""
+
+    type, prefix = "image", "/v2"
+
+    def __init__(self, cloud: "Cloud", images: "FakeImages") -> None:
+        self.rows = images.rows
+        super().__init__(cloud, images)
+
+    def open_paths(self, call: Call) -> str:
+        return call.path if call.path in ("/", "/versions") else ""
+
+    def fault_body(self, fault: Fault) -> bytes:  # type: ignore[override]
+        return f"<html><body>{fault.status} {fault.message}</body></html>".encode()
+
+    def view(self, row: Row) -> Row:
+        path = f"/v2/images/{row['id']}"
+        return public(row) | {"self": path, "file": f"{path}/file", "schema": "/v2/schemas/image"}
+
+    def handle(self, call: Call, path: list[str]) -> Reply:
+        call.out["x-openstack-request-id"] = f"req-{uuid.uuid4()}"
+        rows = self.rows["images"]
+        match (call.method, *path):
+            case ("GET",) | ("GET", "versions"):
+                version = {"id": "v2.9", "status": "CURRENT", "links": links("/v2/", "self")}
+                return 200 if path else 300, {"versions": [version]}
+            case "GET", "images":
+                found = [self.view(row) for row in rows.values() if call.lists(row)]
+                return 200, {"images": found, "first": "/v2/images"}
+            case "POST", "images":
+                row: Row = {"id": str(uuid.uuid4()), "status": "queued", "_project": call.project}
+                row |= call.json
+                rows[row["id"]] = row
+                call.out["Location"] = f"{INTERNAL}/v2/images/{row['id']}"
+                return 201, self.view(row)
+            case _, "images", key, *rest if key in rows:
+                return self.on_image(call, rows[key], rest)
+        call.out["Content-Type"] = "text/html; charset=UTF-8"
+        raise Fault(404, "Failed to find image")
+
+    def on_image(self, call: Call, row: Row, rest: list[str]) -> Reply:
+        match (call.method, *rest):
+            case ("PATCH",):
+                if "json-patch" not in call.header("Content-Type"):
+                    raise Fault(415, "Unsupported Content-Type")
+                row |= {change["path"][1:]: change["value"] for change in call.json}
+            case ("DELETE",):
+                del self.rows["images"][row["id"]]
+                return 204, None
+            case "PUT", "file":
+                row |= {"status": "active", "size": len(call.body), "_data": call.body}
+                return 204, None
+            case "GET", "file":
+                call.out["Content-Type"] = "application/octet-stream"
+                return 200, row["_data"]
+        return 200, self.view(row)

@@ -26,17 +26,19 @@ from fake_http import (
     stable_id,
     stamp,
 )
-from fake_services import Cinder, Neutron, Nova, PodService
+from fake_services import Cinder, Glance, Neutron, Nova, PodService
 
 
 class FakeKeystone(Service, Faults):
-    """Keystone v3. Every user (password "secret") holds its roles on every project."""
+    """Keystone v3. Every user (of the one password) holds its roles on every project."""
 
     type, prefix = "identity", "/v3"
     users: ClassVar = {"demo": ["member"], "admin": ["admin"], "trio2o": ["admin", "service"]}
+    password: str = "secret"
 
     def __init__(self, cloud: "Cloud") -> None:
         Faults.__init__(self)
+        self.issued: list[str] = []  # every token ever made
         Service.__init__(self, cloud, self)
 
     down = property(lambda self: self.drop, lambda self, value: setattr(self, "drop", value))
@@ -94,6 +96,7 @@ class FakeKeystone(Service, Faults):
             body["application_credential"] = credential | {"access_rules": rules}
         token = "gAAAAA" + "".join(uuid.uuid4().hex for _ in range(5))
         self.tokens[token] = (body, now + expires_in)
+        self.issued.append(token)
         return token
 
     def find(self, token: str) -> Row | None:
@@ -128,7 +131,7 @@ class FakeKeystone(Service, Faults):
         found = [
             r["id"] for r in rows if r["id"] == wish.get("id") or r["name"] == wish.get("name")
         ]
-        if user not in self.users or asked["password"] != "secret" or (wish and not found):
+        if user not in self.users or asked["password"] != self.password or (wish and not found):
             raise Fault(401, UNAUTHORIZED)
         token = self.token(found[0] if found else None, user, self.users[user])
         return 201, self.shown(call, token)
@@ -218,6 +221,13 @@ class FakePod(Faults):
         for service in self.services:
             service.listen()
 
+    @in_reactor
+    def move(self) -> None:
+        """Listen on other ports from now on: who knew the old ones knows nothing of these."""
+        self.down()
+        for service in self.services:
+            service.port = 0
+
     def put(self, kind: str, project: str, defaults: Row, fields: Row) -> str:
         row = {"id": str(uuid.uuid4()), **defaults, "_project": project, "_actions": []} | fields
         self.rows[kind][row["id"]] = row
@@ -286,8 +296,25 @@ class FakePod(Faults):
         return self.add_resource("networks", project, name=name, **fields)
 
 
+class FakeImages(Faults):
+    """The one Glance of all pods, in the region "Central"."""
+
+    def __init__(self, cloud: "Cloud") -> None:
+        super().__init__()
+        self.cloud = cloud
+        self.rows: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+        self.glance = Glance(cloud, self)
+        self.clear()
+
+    def clear(self) -> None:
+        self.clear_faults()
+        self.rows.clear()
+        self.glance.listen()
+        self.cloud.keystone.register("Central", "image", "glance", self.glance.url)
+
+
 class Cloud:
-    """A Keystone and its pods."""
+    """A Keystone, its pods, and their Glance."""
 
     now: str | Callable[[], str] | None = None  # what time it is; None: the real time
 
@@ -295,6 +322,7 @@ class Cloud:
         self.pods: dict[str, FakePod] = {}
         self.keystone = FakeKeystone(self)
         self.keystone.clear()
+        self.images = FakeImages(self)
 
     @classmethod
     def start(cls) -> "Cloud":
@@ -319,10 +347,13 @@ class Cloud:
         return self.pods[name]
 
     @in_reactor
-    def reset(self) -> None:
-        """Between tests: no rows, calls, faults or tokens; pods and ports stay."""
+    def reset(self, move: bool = False) -> None:
+        """Between tests: no rows, calls, faults or tokens; ports stay unless pods `move`."""
         self.now = None
         self.keystone.clear_faults()
         self.keystone.clear()
+        self.images.clear()
         for pod in self.pods.values():
+            if move:
+                pod.move()
             pod.clear()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-from attrs import frozen
+from attrs import Factory, frozen
 
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
@@ -15,6 +16,16 @@ from trio2o.message import Answer, Call, Headers, header, with_header, without
 from trio2o.pods import HOP_BY_HOP, Pods, Target
 from trio2o.routes import Routes
 from trio2o.store import Store
+
+
+class Positions(OrderedDict[tuple[Any, ...], Any]):
+    """Where pages of lists ended lately: bounded, and losing it changes no answer's rows."""
+
+    def put(self, key: tuple[Any, ...], value: Any) -> None:
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > 10_000:
+            self.popitem(last=False)
 
 
 @frozen
@@ -28,6 +39,7 @@ class Surface:
     resources: Mapping[str, Resource] = {}
     default_zone: str = ""
     images_url: str = ""
+    positions: Positions = Factory(Positions)
 
 
 @frozen

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from trio2o.domain.errors import BadRequest, Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
-from trio2o.verbs._context import Context, answer_headers, below
+from trio2o.verbs._context import Context, answer_headers, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Rank, Source, merge
 from trio2o.verbs._rewrite import Rewriter, fields_of, raw
@@ -34,16 +33,6 @@ _PLAIN = frozenset(
     with_count availability_zone""".split()  # noqa: SIM905
 )
 """Query parameters that leave no row out: a list with others is a question about certain rows."""
-
-
-class Remembered(OrderedDict[tuple[Any, ...], Any]):
-    """What was served lately: a bounded memory. Losing it never changes an answer's rows."""
-
-    def put(self, key: tuple[Any, ...], value: Any) -> None:
-        self[key] = value
-        self.move_to_end(key)
-        if len(self) > 10_000:
-            self.popitem(last=False)
 
 
 @frozen
@@ -90,7 +79,6 @@ class Gather:
     links: str = ""
     same: Callable[[dict[str, Any]], str] | None = None
     definition: bool = False
-    _remembered: Remembered = field(factory=Remembered, eq=False, repr=False)
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
@@ -113,7 +101,9 @@ class Gather:
         except _UnknownMarker:
             return await self._refusal(call, context, f"marker [{pages.marker}] not found")
         names = {name for name, _ in asked} - _PLAIN
-        if listing.unavailable and (names or not up):
+        if listing.unavailable and (names or len(listing.unavailable) == len(pods)):
+            if listing.rejected is not None:
+                return await self._refusal(call, context, "", listing.rejected)
             lost = ", ".join(listing.unavailable)
             raise Unavailable(f"The list cannot be told in full: {lost} is unavailable.")
         return listing.answer(rows, asked)
@@ -187,7 +177,7 @@ class _Listing:
         self.unavailable: list[str] = []
         self.count: int | None = None
         self.kept: tuple[str, ...] = ()
-        self.first: Answer | None = None
+        self.rejected: Answer | None = None
         hasher = hashlib.sha256(repr((sorted(query), context.caller.project_id)).encode())
         self.list_key = (context.operation.path, str(context.version), hasher.digest())
 
@@ -265,10 +255,13 @@ class _Listing:
             raise PodUnavailable(pod.pod_name, fault.message) from None
         if answer.status >= 500:
             raise PodUnavailable(pod.pod_name, f"status {answer.status}")
+        if answer.status == 401:
+            # the token was good enough for us: one pod that does not take it is ill
+            self.rejected = answer
+            raise PodUnavailable(pod.pod_name, "it refused the token")
         if not answer.ok:
             # the same is wrong in every pod: the first that says so is the answer
             raise _Refused(answer)
-        self.first = self.first or answer
         return answer
 
     def _page(self, pod: Pod, answer: Answer) -> tuple[list[msgspec.Raw], bool]:
@@ -292,7 +285,7 @@ class _Listing:
         marker = self.pages.marker
         if not marker:
             return None, {}
-        known = self.gather._remembered.get((*self.list_key, marker))
+        known = self.context.surface.positions.get((*self.list_key, marker))
         if known is not None:
             rank, starts = known
             return rank, starts
@@ -326,7 +319,10 @@ class _Listing:
             raise PodUnavailable(pod.pod_name, f"status {answer.status}")
         if not answer.ok:
             raise _UnknownMarker
-        return fields_of(answer.body)[self.gather.resource.key]
+        try:
+            return fields_of(answer.body)[self.gather.resource.key]
+        except (msgspec.MsgspecError, KeyError):
+            raise PodUnavailable(pod.pod_name, "what it shows is nothing") from None
 
     def _remember(
         self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]
@@ -335,7 +331,7 @@ class _Listing:
         if self.pages.size is not None and taken and not self.pages.offset:
             starts = {source.pod.pod_id: source.position for source in sources if source.position}
             last = taken[-1][2]
-            self.gather._remembered.put((*self.list_key, last.id), (last, starts))
+            self.context.surface.positions.put((*self.list_key, last.id), (last, starts))
 
     def answer(self, rows: Sequence[tuple[Pod, msgspec.Raw]], asked: Query) -> Answer:
         gather, context = self.gather, self.context
@@ -348,12 +344,8 @@ class _Listing:
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
         if self.count is not None:
             body["count"] = self.count
-        headers = answer_headers(self.first.headers) if self.first else ()
-        if not self.first:
-            headers = ((b"Content-Type", b"application/json"),)
-        if self.unavailable:
-            headers = (*headers, (UNAVAILABLE, ", ".join(self.unavailable).encode()))
-        return Answer(200, headers, msgspec.json.encode(body))
+        lost = ", ".join(self.unavailable).encode()
+        return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
 
     def _cut(self, row: msgspec.Raw) -> msgspec.Raw:
         if not self.kept:
