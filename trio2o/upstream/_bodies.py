@@ -139,5 +139,5 @@ class AnswerStream(Protocol):
             self._over = Aborted(str(why))
             self._pieces.clear()
             if self._producer is not None:
-                self._producer.abortConnection()
+                self._producer.loseConnection()
             self._wake()

@@ -91,7 +91,8 @@ class _Writer:
                     await self._resumed
         except Exception:
             # the head is sent: a clean end would be believed
-            self._request.channel.forceAbortClient()
+            if not self._stopped:
+                self._request.channel.forceAbortClient()
         finally:
             if not self._stopped:
                 self._request.unregisterProducer()
