@@ -45,13 +45,13 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> Service:  # noqa: N802
-    """For twistd. Raises `usage.UsageError` if the settings are refused."""
+    """For twistd. Raises `SystemExit` if the settings are refused."""
     from twisted.internet import reactor
 
     try:
         return Appliance(reactor, load(options["config"]))
     except BadSettings as error:
-        raise usage.UsageError(str(error)) from None
+        raise SystemExit(f"trio2o: {error}") from None
 
 
 class Appliance(Service):
