@@ -165,6 +165,10 @@ class Routes:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
+    def look_again(self) -> None:
+        """A pod was added: it may have what no pod had before."""
+        self._missed.clear()
+
     def drop_pod(self, pod_id: str) -> None:
         """Forget all that is in memory of a pod that was removed."""
         for key in [key for key, route in self._kept.items() if route.pod_id == pod_id]:

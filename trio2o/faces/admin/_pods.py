@@ -126,6 +126,7 @@ async def create_pod(call: Call, context: Context) -> Answer:
         raise Conflict("Record already exists") from None
     await context.pods.reload()
     await context.pods.refresh()
+    context.routes.look_again()
     return json_answer(200, {"pod": _shown(pod, context)})
 
 
