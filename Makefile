@@ -1,23 +1,75 @@
 # Everything a person or a machine does with this checkout. Nothing outside .venv, var and the
-# lab's state folder is touched, but for the Debian packages that the lab installs.
+# lab's state folder is touched, but for the Debian packages that are missing.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(PYTHON) -m tests.lab
+DEMO := $(BIN)/python -m tests.demo
+ROOT := $(CURDIR)
 
-.PHONY: help venv lint test test-fast cloud-tests demo demo-down env bench \
+# for `make env`; AS is a name that make itself gives a value
+ifeq ($(origin AS),default)
+AS := admin
+endif
+REGION ?= RegionOne
+
+.PHONY: help venv packages lint test test-fast bench demo demo-down env \
 	lab-up lab-down lab-reset lab-status lab-fault lab-proof
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
 
+## make demo           a lab of two clouds, Trio2o in front of it, and a tenant's day on it
+demo: venv
+	@$(DEMO) up
+## make demo-down      end the demo's appliance and the lab; the lab's data is kept
+demo-down: venv
+	@$(DEMO) down
+## make env            for eval "$(make -s env)": clients on PATH, OS_* of the lab
+##                     (AS=demo, REGION=Pod1 for others)
+env:
+	@$(LAB) env --as $(AS) --region $(REGION)
+	@echo 'export PATH="$(ROOT)/$(BIN):$$PATH"'
+	@echo 'export TRIO2O_CONFIG="$(ROOT)/var/demo/trio2o.toml"'
+
+## make test           everything: lint, unit, component, then cloud tests in the lab
+test: venv
+	@mkdir -p var
+	@echo "the lab comes up in the background: var/lab-up.log"
+	@$(LAB) up >var/lab-up.log 2>&1 </dev/null &
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest tests/unit tests/component tests/cloud
+## make test-fast      lint, unit and component tests; no OpenStack needed
+test-fast: lint
+	$(BIN)/python -m pytest tests/unit tests/component
+## make lint           ruff and mypy
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+## make bench          CPU per request beside nginx and a naive proxy
+bench: venv
+	@$(BIN)/python -m tests.bench
+
+## make venv           .venv with Trio2o, editable, and the tools of development
+venv: packages $(VENV)/stamp
+
+packages:
+	@$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11)' 2>/dev/null || \
+		{ echo "Python 3.11 is needed (make PYTHON=...); $(PYTHON) is another"; exit 1; }
+	@missing=$$($(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3-venv); \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	test -z "$$missing" || { echo "installing Debian packages: $$missing"; \
+	sudo=$$(test $$(id -u) = 0 || echo sudo); \
+	$$sudo apt-get -qq update && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+		--no-install-recommends $$missing; }
+
 $(VENV)/stamp: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
-
-venv: $(VENV)/stamp
 
 ## make lab-up         real OpenStack clouds on this machine (LAB_PODS=1..3, default 2)
 lab-up:

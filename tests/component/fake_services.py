@@ -89,6 +89,8 @@ class Nova(PodService):
     since: ClassVar = {"locked": (2, 9), "description": (2, 19), "tags": (2, 26)}
 
     def handle(self, call: Call, path: list[str]) -> Reply:
+        if call.token and not call.project:
+            raise Fault(403, "Policy doesn't allow this to be performed.")
         path = ["servers" if part == "os-volumes_boot" else part for part in path]
         match (call.method, *path):
             case ("GET",) | ("GET", "v2.1"):

@@ -24,6 +24,8 @@ IDLE = 4
 WAITING = 4
 """Calls that may wait for a place, as a multiple of the places."""
 
+YEAR = 365 * 86400.0
+
 AWAY = (502, 503, 504)
 
 
@@ -158,7 +160,7 @@ class Pool:
     ) -> Answer:
         again = call.method in ("GET", "HEAD")
         while True:
-            left = deadline - self._reactor.seconds()
+            left = self._left(deadline)
             if left <= 0:
                 raise Unreachable("no time is left")
             try:
@@ -176,6 +178,10 @@ class Pool:
                 again = False
         return self._answer(response, deadline, places)
 
+    def _left(self, deadline: float) -> float:
+        """Seconds until a deadline, which may be infinite; timers cannot be."""
+        return min(deadline - self._reactor.seconds(), YEAR)
+
     def _request(self, call: Call, origin: Origin, left: float) -> Deferred[IResponse]:
         headers = WebHeaders()
         for name, value in call.headers:
@@ -186,9 +192,6 @@ class Pool:
         return request.addTimeout(left, self._reactor)
 
     def _answer(self, response: Any, deadline: float, places: _Places) -> Answer:
-        # an image may take as long as it takes: such calls have an infinite deadline
-        left = min(deadline - self._reactor.seconds(), 1e9)
-
         def ended() -> None:
             places.give()
             if timer.active():
@@ -196,7 +199,8 @@ class Pool:
 
         length = None if response.length is UNKNOWN_LENGTH else response.length
         stream = AnswerStream(length, ended)
-        timer = self._reactor.callLater(left, stream.abort, Broken("no whole answer in time"))
+        late = Broken("no whole answer in time")
+        timer = self._reactor.callLater(max(self._left(deadline), 0), stream.abort, late)
         response.deliverBody(stream)
         headers = tuple(
             (name, value)

@@ -12,7 +12,7 @@ from attrs import Factory, frozen
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
-from trio2o.message import Answer, Call, Headers, header, with_header, without
+from trio2o.message import Answer, Call, Headers, with_header, without
 from trio2o.pods import HOP_BY_HOP, Pods, Target
 from trio2o.routes import Routes
 from trio2o.store import Store
@@ -107,9 +107,9 @@ def below(call: Call, context: Context) -> Call:
     """The client's call as pods get it: path below the version, one pinned version."""
     known = context.surface.microversions
     headers = without(call.headers, (*_OURS, *(known.names if known else ())))
-    # what a Connection header names is for this hop alone
-    if named := header(call.headers, b"connection"):
-        headers = without(headers, [name.strip().lower() for name in named.split(b",")])
+    # what Connection headers name is for this hop alone
+    named = b",".join(value for name, value in call.headers if name.lower() == b"connection")
+    headers = without(headers, [name.strip().lower() for name in named.split(b",")])
     headers = with_header(headers, b"X-Openstack-Request-Id", context.request_id.encode())
     return Call(
         call.method,

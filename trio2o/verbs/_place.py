@@ -158,6 +158,8 @@ async def bind(context: Context, pod: Pod, *, pinned: bool) -> Pod:
     and leaves a binding that holds as it is.
     """
     project = context.caller.project_id
+    if not project:  # nothing to bind, and the pod has its own words for such a token
+        return pod
     held = context.pods.binding(project, pod.az_name)
     if held is not None and (pinned or held.pod_id == pod.pod_id):
         return pod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import traceback
 import uuid
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 from attrs import evolve, frozen
+from twisted.internet.defer import CancelledError
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import (
@@ -167,13 +169,16 @@ class Pipeline:
                 caller=caller,
                 version=version,
                 request_id=request_id,
-                deadline=self._clock.seconds() + self._timeout,
+                # an image takes as long as it takes
+                deadline=math.inf if row.stream else self._clock.seconds() + self._timeout,
             )
             answer = await face.perform(row, call, asked)
         except Fault as fault:
             if isinstance(fault, NotAcceptable):
                 version = fault.version
             answer = self._failed(face, fault, call, request_id)
+        except CancelledError:
+            raise
         except Exception:
             log.error(
                 "{method} {path} [{request_id}]\n{traceback}",
