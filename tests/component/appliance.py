@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-
 from fake_http import Row
 from fakes import Cloud
 
@@ -51,6 +51,7 @@ class Appliance:
         self.ports = dict(zip(FACES, free_ports(len(FACES)), strict=True))
         self.config, self.process = folder / "trio2o.toml", None
         self.process: subprocess.Popen[bytes] | None
+        self.ending = threading.Lock()
         self.config.write_text(self.toml(settings))
         self.config.chmod(0o600)
 
@@ -125,7 +126,8 @@ class Appliance:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        with self.ending:  # a fake pod's thread may be killing it
+            return self.process is not None and self.process.poll() is None
 
     def launch(self, *command: str) -> None:
         """Start the process, by this command or `trio2o serve`."""
@@ -156,9 +158,10 @@ class Appliance:
         self.end(signal.SIGKILL)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait(10)
+        with self.ending:
+            if self.process is not None:
+                self.process.send_signal(how)
+                self.process.wait(10)
 
     def cpu(self) -> float:
         """Seconds of processor time that the process has used."""

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from appliance import Appliance, Client
 from fakes import Cloud, FakePod
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import requests
-
 from appliance import Appliance, Client, eventually
 from fake_http import Row
 from fakes import Cloud, FakePod

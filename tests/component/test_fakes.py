@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import requests
-
 from fakes import Call, Cloud, FakePod
 
 CLOUD = None

@@ -3,7 +3,6 @@
 import uuid
 
 import requests
-
 from appliance import Client
 from fake_http import Row
 from fakes import FakePod
@@ -116,9 +115,7 @@ def test_a_flavor_that_one_pod_lost_is_deleted_in_the_other(
     assert held(pod1, pod2) == [set(), set()]
 
 
-def test_a_flavor_is_shown_while_a_pod_is_down(
-    demo: Client, admin: Client, pod1: FakePod
-) -> None:
+def test_a_flavor_is_shown_while_a_pod_is_down(demo: Client, admin: Client, pod1: FakePod) -> None:
     make(admin, id="big")
     pod1.down()
     assert demo.get("compute", f"{FLAVORS}/big")["flavor"]["id"] == "big"

@@ -7,7 +7,6 @@ import time
 import uuid
 
 import pytest
-
 from appliance import Appliance, Client, eventually
 from fakes import Cloud, FakePod
 from test_admin_api import add
@@ -93,9 +92,10 @@ def test_a_page_goes_on_behind_a_server_that_was_deleted_meanwhile(
         assert [row["id"] for row in first["servers"]] == expected[: deleted + 1]
         marker = expected.pop(deleted)
         assert demo.ask("DELETE", "compute", f"{SERVERS}/{marker}").status_code == 204
-        assert demo.ids("compute", first["servers_links"][0]["href"]) == expected[deleted:][
-            : deleted + 1
-        ]
+        assert (
+            demo.ids("compute", first["servers_links"][0]["href"])
+            == expected[deleted:][: deleted + 1]
+        )
 
 
 def test_what_is_made_between_pages_is_never_shown_twice(
@@ -168,9 +168,7 @@ def test_servers_of_other_projects_are_not_listed(
     assert demo.ask("GET", "compute", f"{SERVERS}?all_tenants=1").status_code == 403
 
 
-def test_sorting_by_another_key_holds_over_pods(
-    demo: Client, pod1: FakePod, pod2: FakePod
-) -> None:
+def test_sorting_by_another_key_holds_over_pods(demo: Client, pod1: FakePod, pod2: FakePod) -> None:
     # the fakes do not sort: what is theirs to sort comes sorted already
     for pod, names in ((pod1, "ace"), (pod2, "bdf")):
         for place, name in enumerate(names):

@@ -2,7 +2,6 @@
 
 import pytest
 import requests
-
 from appliance import Appliance, Client, eventually
 from fakes import FakePod
 from test_servers import SERVERS

@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-
 from appliance import Appliance, Client
 from fakes import Cloud, FakePod
 from test_admin_api import add
@@ -20,9 +19,7 @@ def make(demo: Client, many: str, **fields: object) -> dict[str, object]:
     return row
 
 
-def test_a_network_goes_to_the_pod_of_its_hint(
-    demo: Client, pod1: FakePod, pod2: FakePod
-) -> None:
+def test_a_network_goes_to_the_pod_of_its_hint(demo: Client, pod1: FakePod, pod2: FakePod) -> None:
     one, two = demo.network("az1", name="a", **{"x:y": [1]}), demo.network("az2")
     assert list(pod1.rows["networks"]) == [one]
     assert list(pod2.rows["networks"]) == [two]
@@ -63,9 +60,7 @@ def test_children_follow_their_parents(demo: Client, pod1: FakePod, pod2: FakePo
     assert demo.ask("GET", "network", f"{V2}/subnets/{subnet['id']}").status_code == 404
 
 
-def test_a_router_joins_only_subnets_of_its_pod(
-    demo: Client, pod1: FakePod, pod2: FakePod
-) -> None:
+def test_a_router_joins_only_subnets_of_its_pod(demo: Client, pod1: FakePod, pod2: FakePod) -> None:
     router = make(demo, "routers", availability_zone_hints=["az2"])
     near = make(demo, "subnets", network_id=demo.network("az2"), gateway_ip="10.0.0.1")
     far = make(demo, "subnets", network_id=demo.network("az1"), gateway_ip="10.0.0.1")
@@ -179,9 +174,7 @@ def test_an_interface_of_another_pod_is_400(demo: Client, pod1: FakePod) -> None
     assert not pod1.calls_to("POST", "os-interface")
 
 
-def test_default_security_groups_are_shown_once(
-    demo: Client, pod1: FakePod, pod2: FakePod
-) -> None:
+def test_default_security_groups_are_shown_once(demo: Client, pod1: FakePod, pod2: FakePod) -> None:
     for pod in (pod1, pod2):
         pod.add_resource("security_groups", demo.project, name="default")
         pod.add_resource("security_groups", demo.project, name=f"web-{pod.name}")

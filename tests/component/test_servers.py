@@ -5,7 +5,6 @@ import uuid
 from typing import Any
 
 import pytest
-
 from appliance import Appliance, Client
 from fake_http import INTERNAL, Row
 from fakes import Cloud, FakePod
@@ -334,7 +333,9 @@ def test_an_unknown_server_is_404_in_novas_words(demo: Client, pod1: FakePod) ->
         assert fault["message"].endswith(" could not be found.")
 
 
-def test_a_server_of_another_project_is_404(demo: Client, cloud: Cloud, appliance: Appliance) -> None:
+def test_a_server_of_another_project_is_404(
+    demo: Client, cloud: Cloud, appliance: Appliance
+) -> None:
     server = demo.server("az1")
     other = cloud.keystone.project(f"other-{uuid.uuid4()}")
     token = cloud.keystone.token(other)

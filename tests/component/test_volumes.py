@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-
 from appliance import Appliance, Client
 from fake_http import INTERNAL
 from fakes import Cloud, FakePod
@@ -44,9 +43,7 @@ def test_the_pods_own_az_name_is_sent_down(bare: Appliance, admin: Client, cloud
     assert shown["availability_zone"] == "az1"
 
 
-def test_an_unknown_az_is_400_in_cinders_words(
-    demo: Client, pod1: FakePod, pod2: FakePod
-) -> None:
+def test_an_unknown_az_is_400_in_cinders_words(demo: Client, pod1: FakePod, pod2: FakePod) -> None:
     body = {"volume": {"size": 1, "availability_zone": "az9"}}
     answer = demo.ask("POST", "volume", volumes(demo), body)
     assert answer.status_code == 400

@@ -88,7 +88,8 @@ class Routes:
         )
         for pod, answer in zip(pods, answers, strict=True):
             if isinstance(answer, Answer) and answer.ok:
-                route = Route(resource.type, id, pod.pod_id, id, _project(answer, resource, caller))
+                project = _project(_shown(answer, resource), resource, caller)
+                route = Route(resource.type, id, pod.pod_id, id, project)
                 await self.learn([route])
                 return route
         for answer in answers:
@@ -122,6 +123,8 @@ class Routes:
             return fault
         if answer.status >= 500:
             return PodUnavailable(pod.pod_name, f"status {answer.status}")
+        if answer.ok and not _shown(answer, resource):
+            return PodUnavailable(pod.pod_name, "what it shows is nothing")
         return answer
 
     async def learn(self, found: Sequence[Route]) -> None:
@@ -175,11 +178,15 @@ class Routes:
             del self._kept[key]
 
 
-def _project(answer: Answer, resource: Resource, caller: Caller) -> str:
-    """The project that owns what a pod showed (Cinder's volumes name it in their own key)."""
+def _shown(answer: Answer, resource: Resource) -> dict[str, Any]:
+    """The thing that a pod showed; empty if what came is none."""
     assert isinstance(answer.body, bytes)
     try:
-        shown = msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]
+        return msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]
     except (msgspec.MsgspecError, KeyError):
-        return caller.project_id
+        return {}
+
+
+def _project(shown: dict[str, Any], resource: Resource, caller: Caller) -> str:
+    """The project that owns a thing (Cinder's volumes name it in a key of their own)."""
     return next((shown[key] for key in resource.project if shown.get(key)), caller.project_id)

@@ -180,7 +180,8 @@ class Pool:
 
     def _left(self, deadline: float) -> float:
         """Seconds until a deadline, which may be infinite; timers cannot be."""
-        return min(deadline - self._reactor.seconds(), YEAR)
+        left: float = min(deadline - self._reactor.seconds(), YEAR)
+        return left
 
     def _request(self, call: Call, origin: Origin, left: float) -> Deferred[IResponse]:
         headers = WebHeaders()

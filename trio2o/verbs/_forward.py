@@ -41,10 +41,8 @@ class Forward:
 
     async def _settle(self, answer: Answer, route: Route, context: Context) -> None:
         """Leave a tombstone where the pod says that the thing itself is gone."""
-        if context.operation.path.partition("{")[0].rstrip("/") != self.resource.collection:
-            return
-        if context.operation.path.count("/") != self.resource.collection.count("/") + 1:
-            return
+        if context.below != self.resource.path(route.top_id).encode():
+            return  # the call was not for the thing itself
         gone = answer.ok and context.operation.method == "DELETE" and self.resource.deleted_at_once
         # to another project a thing that is there is a 404 too
         owner = context.caller.project_id == route.project_id or context.caller.is_admin

@@ -269,6 +269,8 @@ class _Listing:
         try:
             fields = fields_of(answer.body)
             rows = msgspec.json.decode(fields[self.gather.resource.rows], type=list[msgspec.Raw])
+            for row in rows:
+                self._rank(row)
         except (msgspec.MsgspecError, KeyError):
             raise PodUnavailable(pod.pod_name, "its list is none") from None
         more = any(

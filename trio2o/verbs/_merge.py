@@ -53,7 +53,10 @@ class Rank:
 
     @classmethod
     def of(cls, row: msgspec.Raw, keys: tuple[tuple[str, bool], ...]) -> Rank:
+        """Raises `msgspec.ValidationError` if the row is no object with an id."""
         id, *values = _reader(("id", *(name for name, _ in keys)))(row)
+        if id is None:
+            raise msgspec.ValidationError("a row without an id")
         return cls(tuple(map(_comparable, values)), tuple(falls for _, falls in keys), str(id))
 
     def __lt__(self, other: Rank) -> bool:

@@ -100,8 +100,8 @@ class Place:
     def _made(self, body: bytes, pod: Pod, context: Context) -> list[Route]:
         """Routes of what the pod says it made: one, or (Neutron's bulk create) several."""
         try:
-            document = msgspec.json.decode(body)
-        except msgspec.DecodeError:
+            document = msgspec.json.decode(body, type=dict[str, Any])
+        except msgspec.MsgspecError:
             return []
         made = document.get(self.makes.key) or document.get(self.makes.rows)
         return [
