@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.faces._face import BaseFace, Parts
+from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
 from trio2o.faces.image import ImageFace

@@ -1,1 +1,5 @@
-"""The APIs as tenants and operators see them: a table each, and what is particular to each."""
+"""What tenants and operators call: a package for each API."""
+
+from trio2o.faces._face import BaseFace, Parts
+
+__all__ = ["BaseFace", "Parts"]

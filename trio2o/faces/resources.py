@@ -1,4 +1,4 @@
-"""The kinds of things that have an id, as Nova, Cinder and Neutron call them."""
+"""The kinds of things that have an id, as Nova and Cinder call them."""
 
 from __future__ import annotations
 
@@ -58,29 +58,3 @@ VOLUME_TYPE = Resource(
     key="volume_type",
     rows="volume_types",
 )
-
-
-def network_kind(
-    type: str, collection: str = "", rows: str = "", zones: tuple[str, ...] = ()
-) -> Resource:
-    """A kind of Neutron's. Its plural is its own name with an s, where not said otherwise."""
-    rows = rows or f"{type}s"
-    return Resource(
-        type=type,
-        service="network",
-        collection=collection or "/" + rows.replace("_", "-"),
-        key=type,
-        rows=rows,
-        zones=zones,
-        deleted_at_once=True,
-    )
-
-
-_ZONES = ("availability_zone_hints", "availability_zones")
-
-NETWORK = network_kind("network", zones=_ZONES)
-SUBNET = network_kind("subnet")
-PORT = network_kind("port")
-ROUTER = network_kind("router", zones=_ZONES)
-FLOATING_IP = network_kind("floatingip")
-SECURITY_GROUP = network_kind("security_group")

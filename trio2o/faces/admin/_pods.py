@@ -17,7 +17,7 @@ from trio2o.domain.errors import (
     Unprocessable,
 )
 from trio2o.domain.values import ACTIVE, STATES, Caller, Pod
-from trio2o.faces.network._kinds import ALL
+from trio2o.faces.network_resources import ALL
 from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME
 from trio2o.message import Answer, Call
 from trio2o.store import bindings as binding_rows

@@ -9,7 +9,8 @@ import msgspec
 
 from trio2o.domain.errors import BadRequest, NotFound
 from trio2o.domain.values import Pod, is_uuid
-from trio2o.faces.resources import FLAVOR, SECURITY_GROUP, SERVER
+from trio2o.faces.network_resources import SECURITY_GROUP
+from trio2o.faces.resources import FLAVOR, SERVER
 from trio2o.message import Answer, Call
 from trio2o.pods import Target
 from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at

@@ -17,7 +17,8 @@ from trio2o.faces.compute._steps import (
     zones,
     zones_detail,
 )
-from trio2o.faces.resources import EXTENSION, FLAVOR, NETWORK, PORT, SERVER, SNAPSHOT, VOLUME
+from trio2o.faces.network_resources import NETWORK, PORT
+from trio2o.faces.resources import EXTENSION, FLAVOR, SERVER, SNAPSHOT, VOLUME
 from trio2o.verbs import Anywhere, Define, Forward, Operation, Place, Ref, Reply, rows
 
 ATTACHED = Ref("volumeAttachment.volumeId", VOLUME)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from trio2o.domain.errors import Fault
 from trio2o.faces._face import TITLES, BaseFace
-from trio2o.faces.network._kinds import ALL
 from trio2o.faces.network.operations import OPERATIONS
+from trio2o.faces.network_resources import ALL
 from trio2o.message import Answer
 from trio2o.verbs import json_answer
 from trio2o.web import mount

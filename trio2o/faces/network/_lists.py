@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve
 
 from trio2o.domain.resources import Resource
-from trio2o.faces.network._kinds import AVAILABILITY
+from trio2o.faces.network_resources import AVAILABILITY
 from trio2o.verbs import Forward, Gather, Operation, Order, Place, Ref, rows
 
 Query = list[tuple[str, str]]

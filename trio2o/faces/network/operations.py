@@ -2,33 +2,6 @@
 
 from __future__ import annotations
 
-from trio2o.faces.network._kinds import (
-    ADDRESS_GROUP,
-    ADDRESS_SCOPE,
-    AGENT,
-    BANDWIDTH_RULE,
-    DSCP_RULE,
-    FLOATING_IP_POOL,
-    LOCAL_IP,
-    LOG,
-    LOGGABLE,
-    METERING_LABEL,
-    METERING_RULE,
-    MINIMUM_BANDWIDTH_RULE,
-    MINIMUM_PACKET_RULE,
-    NDP_PROXY,
-    QOS_POLICY,
-    QOS_RULE_TYPE,
-    QUOTA,
-    RBAC_POLICY,
-    SECURITY_GROUP_RULE,
-    SEGMENT,
-    SEGMENT_RANGE,
-    SERVICE_PROVIDER,
-    SHARED,
-    SUBNETPOOL,
-    TRUNK,
-)
 from trio2o.faces.network._lists import AVAILABILITIES, lives, one_default, whole
 from trio2o.faces.network._steps import (
     NEVER,
@@ -41,7 +14,39 @@ from trio2o.faces.network._steps import (
     root,
     zones,
 )
-from trio2o.faces.resources import FLOATING_IP, NETWORK, PORT, ROUTER, SECURITY_GROUP, SUBNET
+from trio2o.faces.network_resources import (
+    ADDRESS_GROUP,
+    ADDRESS_SCOPE,
+    AGENT,
+    BANDWIDTH_RULE,
+    DSCP_RULE,
+    FLOATING_IP,
+    FLOATING_IP_POOL,
+    LOCAL_IP,
+    LOG,
+    LOGGABLE,
+    METERING_LABEL,
+    METERING_RULE,
+    MINIMUM_BANDWIDTH_RULE,
+    MINIMUM_PACKET_RULE,
+    NDP_PROXY,
+    NETWORK,
+    PORT,
+    QOS_POLICY,
+    QOS_RULE_TYPE,
+    QUOTA,
+    RBAC_POLICY,
+    ROUTER,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    SEGMENT,
+    SEGMENT_RANGE,
+    SERVICE_PROVIDER,
+    SHARED,
+    SUBNET,
+    SUBNETPOOL,
+    TRUNK,
+)
 from trio2o.verbs import Anywhere, Forward, Operation, Ref, Reply, rows
 
 OPERATIONS: tuple[Operation, ...] = (

@@ -1,17 +1,34 @@
-"""Neutron's other kinds of things."""
+"""The kinds of things that Neutron knows, as it calls them."""
 
 from __future__ import annotations
 
-from trio2o.faces.resources import (
-    FLOATING_IP,
-    NETWORK,
-    PORT,
-    ROUTER,
-    SECURITY_GROUP,
-    SUBNET,
-    network_kind,
-)
+from trio2o.domain.resources import Resource
 
+
+def network_kind(
+    type: str, collection: str = "", rows: str = "", zones: tuple[str, ...] = ()
+) -> Resource:
+    """A kind of Neutron's. Its plural is its own name with an s, where not said otherwise."""
+    rows = rows or f"{type}s"
+    return Resource(
+        type=type,
+        service="network",
+        collection=collection or "/" + rows.replace("_", "-"),
+        key=type,
+        rows=rows,
+        zones=zones,
+        deleted_at_once=True,
+    )
+
+
+_ZONES = ("availability_zone_hints", "availability_zones")
+
+NETWORK = network_kind("network", zones=_ZONES)
+SUBNET = network_kind("subnet")
+PORT = network_kind("port")
+ROUTER = network_kind("router", zones=_ZONES)
+FLOATING_IP = network_kind("floatingip")
+SECURITY_GROUP = network_kind("security_group")
 SECURITY_GROUP_RULE = network_kind("security_group_rule")
 SUBNETPOOL = network_kind("subnetpool")
 ADDRESS_SCOPE = network_kind("address_scope")
