@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
@@ -42,7 +43,9 @@ class Define:
             try:
                 answer = await context.send(pod, below(call, context))
             except Fault:
-                await self._undo(done, call, context)
+                # a pod that did not answer may have done it all the same
+                made = [(pod, done[0][1])] if done else []
+                await self._undo([*done, *made], call, context)
                 raise
             if answer.ok:
                 done.append((pod, answer))
@@ -59,9 +62,9 @@ class Define:
         if self.makes is None:
             return
         for pod, answer in done:
-            assert isinstance(answer.body, bytes)
-            made = msgspec.json.decode(answer.body)[self.makes.key]
-            path = self.makes.path(made["id"]).encode()
+            if (id := made_id(answer, self.makes)) is None:
+                continue
+            path = self.makes.path(id).encode()
             undo = evolve(below(call, context), method="DELETE", path=path, body=b"")
             try:
                 result = await context.send(pod, undo)
@@ -71,11 +74,21 @@ class Define:
                 log.error(
                     "{type} {id} was left in pod {pod}: {status} [{request_id}]",
                     type=self.makes.type,
-                    id=made["id"],
+                    id=id,
                     pod=pod.pod_name,
                     status=result.status,
                     request_id=context.request_id,
                 )
+
+
+def made_id(answer: Answer, resource: Resource) -> str | None:
+    """The id of what an answer says was made; None if it says none."""
+    assert isinstance(answer.body, bytes)
+    try:
+        id = msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]["id"]
+    except (msgspec.MsgspecError, KeyError):
+        return None
+    return id if isinstance(id, str) else None
 
 
 @frozen

@@ -1,0 +1,222 @@
+"""Where an id lives: kept in memory, in the store, and looked for in the pods once."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from helpers import result_of
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from trio2o.domain.errors import PodUnavailable
+from trio2o.domain.values import Caller, Pod, Route
+from trio2o.faces.resources import FLAVOR, SERVER, VOLUME
+from trio2o.message import Answer, Call
+from trio2o.routes import Routes
+from trio2o.store._schema import metadata
+from trio2o.store.routes import find_route
+
+ID = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"
+ONE, TWO = (Pod(f"id-{n}", n, f"Pod{n}", f"az{n}", "", "", "active", "2026") for n in (1, 2))
+ME = Caller("my-token", "me", "my-project", (), 9.0)
+
+
+class Store:
+    """The store's own functions on a database in memory, one after the other."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    async def read(self, query: Callable[[sa.Connection], Any]) -> Any:
+        return query(self.connection)
+
+    write = read
+
+
+class Pods:
+    """Two pods. `has` tells what each answers to a question for an id."""
+
+    def __init__(self) -> None:
+        self.has: dict[Pod, Callable[[], Answer | Exception]] = {ONE: nothing, TWO: nothing}
+        self.asked: list[tuple[str, Call]] = []
+        self.waiting: Deferred[None] | None = None
+
+    def get(self, pod_id: str) -> Pod | None:
+        return next((pod for pod in self.has if pod.pod_id == pod_id), None)
+
+    def serving(self, service: str) -> tuple[Pod, ...]:
+        return tuple(self.has)
+
+    async def send(self, pod: Pod, target: Any, call: Call, deadline: float) -> Answer:
+        self.asked.append((pod.pod_name, call))
+        if self.waiting is not None:
+            await self.waiting
+        found = self.has[pod]()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def nothing() -> Answer:
+    return Answer(404)
+
+
+def server(**fields: str) -> Callable[[], Answer]:
+    return lambda: Answer(200, body=json.dumps({"server": {"id": ID} | fields}).encode())
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection:
+        metadata.create_all(connection)
+        yield Store(connection)
+
+
+class World:
+    def __init__(self, store: Store) -> None:
+        self.store, self.clock, self.pods = store, Clock(), Pods()
+        self.routes = self.again()
+
+    def again(self) -> Routes:
+        """As after a restart: memory is empty."""
+
+        async def service_token() -> str:
+            return "service-token"
+
+        self.routes = Routes(self.clock, lambda: 0.0, self.store, self.pods, service_token)  # type: ignore[arg-type]
+        return self.routes
+
+    def find(self, id: str = ID, caller: Caller = ME, resource: Any = SERVER) -> Route | None:
+        return result_of(self.routes.find(resource, id, caller, 10.0))
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    return World(store)
+
+
+def test_an_id_that_no_one_recorded_is_looked_for_and_learned(world: World) -> None:
+    world.pods.has[TWO] = server(tenant_id="owner")
+    wanted = Route("server", ID, TWO.pod_id, ID, "owner")
+    assert world.find() == wanted
+    assert sorted(name for name, _ in world.pods.asked) == ["Pod1", "Pod2"]
+    assert world.find() == wanted
+    assert len(world.pods.asked) == 2
+    world.again()
+    assert world.find() == wanted
+    assert len(world.pods.asked) == 2
+
+
+def test_a_probe_asks_as_the_caller_with_our_own_token_beside(world: World) -> None:
+    world.find()
+    _, call = world.pods.asked[0]
+    assert (call.method, call.path) == ("GET", f"/servers/{ID}".encode())
+    assert (b"X-Auth-Token", b"my-token") in call.headers
+    assert (b"X-Service-Token", b"service-token") in call.headers
+
+
+def test_a_miss_is_remembered_for_a_while_and_for_its_project_only(world: World) -> None:
+    assert world.find() is None
+    assert world.find() is None
+    assert len(world.pods.asked) == 2
+    world.find(caller=Caller("t", "u", "another", (), 9.0))
+    assert len(world.pods.asked) == 4
+    world.clock.advance(3.1)
+    world.pods.has[ONE] = server()
+    assert world.find() is not None
+
+
+def test_a_new_pod_ends_what_is_remembered_of_misses(world: World) -> None:
+    assert world.find() is None
+    world.pods.has[ONE] = server()
+    world.routes.look_again()
+    assert world.find() is not None
+
+
+@pytest.mark.parametrize("id", ["", "x", "detail", ID + "0", ID[:-1] + "g", f"{ID}\n", "../" + ID])
+def test_what_cannot_be_an_id_is_not_looked_for(world: World, id: str) -> None:
+    assert world.find(id) is None
+    assert world.pods.asked == []
+
+
+def test_a_pod_that_cannot_be_asked_makes_none_unsure(world: World) -> None:
+    world.pods.has[ONE] = lambda: PodUnavailable("Pod1", "down")
+    with pytest.raises(PodUnavailable):
+        world.find()
+    world.pods.has[TWO] = server()
+    found = world.find()
+    assert found is not None and found.pod_id == TWO.pod_id
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"server": 1}', b"<html>"])
+def test_an_answer_that_shows_nothing_is_not_believed(world: World, body: bytes) -> None:
+    world.pods.has[ONE] = lambda: Answer(200, body=body)
+    with pytest.raises(PodUnavailable):
+        world.find()
+
+
+def test_an_error_of_a_pod_is_no_miss(world: World) -> None:
+    world.pods.has[ONE] = lambda: Answer(500)
+    with pytest.raises(PodUnavailable):
+        world.find()
+    world.pods.has[ONE] = server()
+    assert world.find() is not None
+
+
+def test_many_who_ask_at_once_cost_one_probe(world: World) -> None:
+    world.pods.waiting = Deferred()
+    asked = [Deferred.fromCoroutine(world.routes.find(SERVER, ID, ME, 9.0)) for _ in range(5)]
+    world.pods.has[ONE] = server()
+    world.pods.waiting.callback(None)
+    assert {result_of(one) for one in asked} == {Route("server", ID, "id-1", ID, "my-project")}
+    assert len(world.pods.asked) == 2
+
+
+def test_a_tombstone_is_kept_and_a_thing_that_is_back_replaces_it(world: World) -> None:
+    world.pods.has[ONE] = server()
+    route = world.find()
+    assert route is not None
+    result_of(world.routes.forget(route))
+    gone = world.find()
+    assert gone is not None and gone.deleted_at.startswith("1970-01-01")
+    world.again()
+    assert world.find() == gone
+    result_of(world.routes.learn([route]))
+    assert world.find() == route
+
+
+def test_routes_into_a_pod_that_was_removed_count_no_more(world: World) -> None:
+    world.pods.has[ONE] = server()
+    world.find()
+    del world.pods.has[ONE]
+    world.pods.has[TWO] = server()
+    found = world.find()
+    assert found is not None and found.pod_id == TWO.pod_id
+
+
+def test_a_volume_names_its_owner_in_its_own_key(world: World) -> None:
+    shown = {"volume": {"id": ID, "os-vol-tenant-attr:tenant_id": "owner"}}
+    world.pods.has[ONE] = lambda: Answer(200, body=json.dumps(shown).encode())
+    found = world.find(resource=VOLUME)
+    assert found is not None and found.project_id == "owner"
+
+
+def test_ids_of_two_kinds_do_not_meet(world: World) -> None:
+    world.pods.has[ONE] = server()
+    world.find()
+    assert result_of(world.store.read(lambda c: find_route(c, "volume", ID))) is None
+
+
+def test_a_sweep_buries_what_is_gone_and_believes_no_failure(world: World) -> None:
+    ids = [f"{n}{ID[1:]}" for n in range(3)]
+    result_of(world.routes.learn([Route("server", id, "id-1", id, "p") for id in ids]))
+    result_of(world.routes.learn([Route("flavor", "f", "id-1", "f", "p")]))
+    answers = iter([Answer(404), server()(), Answer(500)])
+    world.pods.has[ONE] = lambda: next(answers)
+    standing = result_of(world.routes.sweep(ONE, {"server": SERVER, "x": FLAVOR}, ME, 9.0))
+    assert standing == 3
+    first = world.find(ids[0])
+    assert first is not None and first.deleted_at

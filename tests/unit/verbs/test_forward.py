@@ -1,0 +1,178 @@
+"""A call for an id goes to the pod that owns it, and nowhere else."""
+
+import json
+
+import pytest
+from attrs import evolve
+from helpers import result_of
+from world import Pods, Routes, answer, caller, context, pod, route
+
+from trio2o.domain.errors import BadRequest, NotFound, PodUnavailable
+from trio2o.faces.resources import SERVER, VOLUME
+from trio2o.message import Answer, Call
+from trio2o.verbs import Context, Forward, Operation, Ref
+
+ID = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"
+VOLUME_ID = "11111111-6a52-4a6a-8f4f-0b7a3f4b1a55"
+ONE, TWO = pod(1), pod(2)
+
+
+def world(**more: object) -> Context:
+    pods = Pods(
+        {
+            ONE: lambda call: answer(200, {"server": {"id": ID, "by": "Pod1"}}),
+            TWO: lambda call: answer(200, {"server": {"id": ID, "by": "Pod2"}}),
+        }
+    )
+    routes = Routes(route(SERVER, ID, TWO), route(VOLUME, VOLUME_ID, ONE))
+    below = f"/servers/{ID}".encode()
+    return evolve(context(pods, routes), params={"id": ID}, below=below, **more)
+
+
+def forward(where: Context, call: Call, verb: Forward = Forward(SERVER)) -> Answer:  # noqa: B008
+    return result_of(verb(call, where))
+
+
+def sent(where: Context) -> list[tuple[str, Call]]:
+    return where.pods.sent  # type: ignore[attr-defined]
+
+
+def test_the_owner_answers() -> None:
+    where = world()
+    found = forward(where, Call("GET", b"/v2.1/servers/x", b"a=%20b&c"))
+    assert json.loads(found.body)["server"]["by"] == "Pod2"
+    ((name, call),) = sent(where)
+    assert (name, call.method, call.path, call.query) == (
+        "Pod2",
+        "GET",
+        f"/servers/{ID}".encode(),
+        b"a=%20b&c",
+    )
+
+
+def test_a_body_goes_down_as_it_came() -> None:
+    where = world()
+    body = b'{"server" :{"name":"n", "unknown": [1, 2.50, null]}}'
+    forward(where, Call("PUT", b"/", body=body))
+    assert sent(where)[0][1].body == body
+
+
+def test_what_belongs_to_one_hop_stays_behind() -> None:
+    where = world()
+    given = (
+        (b"Connection", b"keep-alive, X-Mine"),
+        (b"connection", b"X-Other"),
+        (b"X-Mine", b"1"),
+        (b"X-Other", b"1"),
+        (b"Keep-Alive", b"5"),
+        (b"TE", b"trailers"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Content-Length", b"3"),
+        (b"Cookie", b"c=1"),
+        (b"Host", b"evil"),
+        (b"Accept-Encoding", b"br"),
+        (b"Accept", b"application/json"),
+        (b"X-Auth-Token", b"t"),
+        (b"X-Tenant-Own", b"kept"),
+    )
+    forward(where, Call("GET", b"/", headers=given))
+    assert sent(where)[0][1].headers == (
+        (b"Accept", b"application/json"),
+        (b"X-Auth-Token", b"t"),
+        (b"X-Tenant-Own", b"kept"),
+        (b"X-Openstack-Request-Id", b"req-1"),
+    )
+
+
+def test_a_pods_own_headers_do_not_reach_the_client() -> None:
+    where = world()
+    where.pods.answers[TWO] = lambda call: answer(  # type: ignore[attr-defined]
+        200,
+        {},
+        (b"Server", b"x"),
+        (b"Set-Cookie", b"a"),
+        (b"X-Kept", b"1"),
+        (b"Connection", b"close"),
+    )
+    names = [name for name, _ in forward(where, Call("GET", b"/")).headers]
+    assert names == [b"Content-Type", b"X-Kept"]
+
+
+def test_an_unknown_id_is_refused_by_a_pod_in_its_own_words() -> None:
+    where = evolve(world(), params={"id": "nothing"}, below=b"/servers/nothing")
+    words = {"itemNotFound": {"message": "Instance nothing could not be found.", "code": 404}}
+    where.pods.answers[ONE] = lambda call: answer(404, words)  # type: ignore[attr-defined]
+    found = forward(where, Call("GET", b"/"))
+    assert (found.status, json.loads(found.body)) == (404, words)
+    assert [name for name, _ in sent(where)] == ["Pod1"]
+
+
+def test_an_unknown_id_is_404_where_no_pod_can_be_asked() -> None:
+    where = evolve(world(), params={"id": "nothing"})
+    where.pods.down = {ONE, TWO}  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        forward(where, Call("GET", b"/"))
+
+
+def test_a_dead_owner_is_503_and_no_other_pod_is_asked() -> None:
+    where = world()
+    where.pods.down = {TWO}  # type: ignore[attr-defined]
+    with pytest.raises(PodUnavailable):
+        forward(where, Call("GET", b"/"))
+    assert sent(where) == []
+
+
+def test_what_the_owner_no_longer_has_leaves_a_tombstone() -> None:
+    where = world()
+    where.pods.answers[TWO] = lambda call: answer(404, {})  # type: ignore[attr-defined]
+    assert forward(where, Call("GET", b"/")).status == 404
+    where.pods.down = {TWO}  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        forward(where, Call("GET", b"/"))
+
+
+@pytest.mark.parametrize(
+    ("method", "below", "project"),
+    [
+        ("GET", f"/servers/{ID}/metadata/key", None),
+        ("POST", f"/servers/{ID}/action", None),
+        ("GET", f"/servers/{ID}", "another"),
+    ],
+)
+def test_a_404_that_may_have_another_reason_leaves_none(
+    method: str, below: str, project: str | None
+) -> None:
+    where = evolve(world(), below=below.encode())
+    if project:
+        where = evolve(where, caller=caller(project_id=project))
+    where.pods.answers[TWO] = lambda call: answer(404, {})  # type: ignore[attr-defined]
+    assert forward(where, Call(method, b"/")).status == 404
+    assert not where.routes.kept["server", ID].deleted_at  # type: ignore[attr-defined]
+
+
+def test_an_accepted_delete_of_a_server_has_not_happened_yet() -> None:
+    where = world(operation=Operation("DELETE", "/v2.1/servers/{id}", Forward(SERVER)))
+    where.pods.answers[TWO] = lambda call: Answer(204)  # type: ignore[attr-defined]
+    assert forward(where, Call("DELETE", b"/")).status == 204
+    assert not where.routes.kept["server", ID].deleted_at  # type: ignore[attr-defined]
+
+
+def test_what_a_body_names_must_be_in_the_same_pod() -> None:
+    where = world()
+    verb = Forward(SERVER, refs=(Ref("volumeAttachment.volumeId", VOLUME),))
+    body = json.dumps({"volumeAttachment": {"volumeId": VOLUME_ID}}).encode()
+    with pytest.raises(BadRequest) as refusal:
+        forward(where, Call("POST", b"/", body=body), verb)
+    for word in (ID, VOLUME_ID, "az1", "az2", "Pod1", "Pod2"):
+        assert word in refusal.value.message
+    assert sent(where) == []
+    where.routes.kept["volume", VOLUME_ID] = route(VOLUME, VOLUME_ID, TWO)  # type: ignore[attr-defined]
+    assert forward(where, Call("POST", b"/", body=body), verb).ok
+
+
+def test_a_malformed_body_is_400_before_anything_is_sent() -> None:
+    where = world()
+    verb = Forward(SERVER, refs=(Ref("a.b", VOLUME),))
+    with pytest.raises(BadRequest):
+        forward(where, Call("POST", b"/", body=b'{"a": '), verb)
+    assert sent(where) == []
