@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from trio2o.commands._table import show
 from trio2o.settings import BadSettings, Settings, commented, load
 
 config_option = click.option(
@@ -105,9 +103,9 @@ def operations(missing: bool, count: bool) -> None:
         rows = [row for row in rows if row[-1] == "501"]
     if count:
         counted = Counter((row[0], row[-1]) for row in rows)
-        _print(("face", "verb", "rows"), [(*key, str(n)) for key, n in sorted(counted.items())])
+        show(("face", "verb", "rows"), [(*key, str(n)) for key, n in sorted(counted.items())])
     else:
-        _print(("face", "method", "path", "action", "verb"), rows)
+        show(("face", "method", "path", "action", "verb"), rows)
     click.echo(f"{len(rows)} rows")
 
 
@@ -115,10 +113,3 @@ def _verb(verb: Any) -> str:
     """The verb's name; for a refusal its status."""
     status = getattr(verb, "status", None)
     return str(status) if status else type(verb).__name__.lower()
-
-
-def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    table = Table(*heads, box=None)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)

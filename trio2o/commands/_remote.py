@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from trio2o.commands._client import Client
 from trio2o.commands._local import config_option, settings_of
+from trio2o.commands._table import show
 from trio2o.settings import Settings
 
 SERVICES = (
@@ -133,19 +132,24 @@ def pod_remove(name: str, force: bool, config: str) -> None:
 
 
 def _show(pods: list[dict[str, Any]]) -> None:
-    table = Table("pod_name", "az_name", "pod_az_name", "state", "health", "pod_id", box=None)
-    for item in pods:
+    def health(item: dict[str, Any]) -> str:
         ill = [f"{name} {word}" for name, word in item["health"].items() if word != "up"]
-        health = ", ".join(ill) or ("up" if item["health"] else "")
-        table.add_row(
-            item["pod_name"],
-            item["az_name"],
-            item["pod_az_name"],
-            item["state"],
-            health,
-            item["pod_id"],
-        )
-    Console().print(table)
+        return ", ".join(ill) or ("up" if item["health"] else "")
+
+    show(
+        ("pod_name", "az_name", "pod_az_name", "state", "health", "pod_id"),
+        (
+            (
+                item["pod_name"],
+                item["az_name"],
+                item["pod_az_name"],
+                item["state"],
+                health(item),
+                item["pod_id"],
+            )
+            for item in pods
+        ),
+    )
 
 
 @click.group()
@@ -159,7 +163,5 @@ def binding_list(config: str) -> None:
     """List the bindings that hold."""
     settings = settings_of(config)
     found = Client.of(settings).call("GET", f"{_admin(settings)}/bindings")["pod_bindings"]
-    table = Table("tenant_id", "az_name", "pod_id", "created_at", box=None)
-    for item in found:
-        table.add_row(item["tenant_id"], item["az_name"], item["pod_id"], item["created_at"])
-    Console().print(table)
+    heads = ("tenant_id", "az_name", "pod_id", "created_at")
+    show(heads, ([item[head] for head in heads] for item in found))
