@@ -14,10 +14,13 @@ from attrs import define, evolve
 from trio2o.domain.errors import Unauthorized
 from trio2o.domain.tasks import Once
 from trio2o.domain.values import AccessRule, Caller
-from trio2o.identity._keystone import Keystone, epoch
+from trio2o.identity._keystone import Keystone, KeystoneUnavailable, epoch
 
 REFUSED = 10.0
 """Seconds for which a token that Keystone does not know is refused without asking again."""
+
+_NO_TOKEN = (400, 404, 413, 414, 431)
+"""What Keystone says of a text that is no good token (the others: too long to be looked at)."""
 
 KEPT = 20000
 """Tokens in memory at most; the least recently used go first."""
@@ -72,8 +75,10 @@ class Tokens:
         now = self._now()
         if reply.status == 200:
             known = _Known(_caller(reply.body["token"]), now + self._believed)
-        else:
+        elif reply.status in _NO_TOKEN:
             known = _Known(None, now + REFUSED)
+        else:  # it says nothing of this token: our own credential is not good enough, or it is busy
+            raise KeystoneUnavailable(f"GET {path}: {reply.status}")
         self._known[key] = known
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
