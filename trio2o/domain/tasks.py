@@ -34,6 +34,27 @@ class Once(Generic[K, T]):
             turn.callback(result)
 
 
+class Gate:
+    """Where a producer waits while its consumer is full. It is open at first."""
+
+    def __init__(self) -> None:
+        self._opened: Deferred[None] | None = None
+
+    def close(self) -> None:
+        if self._opened is None:
+            self._opened = Deferred()
+
+    def open(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.callback(None)
+
+    async def passed(self) -> None:
+        """Returns once the gate is open."""
+        if self._opened is not None:
+            await self._opened
+
+
 async def together(runs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """The results of all, run at once. Raises the first error as it was raised."""
     started = [Deferred.fromCoroutine(run) for run in runs]

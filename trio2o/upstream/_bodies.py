@@ -15,6 +15,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
+from trio2o.domain.tasks import Gate
 from trio2o.message import Aborted, Stream
 
 PIECE = 64 * 1024
@@ -49,7 +50,7 @@ class StreamProducer:
         self._stream = stream
         self.length = UNKNOWN_LENGTH if stream.length is None else stream.length
         self._stopped = False
-        self._resumed: Deferred[None] | None = None
+        self._room = Gate()
 
     def startProducing(self, consumer: Any) -> Deferred[None]:  # noqa: N802
         return Deferred.fromCoroutine(self._copy(consumer))
@@ -57,17 +58,13 @@ class StreamProducer:
     async def _copy(self, consumer: Any) -> None:
         while not self._stopped and (piece := await self._stream.read()):
             consumer.write(piece)
-            if self._resumed is not None:
-                await self._resumed
+            await self._room.passed()
 
     def pauseProducing(self) -> None:  # noqa: N802
-        if self._resumed is None:
-            self._resumed = Deferred()
+        self._room.close()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        resumed, self._resumed = self._resumed, None
-        if resumed is not None:
-            resumed.callback(None)
+        self._room.open()
 
     def stopProducing(self) -> None:  # noqa: N802
         self._stopped = True

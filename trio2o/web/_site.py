@@ -13,6 +13,7 @@ from twisted.web.http import NO_BODY_CODES
 from twisted.web.resource import IResource
 
 from trio2o.domain.errors import MethodNotAllowed, TooLarge
+from trio2o.domain.tasks import Gate
 from trio2o.message import Aborted, Answer, Body, Call, Stream
 from trio2o.web._channel import Channel, Limits
 from trio2o.web._pipeline import Face, Pipeline, Row
@@ -79,7 +80,7 @@ class _Writer:
 
     def __init__(self, request: Any, body: Stream) -> None:
         self._request, self._body = request, body
-        self._resumed: Deferred[None] | None = None
+        self._room = Gate()
         self._stopped = False
 
     async def run(self) -> None:
@@ -87,8 +88,7 @@ class _Writer:
         try:
             while not self._stopped and (piece := await self._body.read()):
                 self._request.write(piece)
-                if self._resumed is not None:
-                    await self._resumed
+                await self._room.passed()
         except Exception:
             # the head is sent: a clean end would be believed
             if not self._stopped:
@@ -98,13 +98,10 @@ class _Writer:
                 self._request.unregisterProducer()
 
     def pauseProducing(self) -> None:  # noqa: N802
-        if self._resumed is None:
-            self._resumed = Deferred()
+        self._room.close()
 
     def resumeProducing(self) -> None:  # noqa: N802
-        resumed, self._resumed = self._resumed, None
-        if resumed is not None:
-            resumed.callback(None)
+        self._room.open()
 
     def stopProducing(self) -> None:  # noqa: N802
         self._stopped = True
