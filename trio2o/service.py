@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import traceback
@@ -110,6 +111,9 @@ class Appliance(Service):
         self._every(RECHECK, pods.look_at_the_down)
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
+        # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
+        gc.collect()
+        gc.freeze()
         log.info("Trio2o serves {count} pods", count=len(pods.all))
 
     def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -8,10 +8,22 @@ from typing import Any
 from attrs import Factory, define, frozen
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.web.client import Agent, HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HTTPConnectionPool,
+    _HTTP11ClientFactory,
+)
 from twisted.web.http_headers import Headers as WebHeaders
-from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import (
+    UNKNOWN_LENGTH,
+    IAgent,
+    IAgentEndpointFactory,
+    IBodyProducer,
+    IResponse,
+)
 from zope.interface import implementer
 
 from trio2o.message import Answer, Body, Call
@@ -82,6 +94,26 @@ class _Places:
             self.free += 1
 
 
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Where to connect to. Each is made once: the IDNA of a name costs as much as a call's send."""
+
+    def __init__(self, reactor: Any, timeout: float) -> None:
+        self._reactor, self._timeout = reactor, timeout
+        self._policy = BrowserLikePolicyForHTTPS()
+        self._made: dict[tuple[bytes, bytes, int], Any] = {}
+
+    def endpointForURI(self, uri: Any) -> Any:  # noqa: N802
+        key = (uri.scheme, uri.host, uri.port)
+        if key not in self._made:
+            host = uri.host.decode("ascii").strip("[]")
+            made: Any = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._timeout)
+            if uri.scheme == b"https":
+                made = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), made)
+            self._made[key] = made
+        return self._made[key]
+
+
 @implementer(IAgent)
 class Pool:
     """`send` is the data path; `request` (`IAgent`) is for treq and our own calls.
@@ -98,7 +130,8 @@ class Pool:
         self._kept.maxPersistentPerHost = connections
         self._kept.retryAutomatically = False
         self._kept.cachedConnectionTimeout = IDLE
-        self._agent = Agent(reactor, connectTimeout=connect_timeout, pool=self._kept)
+        endpoints = _Endpoints(reactor, connect_timeout)
+        self._agent: Any = Agent.usingEndpointFactory(reactor, endpoints, self._kept)
         self._places: dict[Origin, _Places] = {}
         self._breakers: dict[Origin, Breaker] = {}
 
@@ -109,7 +142,8 @@ class Pool:
         headers: WebHeaders | None = None,
         bodyProducer: IBodyProducer | None = None,  # noqa: N803
     ) -> Deferred[IResponse]:
-        return self._agent.request(method, uri, headers, bodyProducer)
+        sent: Deferred[IResponse] = self._agent.request(method, uri, headers, bodyProducer)
+        return sent
 
     def close(self) -> Deferred[None]:
         """Close the connections that are kept."""
@@ -133,7 +167,9 @@ class Pool:
         breaker = self.breaker(origin)
         if not breaker.allows(probe=probe):
             raise Unreachable("it did not answer lately")
-        places = self._places.setdefault(origin, _Places(self._limit, self._limit))
+        places = self._places.get(origin)
+        if places is None:
+            places = self._places[origin] = _Places(self._limit, self._limit)
         try:
             await places.take()
         except BaseException:
@@ -187,7 +223,7 @@ class Pool:
         headers = WebHeaders()
         for name, value in call.headers:
             headers.addRawHeader(name, value)
-        request = self._agent.request(
+        request: Deferred[IResponse] = self._agent.request(
             call.method.encode("ascii"), origin.url + call.target, headers, _producer(call)
         )
         return request.addTimeout(left, self._reactor)

@@ -215,7 +215,7 @@ class _Listing:
         assert self.gather.same is not None
         return self.gather.same(msgspec.json.decode(row))
 
-    def _give_up(self, source: Source, fault: PodUnavailable) -> None:
+    def _give_up(self, source: Source) -> None:
         """A pod that fails is named, and the others are listed."""
         source.end()
         if source.pod.pod_name not in self.unavailable:
@@ -267,8 +267,6 @@ class _Listing:
         try:
             fields = fields_of(answer.body)
             rows = msgspec.json.decode(fields[self.gather.resource.rows], type=list[msgspec.Raw])
-            for row in rows:
-                self._rank(row)
         except (msgspec.MsgspecError, KeyError):
             raise PodUnavailable(pod.pod_name, "its list is none") from None
         more = any(

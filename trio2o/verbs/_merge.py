@@ -113,11 +113,12 @@ async def merge(
     rank: Callable[[msgspec.Raw], Rank],
     after: Rank | None,
     size: int | None,
-    give_up: Callable[[Source, PodUnavailable], None],
+    give_up: Callable[[Source], None],
     same: Callable[[msgspec.Raw], str] | None = None,
 ) -> list[tuple[Source, msgspec.Raw, Rank]]:
     """The first `size` rows of all sources that come behind `after`.
 
+    A source that fails, or has a row that is none, is given up.
     Of rows for which `same` tells the same (non-empty) text, the first stays.
     """
     heads: dict[Source, Rank] = {}
@@ -128,13 +129,14 @@ async def merge(
         """Bring the next head that counts to the front."""
         heads.pop(source, None)
         while not source.over:
-            if source.empty:
-                try:
+            try:
+                if source.empty:
                     await source.more()
-                except PodUnavailable as fault:
-                    give_up(source, fault)
-                continue
-            head = rank(source.head())
+                    continue
+                head = rank(source.head())
+            except (PodUnavailable, msgspec.MsgspecError):
+                give_up(source)
+                return
             if after is not None and not after < head:
                 source.use(head.id)
                 continue
