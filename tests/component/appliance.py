@@ -170,6 +170,8 @@ class Appliance:
         return sum(map(int, text.split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
+PASSWORD = "pw-5b0c7d1e9f"  # nothing else in a log looks like this
+
 TRIO2O = (sys.executable, "-m", "trio2o.commands")
 
 

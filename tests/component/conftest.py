@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from appliance import Appliance, Client
+from appliance import PASSWORD, Appliance, Client
 from fakes import Cloud, FakePod
-
-PASSWORD = "pw-5b0c7d1e9f"  # nothing else in a log looks like this
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from appliance import TRIO2O, Appliance, Client, eventually
-from conftest import PASSWORD
+from appliance import PASSWORD, TRIO2O, Appliance, Client, eventually
 from fakes import Cloud
 
 
