@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Project, eventually
+from tenants import Project, eventually
 
 
 def test_openstack_boots_attaches_lists_and_deletes(project: Project):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project, admin_cloud, eventually
 from openstack import exceptions
+from tenants import Project, admin_cloud, eventually
 
 
 def names(servers) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Appliance, Project, admin_cloud
+from tenants import Project, RealAppliance, admin_cloud
 
 CASES = [
     json.loads(line)
@@ -67,7 +67,7 @@ def tokens(project: Project) -> dict[str | None, str | None]:
 
 @pytest.mark.parametrize("face", sorted(PODS))
 def test_an_odd_request_is_answered_as_one_cloud_answers_it(
-    face: str, appliance: Appliance, project: Project, tokens: dict[str | None, str | None]
+    face: str, appliance: RealAppliance, project: Project, tokens: dict[str | None, str | None]
 ):
     other = admin_cloud("RegionOne").identity.find_project("admin").id
     different = []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from conftest import Appliance, Project, eventually, lab
+from tenants import Project, RealAppliance, eventually, lab
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_frozen_pod_costs_one_time_out_and_then_nothing(project: Project, heal
 
 @pytest.mark.parametrize("lose_the_store", [False, True])
 def test_what_the_pods_have_is_found_again_after_a_kill(
-    project: Project, appliance: Appliance, lose_the_store: bool
+    project: Project, appliance: RealAppliance, lose_the_store: bool
 ):
     server, volume = project.server("az2"), project.volume("az2")
     net = project.network("az2")
@@ -82,14 +82,14 @@ def test_what_the_pods_have_is_found_again_after_a_kill(
     eventually(lambda: not list(project.tenant.compute.servers()))
 
 
-def test_a_pod_with_servers_is_not_removed_by_mistake(project: Project, appliance: Appliance):
+def test_a_pod_with_servers_is_not_removed_by_mistake(project: Project, appliance: RealAppliance):
     server = project.server("az1")
     refused = appliance.command("pod", "remove", "Pod1")
     assert refused.returncode != 0 and "still has" in refused.stderr
     assert project.tenant.compute.get_server(server.id).status == "ACTIVE"
 
 
-def test_no_secret_is_in_the_log(project: Project, appliance: Appliance):
+def test_no_secret_is_in_the_log(project: Project, appliance: RealAppliance):
     project.server("az1")
     log = appliance.log()
     assert project.token not in log and "trio2o serves" in log.lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import requests
-from conftest import Project
+from tenants import Project
 
 
 def test_an_image_goes_up_and_down_and_can_be_changed(project: Project):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project, admin_cloud
 from openstack import exceptions
+from tenants import Project, admin_cloud
 
 
 def test_a_network_lives_where_its_hint_says_and_its_children_follow(project: Project):

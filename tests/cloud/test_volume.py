@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project, eventually
 from openstack import exceptions
+from tenants import Project, eventually
 
 
 def names(rows) -> list[str]:

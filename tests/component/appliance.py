@@ -25,14 +25,14 @@ TIMEOUT = 3.0  # the appliance's for calls to pods
 BODY = 64 * 1024  # the largest body that it takes
 
 
-def eventually(look: Callable[[], T], seconds: float = 10.0) -> T:
+def eventually(look: Callable[[], T], seconds: float = 10.0, pause: float = 0.05) -> T:
     """The first true value of `look`; fails if there is none in time."""
     end = time.monotonic() + seconds
     while True:
         if found := look():
             return found
         assert time.monotonic() < end, f"not true in {seconds} s: {look}"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def free_ports(count: int) -> list[int]:

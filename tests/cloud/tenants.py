@@ -1,0 +1,190 @@
+"""What cloud tests are made of: the lab's commands, an appliance as a process, a tenant."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import appliance as component
+import openstack
+import requests
+from attrs import define, field
+
+T = TypeVar("T")
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+KEYSTONE = "http://127.0.0.1:5000/v3"
+REGION = "Trio2oTest"
+FACES = component.FACES
+
+
+def eventually(look: Callable[[], T], seconds: float = 60.0) -> T:
+    """The first true value of `look`: real clouds take their time."""
+    return component.eventually(look, seconds, 0.3)
+
+
+def lab(*arguments: str) -> str:
+    """A command of the lab; its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.lab", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@define
+class RealAppliance:
+    """The appliance as a process."""
+
+    folder: Path
+    ports: dict[str, int]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> str:
+        return str(self.folder / "trio2o.toml")
+
+    def url(self, face: str) -> str:
+        return f"http://127.0.0.1:{self.ports[face]}"
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A `trio2o` command, as the appliance's own user."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
+        return subprocess.run(
+            [sys.executable, "-m", "trio2o.commands", *arguments, "--config", self.config],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+
+    def start(self) -> None:
+        log = open(self.folder / "log", "ab")  # noqa: SIM115 - the process keeps it
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "trio2o.commands", "serve", "--config", self.config],
+            cwd=self.folder,
+            stdout=log,
+            stderr=log,
+        )
+        eventually(self.answers, 30)
+
+    def answers(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, self.log()[-3000:]
+        try:
+            return all(requests.get(self.url(f), timeout=5).status_code < 400 for f in FACES)
+        except requests.ConnectionError:
+            return False
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+
+def cloud(user: str, password: str, project: str, region: str = REGION) -> Any:
+    """A connection of openstacksdk."""
+    return openstack.connection.Connection(
+        auth={
+            "auth_url": KEYSTONE,
+            "username": user,
+            "password": password,
+            "project_name": project,
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        },
+        region_name=region,
+    )
+
+
+def admin_cloud(region: str = REGION) -> Any:
+    return cloud("admin", "admin", "admin", region)
+
+
+@define
+class Project:
+    """A Keystone project with one member, gone again after the test with all that it held."""
+
+    id: str
+    name: str
+    tenant: Any
+    appliance: RealAppliance
+    token: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.token = self.tenant.auth_token
+
+    def at(self, region: str) -> Any:
+        """The same tenant, at one pod directly."""
+        return cloud(self.name, "secret", self.name, region)
+
+    def cli(self, *words: str, region: str = REGION) -> subprocess.CompletedProcess[str]:
+        """A client's command (`openstack`, `nova`, `cinder`, `glance`), as this tenant."""
+        exports = lab("env")
+        folder = next(
+            line.partition("PATH=")[2].partition(":")[0]
+            for line in exports.splitlines()
+            if "PATH=" in line
+        )
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("OS_")} | {
+            "OS_AUTH_URL": KEYSTONE,
+            "OS_USERNAME": self.name,
+            "OS_PASSWORD": "secret",
+            "OS_PROJECT_NAME": self.name,
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_DOMAIN_NAME": "Default",
+            "OS_REGION_NAME": region,
+        }
+        command = [f"{folder.strip(chr(34))}/{words[0]}", *words[1:]]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def cli_json(self, *words: str, region: str = REGION) -> Any:
+        done = self.cli("openstack", *words, "-f", "json", region=region)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def network(self, zone: str, cidr: str = "10.9.0.0/24") -> Any:
+        """A network with a subnet in an AZ."""
+        network = self.tenant.network.create_network(
+            name=f"net-{zone}", availability_zone_hints=[zone]
+        )
+        self.tenant.network.create_subnet(
+            network_id=network.id, cidr=cidr, ip_version=4, name=f"sub-{zone}"
+        )
+        return network
+
+    def server(self, zone: str, name: str = "", **more: Any) -> Any:
+        """A server in an AZ that has become active; without a network unless told."""
+        compute = self.tenant.compute
+        made = compute.create_server(
+            name=name or f"vm-{zone}",
+            image_id=self.image,
+            flavor_id="1",
+            availability_zone=zone,
+            **({"networks": "none"} | more),
+        )
+        return compute.wait_for_server(made, wait=60, interval=0.5)
+
+    def volume(self, zone: str, name: str = "", **more: Any) -> Any:
+        made = self.tenant.block_storage.create_volume(
+            size=1, name=name or f"vol-{zone}", availability_zone=zone, **more
+        )
+        return self.tenant.block_storage.wait_for_status(made, wait=60, interval=0.5)
+
+    @property
+    def image(self) -> str:
+        return str(self.tenant.image.find_image("cirros").id)
