@@ -68,7 +68,8 @@ class Gather:
     `path` is asked of the pods (a brief list asks for detail, which has what it is ordered by),
     `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
-    `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links.
+    `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links,
+    `named` the member that a row is told by.
     """
 
     resource: Resource
@@ -79,6 +80,7 @@ class Gather:
     links: str = ""
     same: Callable[[dict[str, Any]], str] | None = None
     definition: bool = False
+    named: str = "id"
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
@@ -89,7 +91,7 @@ class Gather:
         keys = self.order.keys(asked)
         wanted = tuple(value for name, value in asked if name == "fields")
         if wanted:  # what the merge needs is asked for too, and cut off again
-            query += [("fields", name) for name, _ in (("id", False), *keys)]
+            query += [("fields", name) for name, _ in ((self.named, False), *keys)]
         listing = _Listing(self, call, context, pages, query, keys)
         listing.kept = wanted or self.brief
         up = [pod for pod in pods if not context.pods.is_down(pod, self.resource.service)]
@@ -188,16 +190,19 @@ class _Listing:
         if not self.keys:
             return await self._unordered(pods)
         after, starts = await self._behind_marker(pods)
-        sources = [Source(pod, self._fetch(pod), starts.get(pod.pod_id, "")) for pod in pods]
+        sources = [self._source(pod, starts.get(pod.pod_id, "")) for pod in pods]
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
         taken = await self._merged(sources, after, size)
         self._remember(taken, sources)
         return [(source.pod, row) for source, row, _ in taken][self.pages.offset :]
 
+    def _source(self, pod: Pod, start: str = "") -> Source:
+        return Source(pod, self._fetch(pod), start, self.gather.named)
+
     async def _unordered(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
         """A list whose order its rows do not tell: pod after pod, each in its own order."""
         pages, self.pages = self.pages, evolve(self.pages, size=None, marker="")
-        taken = await self._merged([Source(pod, self._fetch(pod)) for pod in pods], None, None)
+        taken = await self._merged([self._source(pod) for pod in pods], None, None)
         self.pages = pages
         ids = [rank.id for _, _, rank in taken]
         start = ids.index(pages.marker) + 1 if pages.marker in ids else 0
@@ -222,7 +227,7 @@ class _Listing:
             self.unavailable.append(source.pod.pod_name)
 
     def _rank(self, row: msgspec.Raw) -> Rank:
-        return Rank.of(row, self.keys)
+        return Rank.of(row, self.keys, self.gather.named)
 
     def _fetch(self, pod: Pod) -> Callable[[str], Any]:
         size = self.pages.size
@@ -338,7 +343,7 @@ class _Listing:
         body: dict[str, Any] = {gather.resource.rows: shown}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         if gather.links and paged and rows and len(rows) == self.pages.size:
-            last = Rank.of(rows[-1][1], ()).id
+            last = Rank.of(rows[-1][1], named=gather.named).id
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
         if self.count is not None:
             body["count"] = self.count

@@ -52,9 +52,14 @@ class Rank:
         self.values, self.falls, self.id = values, falls, id
 
     @classmethod
-    def of(cls, row: msgspec.Raw, keys: tuple[tuple[str, bool], ...]) -> Rank:
-        """Raises `msgspec.ValidationError` if the row is no object with an id."""
-        id, *values = _reader(("id", *(name for name, _ in keys)))(row)
+    def of(
+        cls, row: msgspec.Raw, keys: tuple[tuple[str, bool], ...] = (), named: str = "id"
+    ) -> Rank:
+        """Raises `msgspec.ValidationError` if the row is no object with an id.
+
+        `named` is the member that a thing of this kind is told by.
+        """
+        id, *values = _reader((named, *(name for name, _ in keys)))(row)
         if id is None:
             raise msgspec.ValidationError("a row without an id")
         return cls(tuple(map(_comparable, values)), tuple(falls for _, falls in keys), str(id))
@@ -68,11 +73,15 @@ class Rank:
 
 @define(eq=False)
 class Source:
-    """One pod's list, read page by page. `position` is the last id that was used up."""
+    """One pod's list, read page by page. `position` is the last id that was used up.
+
+    `named` is the member that holds a row's id.
+    """
 
     pod: Pod
     fetch: Fetch
     position: str = ""
+    named: str = "id"
     _rows: list[msgspec.Raw] = field(factory=list)
     _next: int = 0
     _last: str = ""
@@ -102,7 +111,7 @@ class Source:
         rows, self._more = await self.fetch(self._last)
         self._rows, self._next = rows, 0
         if rows:
-            self._last = Rank.of(rows[-1], ()).id
+            self._last = Rank.of(rows[-1], named=self.named).id
 
     def end(self) -> None:
         self._rows, self._next, self._more = [], 0, False

@@ -45,11 +45,14 @@ def listed(resource: Resource, same: Same | None = None) -> Gather:
 
 def whole(resource: Resource, name: str) -> Gather:
     """A list without ids, the same in pods that are alike: each `name` once."""
-    return Gather(resource, Order(()), cap=0, same=lambda row: str(row.get(name, "")))
+    return Gather(resource, Order(()), cap=0, same=lambda row: str(row.get(name, "")), named=name)
 
 
 AVAILABILITIES = Gather(
-    AVAILABILITY, Order((("network_id", False),), sorting, (("network_id", False),)), cap=0
+    AVAILABILITY,
+    Order((("network_id", False),), sorting, (("network_id", False),)),
+    cap=0,
+    named="network_id",
 )
 
 
