@@ -8,6 +8,7 @@ from attrs import frozen
 
 from trio2o.domain.errors import NotFound
 from trio2o.domain.values import is_uuid
+from trio2o.message import Headers
 
 
 @frozen
@@ -18,6 +19,9 @@ class Resource:
     and of many in bodies. `zones` are the keys that hold an AZ's name (or a list of them),
     `nested` those whose values hold `links` too, `project` those that may name the owner.
     `deleted_at_once`: a DELETE that is answered 2xx has already happened.
+    `integers` are the members that hold a pod's own numbers (`service.id`: one level down), which
+    `qualified` makes the tenants'. `probe` is a list in which an id is looked for where none can
+    be shown by itself, `headers` what the looking call needs.
     """
 
     type: str
@@ -30,6 +34,9 @@ class Resource:
     project: tuple[str, ...] = ("tenant_id", "project_id")
     deleted_at_once: bool = False
     well_formed: Callable[[str], bool] = is_uuid
+    integers: tuple[str, ...] = ()
+    probe: str = ""
+    headers: Headers = ()
 
     def missing(self, id: str) -> NotFound:
         """What is said of an unknown id where no pod can be asked for its own words."""
@@ -39,3 +46,20 @@ class Resource:
 
     def path(self, id: str) -> str:
         return f"{self.collection}/{id}"
+
+
+PODS_NUMBERS = 10**9
+"""Numbers below are a pod's own; `3000000007` is number 7 of the pod with number 3."""
+
+
+def qualified(pod: int, number: int) -> int:
+    """A pod's own number as one that no other pod's thing has."""
+    return pod * PODS_NUMBERS + number
+
+
+def split_number(text: str) -> tuple[int, int] | None:
+    """The pod's number and the pod's own number; None for what was never qualified."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    pod, number = divmod(int(text), PODS_NUMBERS)
+    return (pod, number) if pod else None

@@ -88,7 +88,7 @@ class Routes:
         )
         for pod, answer in zip(pods, answers, strict=True):
             if isinstance(answer, Answer) and answer.ok:
-                project = _project(_shown(answer, resource), resource, caller)
+                project = _project(_shown(answer, resource, id) or {}, resource, caller)
                 route = Route(resource.type, id, pod.pod_id, id, project)
                 await self.learn([route])
                 return route
@@ -114,8 +114,10 @@ class Routes:
             (b"X-Auth-Token", caller.token.encode()),
             (b"X-Service-Token", service_token.encode()),
             (b"Accept", b"application/json"),
+            *resource.headers,
         )
-        call = Call("GET", resource.path(id).encode(), headers=headers)
+        path = resource.probe or resource.path(id)
+        call = Call("GET", path.encode(), headers=headers)
         target = Target(resource.service, caller.project_id)
         try:
             answer = await self._pods.send(pod, target, call, deadline)
@@ -123,9 +125,12 @@ class Routes:
             return fault
         if answer.status >= 500:
             return PodUnavailable(pod.pod_name, f"status {answer.status}")
-        if answer.ok and not _shown(answer, resource):
+        if not answer.ok:
+            return answer
+        shown = _shown(answer, resource, id)
+        if shown is None or not (shown or resource.probe):
             return PodUnavailable(pod.pod_name, "what it shows is nothing")
-        return answer
+        return answer if shown else Answer(404)
 
     async def learn(self, found: Sequence[Route]) -> None:
         """Record routes durably."""
@@ -178,13 +183,17 @@ class Routes:
             del self._kept[key]
 
 
-def _shown(answer: Answer, resource: Resource) -> dict[str, Any]:
-    """The thing that a pod showed; empty if what came is none."""
+def _shown(answer: Answer, resource: Resource, id: str) -> dict[str, Any] | None:
+    """The thing that a pod showed; empty if its list has none, None if what came is nothing."""
     assert isinstance(answer.body, bytes)
     try:
-        return msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]
+        if not resource.probe:
+            return msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]
+        kind = dict[str, list[dict[str, Any]]]
+        listed = msgspec.json.decode(answer.body, type=kind)[resource.rows]
     except (msgspec.MsgspecError, KeyError):
-        return {}
+        return None
+    return next((row for row in listed if row.get("id") == id), {})
 
 
 def _project(shown: dict[str, Any], resource: Resource, caller: Caller) -> str:

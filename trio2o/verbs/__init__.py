@@ -1,32 +1,43 @@
 """All that a gateway does with a call: forward, place, gather, define, answer."""
 
 from trio2o.verbs._answer import Reply, refuse
-from trio2o.verbs._context import Context, Operation, Surface, Verb, json_answer
+from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define
-from trio2o.verbs._forward import Forward, Shared
-from trio2o.verbs._gather import Gather, Order
+from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
+from trio2o.verbs._gather import UNAVAILABLE, Gather, Order
+from trio2o.verbs._named import Named
 from trio2o.verbs._place import Place, edit
 from trio2o.verbs._refs import Ref, decode, value_at
+from trio2o.verbs._rewrite import rewrite
 from trio2o.verbs._table import rows
+from trio2o.verbs._total import Total
 
 __all__ = [
+    "UNAVAILABLE",
     "Anywhere",
     "Context",
     "Define",
     "Forward",
     "Gather",
+    "Named",
+    "Numbered",
     "Operation",
     "Order",
     "Place",
     "Ref",
     "Reply",
     "Shared",
+    "Since",
     "Surface",
+    "Total",
     "Verb",
+    "ask_any",
+    "below",
     "decode",
     "edit",
     "json_answer",
     "refuse",
+    "rewrite",
     "rows",
     "value_at",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import evolve, frozen
 
-from trio2o.domain.resources import Resource
+from trio2o.domain.resources import Resource, split_number
 from trio2o.domain.values import Route
+from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call, header, with_header
-from trio2o.verbs._context import Context, below
+from trio2o.verbs._context import Context, Verb, below
 from trio2o.verbs._refs import Ref, mentioned, pins
 from trio2o.verbs._rewrite import Rewriter, rewrite, rewritten
 
@@ -17,15 +20,17 @@ class Forward:
     """Pass a call to the pod of the thing in its path.
 
     `param` names the id in the path. `refs` are what the body names besides: it must be in the
-    same pod (400 that names both), else nothing is sent.
+    same pod (400 that names both), else nothing is sent. `id_of` finds the id where it is not
+    in the path.
     """
 
     resource: Resource
     param: str = "id"
     refs: tuple[Ref, ...] = ()
+    id_of: Callable[[Call], str] | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        id = context.params[self.param]
+        id = self.id_of(call) if self.id_of else context.params[self.param]
         route = await context.routes.find(self.resource, id, context.caller, context.deadline)
         pod = context.pods.get(route.pod_id) if route else None
         if route is None or pod is None:
@@ -48,6 +53,37 @@ class Forward:
         owner = context.caller.project_id == route.project_id or context.caller.is_admin
         if gone or (answer.status == 404 and owner):
             await context.routes.forget(route)
+
+
+@frozen
+class Numbered:
+    """Pass a call to the pod that a qualified number names, with the pod's own number."""
+
+    resource: Resource
+    param: str = "id"
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        text = context.params[self.param]
+        found = split_number(text)
+        pod = next((p for p in context.pods.all if found and p.number == found[0]), None)
+        if found is None or pod is None:
+            return await ask_any(self.resource, text, call, context)
+        sent = below(call, context)
+        path = sent.path.replace(b"/" + text.encode(), b"/%d" % found[1], 1)
+        return rewrite(await context.send(pod, evolve(sent, path=path)), context, pod)
+
+
+@frozen
+class Since:
+    """One verb from a microversion on, and another before."""
+
+    version: Version
+    newer: Verb
+    older: Verb
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        newer = context.version is not None and context.version >= self.version
+        return await (self.newer if newer else self.older)(call, context)
 
 
 @frozen

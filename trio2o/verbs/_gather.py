@@ -11,7 +11,7 @@ import msgspec
 from attrs import evolve, frozen
 
 from trio2o.domain.errors import BadRequest, Fault, PodUnavailable, Unavailable
-from trio2o.domain.resources import Resource
+from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, answer_headers, below, json_answer
@@ -69,7 +69,9 @@ class Gather:
     `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
     `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links,
-    `named` the member that a row is told by.
+    `named` the member that a row is told by. `paged`: the list has pages at all. `scan`: a marker
+    is found by reading the list, for nothing else can show it. `absent`: a pod says 404 where it
+    has no row.
     """
 
     resource: Resource
@@ -81,10 +83,13 @@ class Gather:
     same: Callable[[dict[str, Any]], str] | None = None
     definition: bool = False
     named: str = "id"
+    paged: bool = True
+    scan: bool = False
+    absent: bool = False
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
-        pages = _Pages.parse(asked, self.cap)
+        pages = _Pages.parse(asked, self.cap) if self.paged else _Pages(None, False, "", 0)
         if pages is None:
             return await self._refusal(call, context, "limit or offset is no number")
         pods, query = self._pods(asked, context)
@@ -102,10 +107,14 @@ class Gather:
             return await self._refusal(call, context, "", refused.answer)
         except _UnknownMarker:
             return await self._refusal(call, context, f"marker [{pages.marker}] not found")
+        if listing.nowhere is not None and not rows:
+            return await self._refusal(call, context, "", listing.nowhere)
         names = {name for name, _ in asked} - _PLAIN
-        if listing.unavailable and (names or len(listing.unavailable) == len(pods)):
-            if listing.rejected is not None:
-                return await self._refusal(call, context, "", listing.rejected)
+        none = len(listing.unavailable) == len(pods)
+        if listing.unavailable and (names or none):
+            said = listing.rejected or (listing.failed if none else None)
+            if said is not None:
+                return await self._refusal(call, context, "", said)
             lost = ", ".join(listing.unavailable)
             raise Unavailable(f"The list cannot be told in full: {lost} is unavailable.")
         return listing.answer(rows, asked)
@@ -180,6 +189,8 @@ class _Listing:
         self.count: int | None = None
         self.kept: tuple[str, ...] = ()
         self.rejected: Answer | None = None
+        self.nowhere: Answer | None = None
+        self.failed: Answer | None = None
         hasher = hashlib.sha256(repr((sorted(query), context.caller.project_id)).encode())
         self.list_key = (context.operation.path, str(context.version), hasher.digest())
 
@@ -187,8 +198,8 @@ class _Listing:
         """The rows of this page, each with the pod that it came from."""
         if self.pages.size == 0:
             return []
-        if not self.keys:
-            return await self._unordered(pods)
+        if not self.keys or self.gather.scan:
+            return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
         sources = [self._source(pod, starts.get(pod.pod_id, "")) for pod in pods]
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
@@ -196,17 +207,25 @@ class _Listing:
         self._remember(taken, sources)
         return [(source.pod, row) for source, row, _ in taken][self.pages.offset :]
 
+    def _told(self, pod: Pod, id: str) -> str:
+        """A row's id as the tenant is told it."""
+        numbered = self.gather.named in self.gather.resource.integers and id.isdigit()
+        return str(qualified(pod.number, int(id))) if numbered else id
+
     def _source(self, pod: Pod, start: str = "") -> Source:
         return Source(pod, self._fetch(pod), start, self.gather.named)
 
-    async def _unordered(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
-        """A list whose order its rows do not tell: pod after pod, each in its own order."""
+    async def _scanned(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
+        """A page of the whole list: where rows do not tell their order (then pod after pod, each
+        in its own), or where nothing but the list tells a marker's place."""
         pages, self.pages = self.pages, evolve(self.pages, size=None, marker="")
         taken = await self._merged([self._source(pod) for pod in pods], None, None)
         self.pages = pages
-        ids = [rank.id for _, _, rank in taken]
-        start = ids.index(pages.marker) + 1 if pages.marker in ids else 0
-        start += pages.offset
+        ids = [self._told(source.pod, rank.id) for source, _, rank in taken]
+        known = pages.marker in ids
+        if pages.marker and not known and self.gather.cap and not self.gather.definition:
+            raise _UnknownMarker
+        start = (ids.index(pages.marker) + 1 if known else 0) + pages.offset
         end = None if pages.size is None else start + pages.size
         return [(source.pod, row) for source, row, _ in taken[start:end]]
 
@@ -257,11 +276,16 @@ class _Listing:
         except Fault as fault:
             raise PodUnavailable(pod.pod_name, fault.message) from None
         if answer.status >= 500:
+            if answer.status in (500, 501):
+                self.failed = answer
             raise PodUnavailable(pod.pod_name, f"status {answer.status}")
         if answer.status == 401:
             # the token was good enough for us: one pod that does not take it is ill
             self.rejected = answer
             raise PodUnavailable(pod.pod_name, "it refused the token")
+        if answer.status == 404 and self.gather.absent:
+            self.nowhere = answer
+            return json_answer(200, {self.gather.resource.rows: []})
         if not answer.ok:
             # the same is wrong in every pod: the first that says so is the answer
             raise _Refused(answer)
@@ -343,7 +367,8 @@ class _Listing:
         body: dict[str, Any] = {gather.resource.rows: shown}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         if gather.links and paged and rows and len(rows) == self.pages.size:
-            last = Rank.of(rows[-1][1], named=gather.named).id
+            pod, row = rows[-1]
+            last = self._told(pod, Rank.of(row, named=gather.named).id)
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
         if self.count is not None:
             body["count"] = self.count

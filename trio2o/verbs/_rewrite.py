@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.domain.resources import Resource
+from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, header
 from trio2o.verbs._context import Context, answer_headers
@@ -38,23 +38,25 @@ def raw(value: object) -> msgspec.Raw:
 class Rewriter:
     """Turns what one pod says into what the tenant sees.
 
-    `prefix` is what stands before the version in the pod's paths; `zone` the tenant's AZ name.
+    `prefix` is what stands before the version in the pod's paths; `zone` the tenant's AZ name;
+    `number` the pod's.
     """
 
     url: str
     images_url: str
     prefix: str
     zone: str
+    number: int = 0
 
     @classmethod
-    def of(cls, context: Context, prefix: str, zone: str) -> Rewriter:
+    def of(cls, context: Context, prefix: str, zone: str, number: int = 0) -> Rewriter:
         surface = context.surface
-        return cls(surface.url, surface.images_url, prefix, zone)
+        return cls(surface.url, surface.images_url, prefix, zone, number)
 
     @classmethod
     def of_pod(cls, context: Context, pod: Pod) -> Rewriter:
         endpoint = context.pods.endpoint(pod, context.surface.service)
-        return cls.of(context, endpoint.prefix, pod.az_name)
+        return cls.of(context, endpoint.prefix, pod.az_name, pod.number)
 
     def link(self, href: str) -> str:
         """A link of the pod as ours; a link's host may be any, only its path is looked at."""
@@ -82,13 +84,20 @@ class Rewriter:
             links = _link(value)
             for link in links:
                 if "href" in link:
-                    link["href"] = raw(self.link(_text(link["href"])))
+                    href = _text(link["href"])
+                    # Nova's images name Glance so; its own links are `self` and `bookmark`
+                    if bytes(link.get("rel", b"")) == b'"alternate"':
+                        link["href"] = raw(self.location(href.encode()).decode())
+                    else:
+                        link["href"] = raw(self.link(href))
         except msgspec.MsgspecError:
             return value
         return raw(links)
 
     def zones(self, value: msgspec.Raw) -> msgspec.Raw:
-        """An AZ's name, or a list of them; null stays."""
+        """An AZ's name, or a list of them; null stays, and where Nova's own services are."""
+        if bytes(value) == b'"internal"':
+            return value
         text = bytes(value).lstrip()[:1]
         if text == b'"':
             return raw(self.zone)
@@ -100,7 +109,12 @@ class Rewriter:
         """One object: its links, and if it is of this kind its AZ and what it embeds."""
         data = bytes(value)
         zones = resource.zones if resource else ()
-        if b'links"' not in data and not any(zone.encode() in data for zone in zones):
+        integers = resource.integers if resource else ()
+        if (
+            b'links"' not in data
+            and not integers
+            and not any(zone.encode() in data for zone in zones)
+        ):
             return value
         fields = _fields(value)
         for name in fields:
@@ -110,7 +124,22 @@ class Rewriter:
                 fields[name] = self.zones(fields[name])
             elif resource and name in resource.nested and _is_object(fields[name]):
                 fields[name] = self.row(fields[name], None)
+        for path in integers:
+            self.qualify(fields, path)
         return raw(fields)
+
+    def qualify(self, fields: Fields, path: str) -> None:
+        """A pod's own number as the tenants' (a UUID, or what is not there, stays)."""
+        name, _, rest = path.partition(".")
+        if name not in fields:
+            return
+        if rest:
+            if _is_object(fields[name]):
+                inner = _fields(fields[name])
+                self.qualify(inner, rest)
+                fields[name] = raw(inner)
+        elif (text := bytes(fields[name])).isdigit():
+            fields[name] = raw(qualified(self.number, int(text)))
 
     def rows(self, value: msgspec.Raw, resource: Resource | None) -> msgspec.Raw:
         return raw([self.row(i, resource) if _is_object(i) else i for i in _items(value)])

@@ -5,6 +5,7 @@ from attrs import evolve
 from trio2o.domain.errors import Fault
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.faces._face import BaseFace
+from trio2o.faces.compute._kinds import HYPERVISOR, SERVICE, VOLUME_SHOWN
 from trio2o.faces.compute.operations import OPERATIONS
 from trio2o.faces.resources import FLAVOR, SERVER
 from trio2o.message import Answer, with_header
@@ -30,7 +31,7 @@ class ComputeFace(BaseFace):
         "Malformed request URL: URL's project_id '{asked}' doesn't match "
         "Context's project_id '{own}'"
     )
-    resources = {"server": SERVER, "flavor": FLAVOR}
+    resources = {kind.type: kind for kind in (SERVER, FLAVOR, HYPERVISOR, SERVICE, VOLUME_SHOWN)}
     operations = OPERATIONS
     app = mount("v2.1", OPERATIONS, with_project=True)
 

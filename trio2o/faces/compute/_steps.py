@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -208,3 +209,16 @@ async def _name_elsewhere(id: str, pod: Pod, context: Context) -> str | None:
         return None
     name: str = msgspec.json.decode(answer.body)["security_group"]["name"]
     return name
+
+
+def assisted_volume(call: Call) -> str:
+    """The volume whose snapshot Cinder makes with Nova's help; '' if none is named."""
+    if call.method == "POST":
+        id = value_at(decode(call.body), ("snapshot", "volume_id"))
+    else:
+        told = parse_qs(call.query.decode("latin-1")).get("delete_info", [""])[0]
+        try:
+            id = value_at(msgspec.json.decode(told), ("volume_id",))
+        except msgspec.MsgspecError:
+            id = None
+    return id if isinstance(id, str) else ""

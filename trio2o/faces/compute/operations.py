@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from trio2o.domain.versions import Version
+from trio2o.faces.compute import _lists as lists
+from trio2o.faces.compute import _totals as totals
+from trio2o.faces.compute._events import external_events
+from trio2o.faces.compute._kinds import (
+    CONSOLE,
+    FLOATING_IP_SHOWN,
+    GROUP_SHOWN,
+    HOST,
+    HYPERVISOR,
+    IMAGE,
+    NODE,
+    QUOTA_CLASS,
+    RULE_SHOWN,
+    SERVICE,
+    SNAPSHOT_SHOWN,
+    VOLUME_SHOWN,
+)
 from trio2o.faces.compute._lists import FLAVORS, FLAVORS_DETAIL, SERVERS, SERVERS_DETAIL
 from trio2o.faces.compute._steps import (
     GONE,
     NOT_YET,
     aggregate,
     aggregates,
+    assisted_volume,
     choices,
     root,
     version,
@@ -17,9 +36,31 @@ from trio2o.faces.compute._steps import (
     zones,
     zones_detail,
 )
-from trio2o.faces.network_resources import NETWORK, PORT
+from trio2o.faces.compute._usage import UsagePages
+from trio2o.faces.network_resources import (
+    FLOATING_IP,
+    NETWORK,
+    PORT,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+)
 from trio2o.faces.resources import EXTENSION, FLAVOR, SERVER, SNAPSHOT, VOLUME
-from trio2o.verbs import Anywhere, Define, Forward, Operation, Place, Ref, Reply, rows
+from trio2o.verbs import (
+    Anywhere,
+    Define,
+    Forward,
+    Named,
+    Numbered,
+    Operation,
+    Place,
+    Ref,
+    Reply,
+    Since,
+    Total,
+    rows,
+)
+
+PAGED_USAGE = Version(2, 40)
 
 ATTACHED = Ref("volumeAttachment.volumeId", VOLUME)
 
@@ -341,7 +382,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        NOT_YET,
+        Anywhere(IMAGE),
         """
         GET    /v2.1/images 2.1-2.35
         GET    /v2.1/images/detail 2.1-2.35
@@ -353,7 +394,303 @@ OPERATIONS: tuple[Operation, ...] = (
         DELETE /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
         GET    /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
         PUT    /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
+        """,
+    ),
+    *rows(
+        Anywhere(CONSOLE),
+        """
+        GET    /v2.1/os-console-auth-tokens/{id}
+        """,
+    ),
+    *rows(
+        Total(totals.limits),
+        """
         GET    /v2.1/limits
+        """,
+    ),
+    *rows(
+        Total(totals.quotas),
+        """
+        GET    /v2.1/os-quota-sets/{id}
+        GET    /v2.1/os-quota-sets/{id}/defaults
+        GET    /v2.1/os-quota-sets/{id}/detail
+        """,
+    ),
+    *rows(
+        Anywhere(QUOTA_CLASS),
+        """
+        GET    /v2.1/os-quota-class-sets/{id}
+        """,
+    ),
+    *rows(
+        Define(),
+        """
+        PUT    /v2.1/os-quota-class-sets/{id}
+        DELETE /v2.1/os-quota-sets/{id}
+        PUT    /v2.1/os-quota-sets/{id}
+        """,
+    ),
+    *rows(
+        Total(totals.statistics),
+        """
+        GET    /v2.1/os-hypervisors/statistics 2.1-2.87
+        """,
+    ),
+    *rows(
+        Total(totals.audits),
+        """
+        GET    /v2.1/os-instance_usage_audit_log
+        """,
+    ),
+    *rows(
+        Total(totals.one_audit),
+        """
+        GET    /v2.1/os-instance_usage_audit_log/{id}
+        """,
+    ),
+    *rows(
+        Since(PAGED_USAGE, UsagePages("tenant_usages"), Total(totals.usages)),
+        """
+        GET    /v2.1/os-simple-tenant-usage
+        """,
+    ),
+    *rows(
+        Since(PAGED_USAGE, UsagePages("tenant_usage"), Total(totals.usage)),
+        """
+        GET    /v2.1/os-simple-tenant-usage/{id}
+        """,
+    ),
+    *rows(
+        lists.HYPERVISORS,
+        """
+        GET    /v2.1/os-hypervisors
+        GET    /v2.1/os-hypervisors/detail
+        """,
+    ),
+    *rows(
+        lists.HYPERVISORS_FOUND,
+        """
+        GET    /v2.1/os-hypervisors/{id}/search 2.1-2.52
+        GET    /v2.1/os-hypervisors/{id}/servers 2.1-2.52
+        """,
+    ),
+    *rows(
+        Forward(HYPERVISOR, "hypervisor_uuid"),
+        """
+        GET    /v2.1/os-hypervisors/{hypervisor_uuid} 2.53-
+        GET    /v2.1/os-hypervisors/{hypervisor_uuid}/uptime 2.53-2.87
+        """,
+    ),
+    *rows(
+        Numbered(HYPERVISOR, "integer_id"),
+        """
+        GET    /v2.1/os-hypervisors/{integer_id} 2.1-2.52
+        GET    /v2.1/os-hypervisors/{integer_id}/uptime 2.1-2.52
+        """,
+    ),
+    *rows(
+        lists.SERVICES,
+        """
+        GET    /v2.1/os-services
+        """,
+    ),
+    *rows(
+        Named(SERVICE, "host", key="host"),
+        """
+        PUT    /v2.1/os-services/disable 2.1-2.52
+        PUT    /v2.1/os-services/disable-log-reason 2.1-2.52
+        PUT    /v2.1/os-services/enable 2.1-2.52
+        PUT    /v2.1/os-services/force-down 2.11-2.52
+        """,
+    ),
+    *rows(
+        Numbered(SERVICE, "integer_id"),
+        """
+        DELETE /v2.1/os-services/{integer_id} 2.1-2.52
+        """,
+    ),
+    *rows(
+        Forward(SERVICE, "service_uuid"),
+        """
+        DELETE /v2.1/os-services/{service_uuid} 2.53-
+        PUT    /v2.1/os-services/{service_uuid} 2.53-
+        """,
+    ),
+    *rows(
+        lists.HOSTS,
+        """
+        GET    /v2.1/os-hosts 2.1-2.42
+        """,
+    ),
+    *rows(
+        Named(HOST, "host_name", param="id"),
+        """
+        GET    /v2.1/os-hosts/{id} 2.1-2.42
+        PUT    /v2.1/os-hosts/{id} 2.1-2.42
+        GET    /v2.1/os-hosts/{id}/reboot 2.1-2.42
+        GET    /v2.1/os-hosts/{id}/shutdown 2.1-2.42
+        GET    /v2.1/os-hosts/{id}/startup 2.1-2.42
+        """,
+    ),
+    *rows(
+        lists.MIGRATIONS,
+        """
+        GET    /v2.1/os-migrations
+        """,
+    ),
+    *rows(
+        Reply(external_events),
+        """
+        POST   /v2.1/os-server-external-events
+        """,
+    ),
+    *rows(
+        Forward(VOLUME, id_of=assisted_volume),
+        """
+        POST   /v2.1/os-assisted-volume-snapshots
+        DELETE /v2.1/os-assisted-volume-snapshots/{id}
+        """,
+    ),
+    *rows(
+        lists.NODES,
+        """
+        GET    /v2.1/os-baremetal-nodes 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(NODE),
+        """
+        GET    /v2.1/os-baremetal-nodes/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        Anywhere(NODE),
+        """
+        POST   /v2.1/os-baremetal-nodes 2.1-2.35
+        DELETE /v2.1/os-baremetal-nodes/{id} 2.1-2.35
+        POST   /v2.1/os-baremetal-nodes/{id}/action add_interface 2.1-2.35
+        POST   /v2.1/os-baremetal-nodes/{id}/action remove_interface 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.NETWORKS,
+        """
+        GET    /v2.1/os-networks 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.TENANT_NETWORKS,
+        """
+        GET    /v2.1/os-tenant-networks 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(NETWORK),
+        """
+        GET    /v2.1/os-networks/{id} 2.1-2.35
+        GET    /v2.1/os-tenant-networks/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.FLOATING_IP_POOLS,
+        """
+        GET    /v2.1/os-floating-ip-pools 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.FLOATING_IPS,
+        """
+        GET    /v2.1/os-floating-ips 2.1-2.35
+        """,
+    ),
+    *rows(
+        Place(FLOATING_IP_SHOWN),
+        """
+        POST   /v2.1/os-floating-ips 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(FLOATING_IP),
+        """
+        DELETE /v2.1/os-floating-ips/{id} 2.1-2.35
+        GET    /v2.1/os-floating-ips/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.GROUPS,
+        """
+        GET    /v2.1/os-security-groups 2.1-2.35
+        """,
+    ),
+    *rows(
+        Place(GROUP_SHOWN),
+        """
+        POST   /v2.1/os-security-groups 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(SECURITY_GROUP),
+        """
+        DELETE /v2.1/os-security-groups/{id} 2.1-2.35
+        GET    /v2.1/os-security-groups/{id} 2.1-2.35
+        PUT    /v2.1/os-security-groups/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        Place(RULE_SHOWN, refs=(Ref("security_group_rule.parent_group_id", SECURITY_GROUP),)),
+        """
+        POST   /v2.1/os-security-group-rules 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(SECURITY_GROUP_RULE),
+        """
+        DELETE /v2.1/os-security-group-rules/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.VOLUMES_SHOWN,
+        """
+        GET    /v2.1/os-volumes 2.1-2.35
+        GET    /v2.1/os-volumes/detail 2.1-2.35
+        """,
+    ),
+    *rows(
+        Place(VOLUME_SHOWN, refs=(Ref("volume.snapshot_id", SNAPSHOT),), zone="availability_zone"),
+        """
+        POST   /v2.1/os-volumes 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(VOLUME),
+        """
+        DELETE /v2.1/os-volumes/{id} 2.1-2.35
+        GET    /v2.1/os-volumes/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        lists.SNAPSHOTS_SHOWN,
+        """
+        GET    /v2.1/os-snapshots 2.1-2.35
+        GET    /v2.1/os-snapshots/detail 2.1-2.35
+        """,
+    ),
+    *rows(
+        Place(SNAPSHOT_SHOWN, refs=(Ref("snapshot.volume_id", VOLUME),)),
+        """
+        POST   /v2.1/os-snapshots 2.1-2.35
+        """,
+    ),
+    *rows(
+        Forward(SNAPSHOT),
+        """
+        DELETE /v2.1/os-snapshots/{id} 2.1-2.35
+        GET    /v2.1/os-snapshots/{id} 2.1-2.35
+        """,
+    ),
+    *rows(
+        NOT_YET,
+        """
         POST   /v2.1/os-aggregates
         DELETE /v2.1/os-aggregates/{id}
         PUT    /v2.1/os-aggregates/{id}
@@ -361,85 +698,14 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-aggregates/{id}/action remove_host
         POST   /v2.1/os-aggregates/{id}/action set_metadata
         POST   /v2.1/os-aggregates/{id}/images 2.81-
-        POST   /v2.1/os-assisted-volume-snapshots
-        DELETE /v2.1/os-assisted-volume-snapshots/{id}
-        GET    /v2.1/os-baremetal-nodes 2.1-2.35
-        POST   /v2.1/os-baremetal-nodes 2.1-2.35
-        DELETE /v2.1/os-baremetal-nodes/{id} 2.1-2.35
-        GET    /v2.1/os-baremetal-nodes/{id} 2.1-2.35
-        POST   /v2.1/os-baremetal-nodes/{id}/action add_interface 2.1-2.35
-        POST   /v2.1/os-baremetal-nodes/{id}/action remove_interface 2.1-2.35
-        GET    /v2.1/os-console-auth-tokens/{id}
-        GET    /v2.1/os-floating-ip-pools 2.1-2.35
-        GET    /v2.1/os-floating-ips 2.1-2.35
-        POST   /v2.1/os-floating-ips 2.1-2.35
-        DELETE /v2.1/os-floating-ips/{id} 2.1-2.35
-        GET    /v2.1/os-floating-ips/{id} 2.1-2.35
-        GET    /v2.1/os-hosts 2.1-2.42
-        GET    /v2.1/os-hosts/{id} 2.1-2.42
-        PUT    /v2.1/os-hosts/{id} 2.1-2.42
-        GET    /v2.1/os-hosts/{id}/reboot 2.1-2.42
-        GET    /v2.1/os-hosts/{id}/shutdown 2.1-2.42
-        GET    /v2.1/os-hosts/{id}/startup 2.1-2.42
-        GET    /v2.1/os-hypervisors
-        GET    /v2.1/os-hypervisors/detail
-        GET    /v2.1/os-hypervisors/statistics 2.1-2.87
-        GET    /v2.1/os-hypervisors/{hypervisor_uuid} 2.53-
-        GET    /v2.1/os-hypervisors/{hypervisor_uuid}/uptime 2.53-2.87
-        GET    /v2.1/os-hypervisors/{id}/search 2.1-2.52
-        GET    /v2.1/os-hypervisors/{id}/servers 2.1-2.52
-        GET    /v2.1/os-hypervisors/{integer_id} 2.1-2.52
-        GET    /v2.1/os-hypervisors/{integer_id}/uptime 2.1-2.52
-        GET    /v2.1/os-instance_usage_audit_log
-        GET    /v2.1/os-instance_usage_audit_log/{id}
         GET    /v2.1/os-keypairs
         POST   /v2.1/os-keypairs
         DELETE /v2.1/os-keypairs/{id}
         GET    /v2.1/os-keypairs/{id}
-        GET    /v2.1/os-migrations
-        GET    /v2.1/os-networks 2.1-2.35
-        GET    /v2.1/os-networks/{id} 2.1-2.35
-        GET    /v2.1/os-quota-class-sets/{id}
-        PUT    /v2.1/os-quota-class-sets/{id}
-        DELETE /v2.1/os-quota-sets/{id}
-        GET    /v2.1/os-quota-sets/{id}
-        PUT    /v2.1/os-quota-sets/{id}
-        GET    /v2.1/os-quota-sets/{id}/defaults
-        GET    /v2.1/os-quota-sets/{id}/detail
-        POST   /v2.1/os-security-group-rules 2.1-2.35
-        DELETE /v2.1/os-security-group-rules/{id} 2.1-2.35
-        GET    /v2.1/os-security-groups 2.1-2.35
-        POST   /v2.1/os-security-groups 2.1-2.35
-        DELETE /v2.1/os-security-groups/{id} 2.1-2.35
-        GET    /v2.1/os-security-groups/{id} 2.1-2.35
-        PUT    /v2.1/os-security-groups/{id} 2.1-2.35
-        POST   /v2.1/os-server-external-events
         GET    /v2.1/os-server-groups
         POST   /v2.1/os-server-groups
         DELETE /v2.1/os-server-groups/{id}
         GET    /v2.1/os-server-groups/{id}
-        GET    /v2.1/os-services
-        PUT    /v2.1/os-services/disable 2.1-2.52
-        PUT    /v2.1/os-services/disable-log-reason 2.1-2.52
-        PUT    /v2.1/os-services/enable 2.1-2.52
-        PUT    /v2.1/os-services/force-down 2.11-2.52
-        DELETE /v2.1/os-services/{integer_id} 2.1-2.52
-        DELETE /v2.1/os-services/{service_uuid} 2.53-
-        PUT    /v2.1/os-services/{service_uuid} 2.53-
-        GET    /v2.1/os-simple-tenant-usage
-        GET    /v2.1/os-simple-tenant-usage/{id}
-        GET    /v2.1/os-snapshots 2.1-2.35
-        POST   /v2.1/os-snapshots 2.1-2.35
-        GET    /v2.1/os-snapshots/detail 2.1-2.35
-        DELETE /v2.1/os-snapshots/{id} 2.1-2.35
-        GET    /v2.1/os-snapshots/{id} 2.1-2.35
-        GET    /v2.1/os-tenant-networks 2.1-2.35
-        GET    /v2.1/os-tenant-networks/{id} 2.1-2.35
-        GET    /v2.1/os-volumes 2.1-2.35
-        POST   /v2.1/os-volumes 2.1-2.35
-        GET    /v2.1/os-volumes/detail 2.1-2.35
-        DELETE /v2.1/os-volumes/{id} 2.1-2.35
-        GET    /v2.1/os-volumes/{id} 2.1-2.35
         """,
     ),
 )

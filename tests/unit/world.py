@@ -53,6 +53,10 @@ class Pods:
         self.sent: list[tuple[str, Call]] = []
         self.bindings: tuple[Any, ...] = ()
 
+    @property
+    def all(self) -> tuple[Pod, ...]:
+        return tuple(self.answers)
+
     def get(self, pod_id: str) -> Pod | None:
         return next((pod for pod in self.answers if pod.pod_id == pod_id), None)
 
