@@ -1,0 +1,242 @@
+"""An edge in memory: a face, its channel, and a client whose bytes and clock a test holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from trio2o.domain.errors import Fault, NotFound
+from trio2o.domain.versions import ANY, Microversions, Range
+from trio2o.message import Aborted, Answer, Call
+from trio2o.web import FaceSite, Limits, mount
+
+LIMITS = Limits(
+    header_bytes=1024,
+    body_bytes=100,
+    whole_bytes=100,
+    header_seconds=5.0,
+    body_seconds=10.0,
+    idle_seconds=30.0,
+)
+
+
+@frozen
+class Op:
+    """An operation's row."""
+
+    method: str
+    path: str
+    action: str = ""
+    versions: Range = ANY
+    policy: str = ""
+    open: bool = False
+    stream: bool = False
+
+
+ROWS = (
+    Op("GET", "/"),
+    Op("GET", "/v1/things"),
+    Op("HEAD", "/v1/things"),
+    Op("POST", "/v1/things"),
+    Op("GET", "/v1/things/{id}"),
+    Op("PUT", "/v1/things/{id}"),
+    Op("PATCH", "/v1/things/{id}"),
+    Op("DELETE", "/v1/things/{id}"),
+    Op("OPTIONS", "/v1/things/{id}"),
+    Op("PUT", "/v1/files/{id}", stream=True),
+)
+
+
+def error(status: int, message: str) -> dict[str, Any]:
+    """The body of an error, in the shape of this face."""
+    return {"oops": {"code": status, "message": message}}
+
+
+class Face:
+    """A small API. What the pipeline asks of it may be changed in a test."""
+
+    name, types = "thing", ("thing", "thingv1")
+    microversions: Microversions | None = None
+    unversioned: frozenset[str] = frozenset()
+    takes_any_media_type = False
+    wrong_project = "{asked} is not {own}"
+    range = ANY
+    app = mount("v1", ROWS, with_project=True)
+    site: FaceSite
+    handler: Callable[[Any, Call, Any], Awaitable[Answer]]
+
+    def normal(self, path: bytes) -> bytes:
+        return path
+
+    def offered(self) -> Range:
+        return self.range
+
+    def fault(self, fault: Fault) -> Answer:
+        body = json.dumps(error(fault.status, fault.message)).encode()
+        return Answer(fault.status, ((b"Content-Type", b"application/json"),), body)
+
+    async def perform(self, row: Any, call: Call, asked: Any) -> Answer:
+        return await self.handler(row, call, asked)
+
+    def respond(
+        self, request: Any, rows: Sequence[Any], segments: Sequence[str] = (), project: str = ""
+    ) -> Awaitable[None]:
+        return self.site.answer(request, rows, segments, project)
+
+    def no_such_method(self, request: Any, allowed: Sequence[str]) -> Awaitable[None]:
+        return self.site.wrong_method(request, allowed)
+
+
+class Served:
+    """A pipeline that keeps the calls, and answers what `answer` says."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.below: list[tuple[list[str], str]] = []
+        self.answer: Callable[[Call], Awaitable[Answer]] = self.plain
+
+    async def plain(self, call: Call) -> Answer:
+        return Answer(200, ((b"Content-Type", b"text/plain"),), b"yes")
+
+    async def serve(
+        self, face: Face, rows: Sequence[Any], call: Call, segments: Sequence[str], project: str
+    ) -> Answer:
+        if not rows:
+            return face.fault(NotFound("no such thing"))
+        self.calls.append(call)
+        self.below.append((list(segments), project))
+        return await self.answer(call)
+
+
+class Link(StringTransport):
+    """A client's connection. What is written once it is aborted goes nowhere."""
+
+    def __init__(self) -> None:
+        super().__init__(lenient=True)
+
+    def write(self, data: bytes) -> None:
+        if not self.disconnected:
+            super().write(data)
+
+    def writeSequence(self, data: Sequence[bytes]) -> None:  # noqa: N802
+        self.write(b"".join(data))
+
+    def unregisterProducer(self) -> None:  # noqa: N802
+        self.producer = None
+
+
+@frozen
+class Reply:
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        assert self.headers[b"content-type"] == b"application/json"
+        return json.loads(self.body)
+
+
+class Client:
+    """One connection to a face, on a clock."""
+
+    def __init__(self, limits: Limits = LIMITS, pipeline: Any = None, face: Any = None) -> None:
+        self.clock, self.served = Clock(), pipeline or Served()
+        self.face = face or Face()
+        self.site = self.face.site = FaceSite(
+            self.clock, self.face, self.face.app.resource(), self.served, limits
+        )
+        self.link = Link()
+        self.channel = self.site.buildProtocol(None)
+        self.channel.makeConnection(self.link)
+        self.link.protocol = self.channel
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.served.calls
+
+    @property
+    def closed(self) -> bool:
+        return self.link.disconnecting
+
+    def say(self, *pieces: bytes) -> None:
+        """Send bytes as a transport would: none once the connection is being closed."""
+        for piece in pieces:
+            if not self.closed:
+                self.channel.dataReceived(piece)
+
+    def leave(self) -> None:
+        """The client's end is closed, as Twisted's transports tell it."""
+        if self.link.producer is not None:
+            self.link.producer.stopProducing()
+        self.channel.connectionLost(Failure(ConnectionLost()))
+
+    def replies(self, *methods: str) -> list[Reply]:
+        """What was answered so far; `methods` tells which answers have no body."""
+        found, rest = [], self.link.value()
+        while rest:
+            head, end, rest = rest.partition(b"\r\n\r\n")
+            assert end, head
+            first, *lines = head.split(b"\r\n")
+            headers = {}
+            for line in lines:
+                name, _, value = line.partition(b": ")
+                headers[name.lower()] = value
+            size = int(headers.get(b"content-length", b"0"))
+            if methods[len(found) : len(found) + 1] == ("HEAD",):
+                size = 0
+            assert len(rest) >= size
+            found.append(Reply(int(first.split(b" ")[1]), headers, rest[:size]))
+            rest = rest[size:]
+        return found
+
+    @property
+    def reply(self) -> Reply:
+        (only,) = self.replies()
+        return only
+
+    def refused(self, status: int) -> Any:
+        """The message of the one answer, which is an error that closed the connection."""
+        reply = self.reply
+        assert self.closed
+        assert reply.status == status
+        assert reply.headers[b"connection"] == b"close"
+        assert self.calls == []
+        found = reply.json
+        assert found == error(status, found["oops"]["message"])
+        return found["oops"]["message"]
+
+
+def request(target: str, *lines: str, method: str = "GET", body: bytes = b"") -> bytes:
+    """A request with a Host header."""
+    start = f"{method} {target} HTTP/1.1", "Host: a"
+    length = [f"Content-Length: {len(body)}"] if body else []
+    return "\r\n".join((*start, *lines, *length, "", "")).encode("latin-1") + body
+
+
+class Pieces:
+    """A stream of pieces; an exception among them is raised. `more` waits for the test."""
+
+    def __init__(self, *pieces: bytes | Exception, length: int | None = None) -> None:
+        self.pieces, self.length = list(pieces), length
+        self.reads = 0
+        self.aborted: list[Exception] = []
+
+    async def read(self) -> bytes:
+        if self.aborted:
+            raise Aborted("aborted")
+        self.reads += 1
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def abort(self, why: Exception) -> None:
+        self.aborted.append(why)
