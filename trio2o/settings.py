@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,12 +39,19 @@ def _one_of(*allowed: str) -> Check:
 
 
 def _at_least(least: float) -> Check:
-    return lambda value: "" if value >= least else f"a number of at least {least}"
+    def check(value: float) -> str:
+        return "" if isfinite(value) and value >= least else f"a number of at least {least}"
+
+    return check
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
-    fine = parts.scheme in ("http", "https") and parts.netloc and not parts.query
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query
+        fine = fine and parts.port != 0
+    except ValueError:
+        fine = False
     return "" if fine else "a URL such as http://203.0.113.10:19998"
 
 
@@ -250,9 +258,13 @@ def load(path: str | Path) -> Settings:
     return parse(text, str(path))
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        plain = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", plain) + '"'
     return str(value)
 
 

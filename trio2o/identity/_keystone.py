@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +27,15 @@ class KeystoneUnavailable(Unavailable):
     def __init__(self, why: str) -> None:
         super().__init__("The identity service is unavailable at the moment.")
         self.why = why
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Raise `KeystoneUnavailable` for an answer that is of another shape than Keystone's."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise KeystoneUnavailable(f"{what}: {type(error).__name__} in its answer") from None
 
 
 @frozen
@@ -84,8 +95,9 @@ class Keystone:
         reply = await self.request("POST", "/auth/tokens", auth, token="")
         if reply.status != 201:
             raise KeystoneUnavailable(f"our own credential was refused ({reply.status})")
-        token: str = reply.headers.getRawHeaders("X-Subject-Token")[0]
-        self._own[project_id] = _OwnToken(token, epoch(reply.body["token"]["expires_at"]))
+        with understood("POST /auth/tokens"):
+            token: str = reply.headers.getRawHeaders("X-Subject-Token")[0]
+            self._own[project_id] = _OwnToken(token, epoch(reply.body["token"]["expires_at"]))
         return token
 
     async def call(

@@ -14,7 +14,7 @@ from attrs import define, evolve
 from trio2o.domain.errors import Unauthorized
 from trio2o.domain.tasks import Once
 from trio2o.domain.values import AccessRule, Caller
-from trio2o.identity._keystone import Keystone, KeystoneUnavailable, epoch
+from trio2o.identity._keystone import Keystone, KeystoneUnavailable, epoch, understood
 
 REFUSED = 10.0
 """Seconds for which a token that Keystone does not know is refused without asking again."""
@@ -74,7 +74,8 @@ class Tokens:
         reply = await self._keystone.call("GET", path, headers=headers)
         now = self._now()
         if reply.status == 200:
-            known = _Known(_caller(reply.body["token"]), now + self._believed)
+            with understood("GET /auth/tokens"):
+                known = _Known(_caller(reply.body["token"]), now + self._believed)
         elif reply.status in _NO_TOKEN:
             known = _Known(None, now + REFUSED)
         else:  # it says nothing of this token: our own credential is not good enough, or it is busy

@@ -234,6 +234,7 @@ class Pods:
             if answer.status not in (200, 300):
                 return
             found = msgspec.json.decode(answer.body, type=_Versions)
+            self._keep(pod_id, service, endpoint.version, found.versions)
         except Exception as error:
             pod = self._by_id.get(pod_id)
             log.warn(
@@ -242,8 +243,6 @@ class Pods:
                 service=service,
                 why=str(error),
             )
-            return
-        self._keep(pod_id, service, endpoint.version, found.versions)
 
     def _keep(
         self, pod_id: str, service: str, version: str, entries: Iterable[_VersionEntry]

@@ -47,6 +47,16 @@ class _QuietFactory(_HTTP11ClientFactory):
     noisy = False
 
 
+class _Kept(HTTPConnectionPool):
+    """Connections that are kept. `fresh` is set when one had to be made."""
+
+    fresh = False
+
+    def _newConnection(self, key: Any, endpoint: Any) -> Any:  # noqa: N802
+        self.fresh = True
+        return super()._newConnection(key, endpoint)
+
+
 class Unreachable(Exception):
     """No byte of the call was sent."""
 
@@ -77,7 +87,8 @@ class _Places:
     limit: int
     queue: deque[Deferred[None]] = Factory(deque)
 
-    async def take(self) -> None:
+    async def take(self, clock: Any, seconds: float) -> None:
+        """Wait for a place, so long at most. Raises `Busy`."""
         if self.free > 0:
             self.free -= 1
             return
@@ -85,7 +96,10 @@ class _Places:
             raise Busy("too many calls under way")
         turn: Deferred[None] = Deferred(self.queue.remove)
         self.queue.append(turn)
-        await turn
+        try:
+            await turn.addTimeout(seconds, clock)
+        except defer.TimeoutError:
+            raise Busy("no place became free in time") from None
 
     def give(self) -> None:
         if self.queue:
@@ -118,14 +132,14 @@ class _Endpoints:
 class Pool:
     """`send` is the data path; `request` (`IAgent`) is for treq and our own calls.
 
-    Nothing is retried but GET and HEAD, once, on a kept connection that turned out to be closed;
+    Nothing is retried but GET and HEAD, where a kept connection turned out to be closed;
     redirects are not followed, cookies not kept, bodies not decoded.
     """
 
     def __init__(self, reactor: Any, connections: int, connect_timeout: float) -> None:
         self._reactor = reactor
         self._limit = connections
-        self._kept = HTTPConnectionPool(reactor)
+        self._kept: Any = _Kept(reactor)  # type: ignore[no-untyped-call]
         self._kept._factory = _QuietFactory
         self._kept.maxPersistentPerHost = connections
         self._kept.retryAutomatically = False
@@ -171,15 +185,18 @@ class Pool:
         if places is None:
             places = self._places[origin] = _Places(self._limit, self._limit)
         try:
-            await places.take()
+            await places.take(self._reactor, max(self._left(deadline), 0))
         except BaseException:
             breaker.abandoned()
             raise
         try:
             answer = await self._exchange(call, origin, deadline, places)
-        except (Unreachable, Broken):
+        except (Unreachable, Broken) as error:
             places.give()
-            breaker.failed()
+            if isinstance(error, Busy):
+                breaker.abandoned()
+            else:
+                breaker.failed()
             raise
         except BaseException:
             places.give()
@@ -194,14 +211,14 @@ class Pool:
     async def _exchange(
         self, call: Call, origin: Origin, deadline: float, places: _Places
     ) -> Answer:
-        again = call.method in ("GET", "HEAD")
+        if self._left(deadline) <= 0:
+            raise Busy("no time is left")
         while True:
-            left = self._left(deadline)
-            if left <= 0:
-                raise Unreachable("no time is left")
+            self._kept.fresh = False
+            asked = self._request(call, origin, max(self._left(deadline), 0))
+            fresh = self._kept.fresh
             try:
-                response = await self._request(call, origin, left)
-                break
+                return self._answer(await asked, deadline, places)
             except (ConnectError, DNSLookupError) as error:
                 raise Unreachable(str(error)) from None
             except defer.TimeoutError:
@@ -209,10 +226,8 @@ class Pool:
             except defer.CancelledError:
                 raise
             except Exception as error:  # the connection was lost, or what came is no HTTP
-                if not again:
+                if fresh or call.method not in ("GET", "HEAD"):
                     raise Broken(f"{type(error).__name__}: {error}") from None
-                again = False
-        return self._answer(response, deadline, places)
 
     def _left(self, deadline: float) -> float:
         """Seconds until a deadline, which may be infinite; timers cannot be."""
@@ -226,7 +241,17 @@ class Pool:
         request: Deferred[IResponse] = self._agent.request(
             call.method.encode("ascii"), origin.url + call.target, headers, _producer(call)
         )
-        return request.addTimeout(left, self._reactor)
+        # what Twisted says of a request that is cancelled cannot be told from a lost connection
+        given_up = False
+
+        def give_up(_: Any) -> None:
+            nonlocal given_up
+            given_up = True
+            request.cancel()
+
+        asked: Deferred[IResponse] = Deferred(give_up)
+        request.addBoth(lambda result: None if given_up else asked.callback(result))
+        return asked.addTimeout(left, self._reactor)
 
     def _answer(self, response: Any, deadline: float, places: _Places) -> Answer:
         def ended() -> None:

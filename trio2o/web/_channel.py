@@ -93,17 +93,23 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
     _receiving = False
 
     def connectionMade(self) -> None:  # noqa: N802
-        self.timeOut = self.limits.idle_seconds
+        self.timeOut = self.limits.idle_seconds or None
         self.totalHeadersSize = self.MAX_LENGTH = self.limits.header_bytes
         super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self._refused:
             return
-        if not self._receiving and not self._handlingRequest:
+        self._begin(data)
+        super().dataReceived(data)
+        self._begin(self._buffer)  # behind a call that was answered at once
+
+    def _begin(self, data: bytes) -> None:
+        """A head has begun, if it had not (empty lines before it are no part of it)."""
+        idle = not (self._receiving or self._handlingRequest or self._refused)
+        if idle and data.strip(b"\r\n"):
             self._receiving = True
             self._allow(self.limits.header_seconds)
-        super().dataReceived(data)
 
     def _allow(self, seconds: float) -> None:
         """From now on this long, whatever trickles in meanwhile (0: any time)."""
@@ -125,6 +131,7 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
         super().connectionLost(reason)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        self._begin(line)
         if line[:1] in (b" ", b"\t"):
             return self.refuse(BadRequest("Malformed header: folded lines are not taken"))
         if self._receivedHeaderSize + len(line) > self.totalHeadersSize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -12,7 +13,7 @@ from twisted.web import server
 from twisted.web.http import NO_BODY_CODES
 from twisted.web.resource import IResource
 
-from trio2o.domain.errors import MethodNotAllowed, TooLarge
+from trio2o.domain.errors import Fault, MethodNotAllowed, TooLarge
 from trio2o.domain.tasks import Gate
 from trio2o.message import Aborted, Answer, Body, Call, Stream
 from trio2o.web._channel import Channel, Limits
@@ -45,6 +46,7 @@ class FaceRequest(_Request):  # type: ignore[misc]
     """A request whose body is counted while it comes, and never parsed as a form."""
 
     received = 0
+    defaultContentType = None  # noqa: N815 - an answer has what the pod gave it, and no more
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
         self.received += len(data)
@@ -130,12 +132,18 @@ class FaceSite(_Site):  # type: ignore[misc]
         channel.factory = self
         channel.site = self
         channel.requestFactory = self.requestFactory
-        channel.limits, channel.fault = self._limits, self.face.fault
+        channel.limits, channel.fault = self._limits, self.own
         channel.callLater = self.reactor.callLater
         return channel
 
     def log(self, request: Any) -> None:
         """No access log yet (Twisted's own would go to the service's log)."""
+
+    def own(self, fault: Fault) -> Answer:
+        """An error of a call that no operation saw."""
+        answer = self.face.fault(fault)
+        told = (b"X-Openstack-Request-Id", f"req-{uuid.uuid4()}".encode())
+        return Answer(answer.status, (*answer.headers, told), answer.body)
 
     async def answer(
         self, request: Any, rows: Sequence[Row], segments: Sequence[str], project: str
@@ -144,7 +152,7 @@ class FaceSite(_Site):  # type: ignore[misc]
         streamed = bool(rows) and rows[0].stream
         if not streamed and request.received > self._limits.whole_bytes:
             limit = self._limits.whole_bytes
-            await write(request, self.face.fault(TooLarge(f"A body may have {limit} bytes.")))
+            await write(request, self.own(TooLarge(f"A body may have {limit} bytes.")))
             return
         call = _call(request, streamed)
         task = Deferred.fromCoroutine(
@@ -157,6 +165,8 @@ class FaceSite(_Site):  # type: ignore[misc]
             self.running.discard(task)
             if not answered.called:
                 answered.callback(result)
+            elif isinstance(result, Answer) and not isinstance(result.body, bytes):
+                result.body.abort(Aborted("the client went away"))
 
         task.addBoth(done)
         if call.method in SAFE:
@@ -169,7 +179,7 @@ class FaceSite(_Site):  # type: ignore[misc]
 
     async def wrong_method(self, request: Any, allowed: Sequence[str]) -> None:
         fault = MethodNotAllowed("The method is not allowed for this resource.", tuple(allowed))
-        answer = self.face.fault(fault)
+        answer = self.own(fault)
         allow = (b"Allow", ", ".join(allowed).encode())
         await write(request, Answer(answer.status, (*answer.headers, allow), answer.body))
 
@@ -201,7 +211,6 @@ async def write(request: Any, answer: Answer) -> None:
             body.abort(Aborted("the client went away"))
         return
     request.setResponseCode(answer.status)
-    request.responseHeaders.removeHeader(b"content-type")
     for name, value in answer.headers:
         request.responseHeaders.addRawHeader(name, value)
     bare = answer.status in NO_BODY_CODES

@@ -219,9 +219,6 @@ def test_a_document_that_is_none_says_nothing(world: World, body: bytes) -> None
     assert world.pods.offered("compute") == OWN["compute"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Version.parse raises outside of the try: the whole look fails"
-)
 def test_a_version_that_is_no_number_says_nothing_and_spoils_no_other(world: World) -> None:
     world.says("http://one:8774", ("v2.1", "two", "2.60"))
     world.says("http://two", ("v2.1", "2.1", "2.50"))
