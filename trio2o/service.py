@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import time
 import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
@@ -27,7 +29,7 @@ from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
 from trio2o.routes import Routes
 from trio2o.settings import BadSettings, Settings, load
-from trio2o.store import Store
+from trio2o.store import NewerSchema, Store
 from trio2o.upstream import Pool
 from trio2o.web import FaceSite, Limits, Pipeline
 
@@ -50,9 +52,18 @@ def makeService(options: Options) -> Service:  # noqa: N802
     from twisted.internet import reactor
 
     try:
-        return Appliance(reactor, load(options["config"]))
+        appliance = Appliance(reactor, load(options["config"]))
     except BadSettings as error:
         raise SystemExit(f"trio2o: {error}") from None
+
+    def tell() -> None:
+        """twistd itself would end with 0 after a start that failed."""
+        if appliance.failed:
+            os._exit(1)
+
+    running: Any = reactor
+    running.addSystemEventTrigger("after", "shutdown", tell)
+    return appliance
 
 
 class Appliance(Service):
@@ -74,7 +85,10 @@ class Appliance(Service):
 
     def _failed(self, failure: Any) -> None:
         self.failed = True
-        log.critical("cannot start: {why}", why=failure.getTraceback())
+        # what an operator can put right needs no traceback
+        plain = failure.check(ValueError, OSError, CannotListenError, NewerSchema)
+        why = failure.getErrorMessage() if plain else failure.getTraceback()
+        log.critical("cannot start: {why}", why=why)
         if self._reactor.running:
             self._reactor.stop()
 
@@ -82,6 +96,7 @@ class Appliance(Service):
         reactor, settings = self._reactor, self._settings
         Path(settings.service.state).mkdir(mode=0o700, parents=True, exist_ok=True)
         os.umask(0o077)
+        self._lock = _lock(Path(settings.service.state) / "lock")
         self.store = store = Store(reactor, settings.store_url)
         self.pool = pool = Pool(reactor, settings.pods.connections, settings.pods.connect_timeout)
         agent: Any = pool
@@ -162,6 +177,17 @@ class Appliance(Service):
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0
         return Deferred.fromCoroutine(self._stop())
+
+
+def _lock(path: Path) -> TextIO:
+    """Two processes on one state would overwrite each other. Raises `OSError`."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise OSError(f"another process uses {path.parent}") from None
+    return file
 
 
 def _limits(settings: Settings, face: str) -> Limits:

@@ -55,6 +55,16 @@ def _url(value: str) -> str:
     return "" if fine else "a URL such as http://203.0.113.10:19998"
 
 
+def _sqlite(value: str) -> str:
+    fine = not value or value.startswith("sqlite:///")
+    return "" if fine else "'', or sqlite:/// and the path of a file"
+
+
+def _listen(value: str) -> str:
+    fine = not value or re.match(r"(tcp|tcp6|ssl|unix|systemd|fd|haproxy|tls):.", value)
+    return "" if fine else "'', or a Twisted endpoint such as 'tcp:19998:interface=203.0.113.10'"
+
+
 def _url_or_empty(value: str) -> str:
     return _url(value) if value else ""
 
@@ -96,7 +106,9 @@ class IdentitySettings:
 
 @frozen
 class StoreSettings:
-    url: str = _setting("", "SQLAlchemy URL of the store ('' = SQLite in the state folder).")
+    url: str = _setting(
+        "", "SQLAlchemy URL of the store ('' = SQLite in the state folder).", _sqlite
+    )
 
 
 @frozen
@@ -150,7 +162,7 @@ class LimitsSettings:
 
 @frozen
 class FaceSettings:
-    listen: str = _setting("", "Twisted endpoint to listen on ('' = this face is off).")
+    listen: str = _setting("", "Twisted endpoint to listen on ('' = this face is off).", _listen)
     url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
 
 

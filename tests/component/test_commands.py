@@ -217,3 +217,30 @@ def test_no_secret_is_logged_or_kept(
         content = path.read_bytes()
         for secret in secrets:
             assert secret.encode() not in content, path.name
+
+
+def test_a_second_process_on_one_state_ends_with_the_reason(
+    appliance: Appliance, another: Appliance
+) -> None:
+    text = another.config.read_text()
+    own = f'service.state = "{another.folder}/state"'
+    assert own in text
+    another.config.write_text(text.replace(own, f'service.state = "{appliance.folder}/state"'))
+    another.launch()
+    assert another.process is not None
+    assert another.process.wait(20) == 1
+    assert "another process uses" in another.log()
+    assert "Traceback" not in another.log()
+
+
+def test_twistd_tells_by_its_status_that_the_start_failed(
+    appliance: Appliance, another: Appliance
+) -> None:
+    text = another.config.read_text()
+    port = f"tcp:{appliance.ports['volume']}:"
+    another.config.write_text(text.replace(f"tcp:{another.ports['volume']}:", port))
+    twistd = Path(sys.executable).with_name("twistd")
+    another.launch(str(twistd), "-n", "trio2o", "--config", str(another.config))
+    assert another.process is not None
+    assert another.process.wait(20) == 1
+    assert "Traceback" not in another.log()

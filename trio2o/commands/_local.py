@@ -69,8 +69,11 @@ def init(output: str, given: tuple[str, ...]) -> None:
         values[name.strip()] = _typed(name.strip(), value)
     text = commented(values)
     # it will hold a password
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
     click.echo(f"{output} was written; set identity.password and the faces' URLs in it")
 
 

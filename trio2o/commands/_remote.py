@@ -112,7 +112,8 @@ def pod_list(config: str) -> None:
 @click.option("--state", type=click.Choice(["active", "draining", "maintenance"]), required=True)
 @config_option
 def pod_set(name: str, state: str, config: str) -> None:
-    """Say whether a cloud takes new things (active), no new ones, or nothing (maintenance)."""
+    """Say whether a cloud takes new things (active), only those that belong to what it has
+    (draining), or none at all (maintenance). What it has is served in every state."""
     settings = settings_of(config)
     body = {"pod": {"state": state}}
     changed = Client.of(settings).call("PUT", f"{_admin(settings)}/pods/{name}", body)["pod"]
@@ -162,6 +163,20 @@ def binding() -> None:
 def binding_list(config: str) -> None:
     """List the bindings that hold."""
     settings = settings_of(config)
-    found = Client.of(settings).call("GET", f"{_admin(settings)}/bindings")["pod_bindings"]
-    heads = ("tenant_id", "az_name", "pod_id", "created_at")
-    show(heads, ([item[head] for head in heads] for item in found))
+    client = Client.of(settings)
+    found = client.call("GET", f"{_admin(settings)}/bindings")["pod_bindings"]
+    pods = client.call("GET", f"{_admin(settings)}/pods")["pods"]
+    names = {item["pod_id"]: item["pod_name"] for item in pods}
+    show(
+        ("tenant_id", "az_name", "pod_name", "created_at", "id"),
+        (
+            (
+                item["tenant_id"],
+                item["az_name"],
+                names.get(item["pod_id"], item["pod_id"]),
+                item["created_at"],
+                item["id"],
+            )
+            for item in found
+        ),
+    )

@@ -102,11 +102,18 @@ class GatewayTimeout(Fault):
     status = 504
 
 
+IMAGES = "the image service"
+
+
+def named(pod: str) -> str:
+    return "The image service" if pod == IMAGES else f"Pod {pod}"
+
+
 class PodUnavailable(Unavailable):
     """A pod cannot be reached; nothing of the call was done there."""
 
     def __init__(self, pod: str, why: str) -> None:
-        super().__init__(f"Pod {pod} is unavailable at the moment.")
+        super().__init__(f"{named(pod)} is unavailable at the moment.")
         self.pod = pod
         self.why = why
 
@@ -115,7 +122,7 @@ class PodTimeout(GatewayTimeout):
     """A pod did not answer, or broke off, after the call was sent."""
 
     def __init__(self, pod: str, why: str) -> None:
-        super().__init__(f"Pod {pod} did not answer.")
+        super().__init__(f"{named(pod)} did not answer.")
         self.pod = pod
         self.why = why
 

@@ -18,10 +18,14 @@ TYPES = {
 
 @define
 class Catalog:
-    """Endpoints by region, service and interface; `refresh` asks Keystone anew."""
+    """Endpoints by region, service and interface; `refresh` asks Keystone anew.
+
+    `loaded` tells whether it was ever read.
+    """
 
     keystone: Keystone
     regions: frozenset[str] = frozenset()
+    loaded: bool = False
     _urls: dict[tuple[str, str, str], str] = field(factory=dict)
 
     async def refresh(self) -> None:
@@ -36,6 +40,7 @@ class Catalog:
             for item in endpoints
             if item.get("enabled", True)
         }
+        self.loaded = True
 
     def url(self, region: str, service: str, interface: str) -> str | None:
         """The endpoint's URL as registered, with `$(project_id)s` in it where it has that."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
@@ -18,7 +19,10 @@ class Policy:
     """Rules by name. Those an operator's file does not name have the default: admin."""
 
     def __init__(self, names: Iterable[str], file: str = "") -> None:
-        """Raises `ValueError` for a file that has a rule which would call out over HTTP."""
+        """Raises `ValueError` for a file that is not there, or has a rule which would call out
+        over HTTP."""
+        if file and not Path(file).is_file():
+            raise ValueError(f"identity.policy_file: {file}: no such file")
         conf = cfg.ConfigOpts()
         conf([], project="trio2o", default_config_files=[], default_config_dirs=[])
         self._enforcer = policy.Enforcer(conf, policy_file=file or None)

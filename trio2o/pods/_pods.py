@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import PodTimeout, PodUnavailable
+from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Binding, Pod
 from trio2o.domain.versions import Range, Version
@@ -21,7 +21,7 @@ from trio2o.settings import ImagesSettings
 from trio2o.store import Store
 from trio2o.store.bindings import list_bindings
 from trio2o.store.pods import list_pods
-from trio2o.upstream import Broken, Pool, Unreachable
+from trio2o.upstream import Broken, Pool, Resting, Unreachable
 
 log = make_logger()
 
@@ -105,7 +105,12 @@ class Pods:
         return self._by_id.get(pod_id)
 
     def serving(self, service: str) -> tuple[Pod, ...]:
-        """The pods that have the service."""
+        """The pods that have the service. Raises `Unavailable` while it is not known which.
+
+        An empty list would be believed, and what is in the pods be made a second time.
+        """
+        if self.all and not self._catalog.loaded:
+            raise Unavailable("The pods cannot be found: the identity service was not reached yet.")
         return tuple(pod for pod in self.all if (pod.pod_id, service) in self._endpoints)
 
     def binding(self, project_id: str, az_name: str) -> Binding | None:
@@ -175,13 +180,13 @@ class Pods:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
         endpoint = self.images()
         call = evolve(call, path=endpoint.prefix.encode() + call.path)
-        return await self._send(self._images_region, endpoint, call, deadline, stream)
+        return await self._send(IMAGES, endpoint, call, deadline, stream)
 
     def images(self) -> Endpoint:
         """Where the real Glance is. Raises `PodUnavailable` if the catalog has none."""
         url = self._images_url or self._catalog.url(self._images_region, "image", self._interface)
         if url is None:
-            raise PodUnavailable(self._images_region, "no image endpoint in the catalog")
+            raise PodUnavailable(IMAGES, f"none in the catalog, region {self._images_region}")
         return Endpoint.parse(url, "image")
 
     async def _send(
@@ -212,6 +217,9 @@ class Pods:
 
     async def look_at_the_down(self) -> None:
         """See whether those that were down have come back (each as often as its breaker allows)."""
+        if not self._catalog.loaded:
+            await self.refresh()
+            return
         await self._look_at(
             key
             for key, endpoint in self._endpoints.items()
@@ -224,6 +232,9 @@ class Pods:
     async def _look(self, pod_id: str, service: str) -> None:
         """A version document: tells the range, and that the pod answers."""
         endpoint = self._endpoints[(pod_id, service)]
+        known = self._by_id.get(pod_id)
+        name = known.pod_name if known else pod_id
+        was_down = self._pool.breaker(endpoint.origin).is_open
         call = Call("GET", f"{endpoint.prefix}/".encode())
         try:
             deadline = self._clock.seconds() + 10.0
@@ -235,14 +246,12 @@ class Pods:
                 return
             found = msgspec.json.decode(answer.body, type=_Versions)
             self._keep(pod_id, service, endpoint.version, found.versions)
+            if was_down:
+                log.info("pod {pod}: {service} answers again", pod=name, service=service)
+        except Resting:
+            return  # it was said when it went down
         except Exception as error:
-            pod = self._by_id.get(pod_id)
-            log.warn(
-                "pod {pod}: {service}: {why}",
-                pod=pod.pod_name if pod else pod_id,
-                service=service,
-                why=str(error),
-            )
+            log.warn("pod {pod}: {service}: {why}", pod=name, service=service, why=str(error))
 
     def _keep(
         self, pod_id: str, service: str, version: str, entries: Iterable[_VersionEntry]

@@ -61,6 +61,10 @@ class Unreachable(Exception):
     """No byte of the call was sent."""
 
 
+class Resting(Unreachable):
+    """The origin is held to be down, and it is not time to look again."""
+
+
 class Busy(Unreachable):
     """Too many calls to this origin are under way."""
 
@@ -180,7 +184,7 @@ class Pool:
         """
         breaker = self.breaker(origin)
         if not breaker.allows(probe=probe):
-            raise Unreachable("it did not answer lately")
+            raise Resting("it did not answer lately")
         places = self._places.get(origin)
         if places is None:
             places = self._places[origin] = _Places(self._limit, self._limit)

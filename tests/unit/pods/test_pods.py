@@ -11,7 +11,7 @@ from helpers import result_of
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
-from trio2o.domain.errors import PodTimeout, PodUnavailable
+from trio2o.domain.errors import PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.values import Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import KeystoneUnavailable
@@ -62,6 +62,8 @@ class Pool:
 
 
 class Catalog:
+    loaded = True
+
     def __init__(self) -> None:
         self.urls, self.away, self.asked = dict(URLS), False, set[str]()
 
@@ -338,5 +340,11 @@ def test_images_are_where_the_settings_or_the_catalog_say(
 
 def test_without_an_image_endpoint_images_are_unavailable(world: World) -> None:
     del world.catalog.urls["Central", "image"]
-    with pytest.raises(PodUnavailable, match="Pod Central is unavailable"):
+    with pytest.raises(PodUnavailable, match="The image service is unavailable"):
         world.pods.images()
+
+
+def test_while_the_catalog_was_never_read_no_list_is_believed_to_be_empty(world: World) -> None:
+    world.catalog.loaded = False
+    with pytest.raises(Unavailable, match="identity service"):
+        world.pods.serving("compute")
