@@ -73,6 +73,26 @@ def without(headers: Headers, names: Iterable[bytes]) -> Headers:
     return tuple(item for item in headers if item[0].lower() not in unwanted)
 
 
+HOP_BY_HOP = (
+    b"connection",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+)
+"""RFC 9110 7.6.1, and those that older software made."""
+
+
+def end_to_end(headers: Headers) -> Headers:
+    """The headers without those of one hop: the known ones, and what `Connection` names."""
+    named = b",".join(value for name, value in headers if name.lower() == b"connection")
+    return without(headers, (*HOP_BY_HOP, *(n.strip().lower() for n in named.split(b","))))
+
+
 def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:
     """The headers with this one in place of any of its name."""
     return (*without(headers, (name.lower(),)), (name, value))

@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
+from trio2o.definitions import Keypairs
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -27,6 +29,7 @@ from trio2o.faces.network import NetworkFace
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
+from trio2o.reconcile import Passes
 from trio2o.routes import Routes
 from trio2o.settings import BadSettings, Settings, load
 from trio2o.store import NewerSchema, Store
@@ -75,6 +78,7 @@ class Appliance(Service):
         self.failed = False
         self.store: Store | None = None
         self.pool: Pool | None = None
+        self.passes: Passes | None = None
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -114,8 +118,20 @@ class Appliance(Service):
             settings.images,
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
+        keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
+        self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
+        passes.add(keypairs)
         parts = Parts(
-            reactor, time.time, pods, routes, store, settings, catalog=catalog, tokens=tokens
+            reactor,
+            time.time,
+            pods,
+            routes,
+            store,
+            settings,
+            catalog=catalog,
+            tokens=tokens,
+            keypairs=keypairs,
+            passes=passes,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
         policy = Policy(rules, settings.identity.policy_file)
@@ -124,6 +140,7 @@ class Appliance(Service):
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
+        passes.start()
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
@@ -160,6 +177,8 @@ class Appliance(Service):
             await port.stopListening()
         for loop in self._loops:
             loop.stop()
+        if self.passes is not None:
+            self.passes.stop()
         running = [task for site in self.sites for task in site.running]
         if running:
             log.info("{count} calls in flight are finished first", count=len(running))
@@ -177,6 +196,11 @@ class Appliance(Service):
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0
         return Deferred.fromCoroutine(self._stop())
+
+
+def _shown_now() -> str:
+    """The time of day as OpenStack writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000")
 
 
 def _lock(path: Path) -> TextIO:

@@ -48,15 +48,15 @@ def _at_least(least: float) -> Check:
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query
-        fine = fine and parts.port != 0
+        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        fine = fine and not re.search(r"[?#\s\x00-\x20\x7f]", value)
     except ValueError:
         fine = False
     return "" if fine else "a URL such as http://203.0.113.10:19998"
 
 
 def _sqlite(value: str) -> str:
-    fine = not value or value.startswith("sqlite:///")
+    fine = not value or re.match(r"sqlite:///(?!:memory:).", value)
     return "" if fine else "'', or sqlite:/// and the path of a file"
 
 
@@ -136,6 +136,15 @@ class SchedulingSettings:
 
 
 @frozen
+class ReconcileSettings:
+    interval: float = _setting(
+        300.0,
+        "Seconds between passes that compare what should be in the pods with what is.",
+        _at_least(1),
+    )
+
+
+@frozen
 class ImagesSettings:
     region: str = _setting("Central", "The region of the real Glance.")
     url: str = _setting("", "URL of the real Glance ('' = from the catalog).", _url_or_empty)
@@ -188,6 +197,7 @@ class Settings:
     store: StoreSettings = _section(StoreSettings, "The store.")
     pods: PodsSettings = _section(PodsSettings, "How pods are reached.")
     scheduling: SchedulingSettings = _section(SchedulingSettings, "Where new things go.")
+    reconcile: ReconcileSettings = _section(ReconcileSettings, "Mending what drifted.")
     images: ImagesSettings = _section(ImagesSettings, "The real Glance behind the image face.")
     network: NetworkSettings = _section(NetworkSettings, "Networks.")
     limits: LimitsSettings = _section(LimitsSettings, "What one request may use.")
@@ -198,21 +208,31 @@ class Settings:
         return self.store.url or f"sqlite:///{Path(self.service.state) / 'trio2o.sqlite'}"
 
 
+def _bare(name: str) -> str:
+    """A dotted name without its quotes and blanks."""
+    return re.sub(r"[\s\"']", "", name)
+
+
 @define
 class _Reader:
     lines: list[str]
     name: str
 
     def line_of(self, section: str, key: str) -> int:
-        """The line on which a key of a section stands (its section's line, if not found)."""
+        """The line on which a key of a section stands (else that of what it would stand in)."""
+        wanted = f"{section}.{key}".strip(".")
         here, found = "", 1
         for number, text in enumerate(self.lines, 1):
             if heading := re.match(r"\s*\[([^\]]+)\]", text):
-                here = heading.group(1).strip()
-                if here == section or here == f"{section}.{key}".strip("."):
-                    found = number
-            elif here == section and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", text):
+                here = path = _bare(heading.group(1))
+            elif named := re.match(r"\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=", text):
+                path = f"{here}.{_bare(named.group(1))}".strip(".")
+            else:
+                continue
+            if path == wanted:
                 return number
+            if f"{wanted}.".startswith(f"{path}."):
+                found = number
         return found
 
     def refuse(self, section: str, key: str, why: str) -> BadSettings:

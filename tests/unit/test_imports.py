@@ -27,7 +27,10 @@ LEVELS = {
     "definitions": {"routes", "pods", "store", "reconcile"},
     "networks": {"routes", "pods", "store", "reconcile"},
     "verbs": {"routes", "scheduling", "quotas", "definitions", "pods", "store"},
-    "faces": {"verbs", "networks", "web", "routes", "pods", "store", "identity", "scheduling"},
+    "faces": {
+        *("verbs", "networks", "web", "routes", "quotas", "definitions"),
+        *("pods", "store", "identity", "scheduling", "reconcile"),
+    },
 }
 ALLOWED = (
     LEAVES

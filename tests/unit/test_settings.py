@@ -180,6 +180,53 @@ def test_no_text_is_an_error_of_another_kind(text: str) -> None:
     assert found == Settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("store.url", "postgresql://db", "'', or sqlite:/// and the path of a file"),
+        ("store.url", "trio2o.sqlite", "'', or sqlite:/// and the path of a file"),
+        ("faces.compute.listen", "19998", "'', or a Twisted endpoint such as 'tcp:19998:interface"),
+        ("faces.compute.listen", "tcp:", "'', or a Twisted endpoint such as 'tcp:19998:interface"),
+        ("pods.interface", "Public", "one of 'internal', 'public', 'admin'"),
+        ("network.mode", "stretched", "one of 'local'"),
+        ("log.level", "INFO", "one of 'error', 'warn', 'info', 'debug', 'trace'"),
+    ],
+)
+def test_a_text_that_is_not_allowed_is_refused_with_what_is(
+    name: str, value: str, words: str
+) -> None:
+    section, _, key = name.rpartition(".")
+    message = refused(f"[{section}]\n{key} = '{value}'")
+    allowed = f"t.toml, line 2: {name}: {value!r} is not allowed; it must be {words}"
+    assert message.startswith(allowed)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:"])
+def test_a_store_that_is_no_file_is_refused(url: str) -> None:
+    assert "line 2: store.url" in refused(f"[store]\nurl = '{url}'")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a b", "http://a/#x", "http://a/?", "http://a\tb", "http://a "]
+)
+def test_a_url_behind_which_no_path_can_stand_is_refused(url: str) -> None:
+    assert "line 2: identity.auth_url" in refused(f'[identity]\nauth_url = "{url}"')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# first\nlog.level = 'x'",
+        "# first\nlog = {level = 'x'}",
+        "[log]\n'level' = 'x'",
+        "[faces]\ncompute.url = 'x'",
+        "[faces]\ncompute = {url = 'x'}",
+    ],
+)
+def test_the_line_is_found_however_a_key_is_written(text: str) -> None:
+    assert refused(text).startswith("t.toml, line 2: ")
+
+
 # files
 
 

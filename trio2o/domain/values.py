@@ -64,6 +64,39 @@ class Route:
 
 
 @frozen
+class Keypair:
+    """A user's key, the same in all pods. One with `deleted_at` is yet to go from some of them.
+
+    `number` is its id in answers; `version` moves with each change.
+    """
+
+    user_id: str
+    name: str
+    type: str
+    public_key: str
+    fingerprint: str
+    created_at: str
+    deleted_at: str = ""
+    version: int = 1
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.user_id}/{self.name}"
+
+
+@frozen
+class Settled:
+    """What a pod has of a definition: a version of it, or a `problem` that an operator solves."""
+
+    kind: str
+    key: str
+    pod_id: str
+    version: int
+    problem: str = ""
+
+
+@frozen
 class Caller:
     """Who calls, as Keystone says of the token."""
 

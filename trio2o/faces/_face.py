@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 from attrs import frozen
 from klein import Klein
 
+from trio2o.definitions import Keypairs
 from trio2o.domain.errors import Fault
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
 from trio2o.pods import Pods
+from trio2o.reconcile import Passes
 from trio2o.routes import Routes
 from trio2o.settings import Settings
 from trio2o.store import Store
@@ -69,6 +71,8 @@ class Parts:
     settings: Settings
     catalog: Catalog
     tokens: Tokens
+    keypairs: Keypairs
+    passes: Passes
 
 
 def keystone_fault(fault: Fault) -> Answer:

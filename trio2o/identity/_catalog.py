@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from trio2o.identity._keystone import Keystone
+from trio2o.identity._keystone import Keystone, understood
 
 TYPES = {
     "compute": ("compute",),
@@ -33,13 +33,17 @@ class Catalog:
         regions = await self.keystone.get("/regions", "regions")
         services = await self.keystone.get("/services", "services")
         endpoints = await self.keystone.get("/endpoints", "endpoints")
-        types = {service["id"]: service["type"] for service in services}
-        self.regions = frozenset(region["id"] for region in regions)
-        self._urls = {
-            (item["region_id"], types.get(item["service_id"], ""), item["interface"]): item["url"]
-            for item in endpoints
-            if item.get("enabled", True)
-        }
+        with understood("the catalog"):
+            types = {service["id"]: service["type"] for service in services}
+            names = frozenset(region["id"] for region in regions)
+            urls = {
+                (item["region_id"], types.get(item["service_id"], ""), item["interface"]): str(
+                    item["url"]
+                )
+                for item in endpoints
+                if item.get("enabled", True)
+            }
+        self.regions, self._urls = names, urls
         self.loaded = True
 
     def url(self, region: str, service: str, interface: str) -> str | None:

@@ -107,7 +107,9 @@ class Keystone:
         token = await self.own_token()
         reply = await self.request(method, path, body, token=token, headers=headers)
         if reply.status == 401:
-            self._own.pop("", None)
+            # another call may have renewed it already
+            if (kept := self._own.get("")) is not None and kept.token == token:
+                del self._own[""]
             token = await self.own_token()
             reply = await self.request(method, path, body, token=token, headers=headers)
         return reply

@@ -50,7 +50,8 @@ class Tokens:
         found = self._lookup(key, allow_expired)
         if found is None:
             found = await self._asking.run(key, lambda: self._validate(key, token, allow_expired))
-        if found.caller is None:
+        over = found.caller and found.caller.expires_at <= self._now() and not allow_expired
+        if found.caller is None or over:
             raise Unauthorized("The request you have made requires authentication.")
         # the cache is keyed by a hash: the token itself is kept by its request alone
         return evolve(found.caller, token=token)

@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
-from trio2o.message import Answer, Call, read_answer, without
+from trio2o.message import Answer, Call, end_to_end, read_answer
 from trio2o.pods._endpoints import Endpoint
 from trio2o.settings import ImagesSettings
 from trio2o.store import Store
@@ -26,19 +26,6 @@ from trio2o.upstream import Broken, Pool, Resting, Unreachable
 log = make_logger()
 
 SERVICES = ("compute", "volume", "network")
-
-HOP_BY_HOP = (
-    b"connection",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-)
-"""RFC 9110 7.6.1, and those that older software made."""
 
 
 @frozen
@@ -94,12 +81,16 @@ class Pods:
         self._find_endpoints()
 
     def _find_endpoints(self) -> None:
-        self._endpoints = {
-            (pod.pod_id, service): Endpoint.parse(url, service)
-            for pod in self.all
-            for service in SERVICES
-            if (url := self._catalog.url(pod.pod_name, service, self._interface))
-        }
+        found = {}
+        for pod in self.all:
+            for service in SERVICES:
+                url = self._catalog.url(pod.pod_name, service, self._interface)
+                try:
+                    if url:
+                        found[(pod.pod_id, service)] = Endpoint.parse(url, service)
+                except ValueError:
+                    log.warn("pod {pod}: {url} is no URL", pod=pod.pod_name, url=url)
+        self._endpoints = found
 
     def get(self, pod_id: str) -> Pod | None:
         return self._by_id.get(pod_id)
@@ -204,7 +195,7 @@ class Pods:
             raise
         except Exception as error:
             raise PodTimeout(name, repr(error)) from None
-        return evolve(answer, headers=without(answer.headers, HOP_BY_HOP))
+        return evolve(answer, headers=end_to_end(answer.headers))
 
     async def refresh(self) -> None:
         """Look again at the catalog, and at the versions and health of every pod."""

@@ -49,6 +49,7 @@ class Store:
 
     def __init__(self, reactor: FromThread, url: str) -> None:
         self._reactor = reactor
+        self._closed = False
         self._waiting: queue.SimpleQueue[tuple[Callable[[Connection], Any], Deferred[Any]] | None]
         self._waiting = queue.SimpleQueue()
         common = ("PRAGMA busy_timeout=10000", "PRAGMA foreign_keys=ON")
@@ -68,12 +69,15 @@ class Store:
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Make a change; it is durable on return. `change` may be run a second time."""
+        if self._closed:
+            raise RuntimeError("the store is closed")
         done: Deferred[T] = Deferred()
         self._waiting.put((change, done))
         return await done
 
     def close(self) -> None:
         """Finish the writes that wait, then let go of the database."""
+        self._closed = True
         self._waiting.put(None)
         self._thread.join()
         self._reader.close()

@@ -63,6 +63,43 @@ routes = sa.Table(
     sqlite_with_rowid=False,
 )
 
+keypairs = sa.Table(
+    "keypairs",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("user_id", sa.String(255), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.String(255), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.UniqueConstraint("user_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+# which version of a definition a pod has; `problem` says why it has none
+settled = sa.Table(
+    "settled",
+    metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("key", sa.String(512), primary_key=True),
+    sa.Column("pod_id", sa.String(36), primary_key=True, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("problem", sa.String(255), nullable=False, server_default=""),
+    sqlite_with_rowid=False,
+)
+
+# whose keypairs a pod was asked for: no API lists those of all users
+keypair_users = sa.Table(
+    "keypair_users",
+    metadata,
+    sa.Column("user_id", sa.String(255), primary_key=True),
+    sa.Column("pod_id", sa.String(36), primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+
 
 class NewerSchema(Exception):
     """The database was written by a newer Trio2o than this one."""

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from trio2o.domain.errors import StoreConflict
 from trio2o.domain.values import Pod
-from trio2o.store._schema import pods, routes
+from trio2o.store._schema import keypair_users, pods, routes, settled
 from trio2o.store.bindings import end
 
 
@@ -36,7 +36,8 @@ def set_state(connection: Connection, pod_id: str, state: str) -> None:
 
 
 def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
-    """Take the pod away with its routes; its bindings end."""
+    """Take the pod away with what is known of it; its bindings end."""
     end(connection, now, pod_id=pod_id)
-    connection.execute(sa.delete(routes).where(routes.c.pod_id == pod_id))
+    for table in (routes, settled, keypair_users):
+        connection.execute(sa.delete(table).where(table.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

@@ -12,8 +12,8 @@ from attrs import Factory, frozen
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
-from trio2o.message import Answer, Call, Headers, with_header, without
-from trio2o.pods import HOP_BY_HOP, Pods, Target
+from trio2o.message import Answer, Call, Headers, end_to_end, with_header, without
+from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
 from trio2o.store import Store
 
@@ -99,17 +99,14 @@ class Operation:
     open: bool = False
 
 
-_OURS = (*HOP_BY_HOP, b"host", b"content-length", b"expect", b"accept-encoding", b"cookie")
-_THEIRS = (*HOP_BY_HOP, b"content-length", b"server", b"date", b"set-cookie", b"alt-svc")
+_OURS = (b"host", b"content-length", b"expect", b"accept-encoding", b"cookie")
+_THEIRS = (b"content-length", b"server", b"date", b"set-cookie", b"alt-svc")
 
 
 def below(call: Call, context: Context) -> Call:
     """The client's call as pods get it: path below the version, one pinned version."""
     known = context.surface.microversions
-    headers = without(call.headers, (*_OURS, *(known.names if known else ())))
-    # what Connection headers name is for this hop alone
-    named = b",".join(value for name, value in call.headers if name.lower() == b"connection")
-    headers = without(headers, [name.strip().lower() for name in named.split(b",")])
+    headers = without(end_to_end(call.headers), (*_OURS, *(known.names if known else ())))
     headers = with_header(headers, b"X-Openstack-Request-Id", context.request_id.encode())
     return Call(
         call.method,
@@ -122,7 +119,7 @@ def below(call: Call, context: Context) -> Call:
 
 def answer_headers(headers: Headers) -> Headers:
     """What of a pod's headers reaches the client."""
-    return without(headers, _THEIRS)
+    return without(end_to_end(headers), _THEIRS)
 
 
 def json_answer(status: int, body: Any, headers: Headers = ()) -> Answer:

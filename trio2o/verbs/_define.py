@@ -118,13 +118,18 @@ class Anywhere:
         raise self.resource.missing(context.params.get(self.param, ""))
 
 
-def all_up(context: Context) -> tuple[Pod, ...]:
-    """Every pod that has the service. Raises `PodUnavailable` if one is down, `Unavailable`."""
-    service = context.surface.service
-    pods = context.pods.serving(service)
+def all_of(context: Context) -> tuple[Pod, ...]:
+    """Every pod that has the service. Raises `Unavailable` if there is none."""
+    pods = context.pods.serving(context.surface.service)
     if not pods:
         raise Unavailable("There is no pod yet.")
+    return pods
+
+
+def all_up(context: Context) -> tuple[Pod, ...]:
+    """Every pod that has the service. Raises `PodUnavailable` if one is down, `Unavailable`."""
+    pods = all_of(context)
     for pod in pods:
-        if context.pods.is_down(pod, service):
+        if context.pods.is_down(pod, context.surface.service):
             raise PodUnavailable(pod.pod_name, "it is known to be down")
     return pods

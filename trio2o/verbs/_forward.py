@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import evolve, frozen
 
 from trio2o.domain.resources import Resource, split_number
-from trio2o.domain.values import Route
+from trio2o.domain.values import Pod, Route
 from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call, header, with_header
 from trio2o.verbs._context import Context, Verb, below
@@ -21,13 +21,14 @@ class Forward:
 
     `param` names the id in the path. `refs` are what the body names besides: it must be in the
     same pod (400 that names both), else nothing is sent. `id_of` finds the id where it is not
-    in the path.
+    in the path; `prepare` is a face's own change to the body.
     """
 
     resource: Resource
     param: str = "id"
     refs: tuple[Ref, ...] = ()
     id_of: Callable[[Call], str] | None = None
+    prepare: Callable[[bytes, Pod, Context], Awaitable[bytes]] | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         id = self.id_of(call) if self.id_of else context.params[self.param]
@@ -40,6 +41,8 @@ class Forward:
             await pins([(own, id), *mentioned(call.body, self.refs)], context)
         if route.deleted_at and context.pods.is_down(pod, self.resource.service):
             raise self.resource.missing(id)
+        if self.prepare is not None and isinstance(call.body, bytes) and call.body:
+            call = evolve(call, body=await self.prepare(call.body, pod, context))
         answer = await context.send(pod, below(call, context))
         await self._settle(answer, route, context)
         return rewrite(answer, context, pod)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,14 +24,18 @@ from trio2o.verbs._rewrite import Fields, fields_of, raw, rewrite
 Prepare = Callable[[bytes, Pod, Context], Awaitable[bytes]]
 """A face's own change to a body that is about to go to a pod."""
 
+Lacking = Callable[[Any, Context], Awaitable[frozenset[str]]]
+"""The ids of pods that cannot take what a body asks for."""
+
 
 @frozen
 class Place:
     """Make something new in the pod that its references pin, else in the project's pod.
 
     `zone` is the key of the AZ in the body's object (a name, or a list of names). `prepare` is
-    a face's own change to the body. `no_zone` is the API's sentence for an unknown AZ. Where
-    `send_zone` is off the pod is told no AZ at all: the name means something else to it.
+    a face's own change to the body, `lacking` tells which pods cannot take it. `no_zone` is the
+    API's sentence for an unknown AZ. Where `send_zone` is off the pod is told no AZ at all: the
+    name means something else to it.
     """
 
     makes: Resource
@@ -39,12 +44,14 @@ class Place:
     send_zone: bool = True
     no_zone: str = "The requested availability zone is not available"
     prepare: Prepare | None = None
+    lacking: Lacking | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         body = decode(call.body)
         found = await pins(mentioned(call.body, self.refs), context)
         asked, rest = self._asked(body)
-        pod = self._choose(asked or "", found, context)
+        lacking = await self.lacking(body, context) if self.lacking else frozenset()
+        pod = self._choose(asked or "", found, lacking, context)
         pod = await bind(context, pod, pinned=bool(found))
         sent = call.body
         if isinstance(sent, bytes) and asked is not None:
@@ -70,10 +77,17 @@ class Place:
         name, colon, rest = value.partition(":")  # zone:host:node
         return name, colon + rest
 
-    def _choose(self, asked: str, found: tuple[Pin, ...], context: Context) -> Pod:
+    def _choose(
+        self, asked: str, found: tuple[Pin, ...], lacking: frozenset[str], context: Context
+    ) -> Pod:
         zone = asked or ("" if found else context.surface.default_zone)
+        all = candidates(context)
+        # where nothing else is left, the refusal of what is lacking says more than "no pod"
+        fit = [one for one in all if one.pod.pod_id not in lacking]
         try:
-            return choose(candidates(context), Wish(zone, found))
+            with suppress(NoPod, NoSuchZone):
+                return choose(fit, Wish(zone, found))
+            return choose(all, Wish(zone, found))
         except NoSuchZone as refusal:
             message = self.no_zone.format(zone=refusal.zone)
             raise BadRequest(message, kind="AvailabilityZoneNotFound") from None

@@ -177,6 +177,8 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
         hosts = self.requests[-1].requestHeaders.getRawHeaders(b"Host", [])
         if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
             raise BadRequest("A request has one Host header")
+        if len(self.requests[-1].requestHeaders.getRawHeaders(b"X-Auth-Token", [])) > 1:
+            raise BadRequest("A request has one X-Auth-Token header")
         check_path(self._path)
         limit = self.limits.body_bytes
         if limit and self.length is not None and self.length > limit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -33,13 +34,17 @@ class FileStream:
 
     def __init__(self, file: Any, length: int) -> None:
         self._file, self.length = file, length
+        self._over: Aborted | None = None
 
     async def read(self) -> bytes:
+        if self._over is not None:
+            raise self._over
         piece: bytes = self._file.read(PIECE)
         return piece
 
     def abort(self, why: Exception) -> None:
-        self._file.seek(0, 2)
+        self._over = Aborted(str(why))
+        self._file.close()
 
 
 class FaceRequest(_Request):  # type: ignore[misc]
@@ -84,6 +89,7 @@ class _Writer:
         self._request, self._body = request, body
         self._room = Gate()
         self._stopped = False
+        self._timer: Any = None
 
     async def run(self) -> None:
         self._request.registerProducer(self, True)
@@ -96,17 +102,34 @@ class _Writer:
             if not self._stopped:
                 self._request.channel.forceAbortClient()
         finally:
+            self._stop_timer()
             if not self._stopped:
                 self._request.unregisterProducer()
 
     def pauseProducing(self) -> None:  # noqa: N802
         self._room.close()
+        channel = self._request.channel
+        if self._timer is None and channel is not None and channel.limits.idle_seconds:
+            self._timer = channel.callLater(channel.limits.idle_seconds, self._stalled)
 
     def resumeProducing(self) -> None:  # noqa: N802
+        self._stop_timer()
         self._room.open()
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _stalled(self) -> None:
+        """A client that takes nothing holds a place at a pod."""
+        self._timer = None
+        if self._request.channel is not None:
+            self._request.channel.forceAbortClient()
 
     def stopProducing(self) -> None:  # noqa: N802
         self._stopped = True
+        self._stop_timer()
         self._body.abort(Aborted("the client went away"))
         self.resumeProducing()
 
@@ -197,6 +220,8 @@ def _call(request: Any, stream: bool) -> Call:
         length = file.tell()
         file.seek(0)
         body = FileStream(file, length)
+        # else Twisted closes it when the client leaves, and what came whole goes on
+        request.content = BytesIO()
     else:
         body = request.content.read()
     _, _, query = request.uri.partition(b"?")

@@ -61,7 +61,9 @@ async def version(call: Call, context: Context) -> Answer:
     """`GET /v1.0`: what there is."""
     base = f"{context.surface.url}/v1.0"
     links = [{"rel": "self", "href": base}]
-    links += [{"rel": name, "href": f"{base}/{name}"} for name in ("bindings", "pods")]
+    links += [
+        {"rel": name, "href": f"{base}/{name}"} for name in ("bindings", "pods", "reconcilers")
+    ]
     return json_answer(200, {"version": "1.0", "links": links})
 
 

@@ -17,6 +17,7 @@ from trio2o.faces.admin._pods import (
     update_pod,
     version,
 )
+from trio2o.faces.admin._reconcilers import list_reconcilers, run_reconciler, show_reconciler
 from trio2o.verbs import Operation, Reply, rows
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -31,4 +32,13 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(Reply(create_binding), "POST /v1.0/bindings", policy="admin_api:bindings:create"),
     *rows(Reply(show_binding), "GET /v1.0/bindings/{id}", policy="admin_api:bindings:show"),
     *rows(Reply(delete_binding), "DELETE /v1.0/bindings/{id}", policy="admin_api:bindings:delete"),
+    *rows(Reply(list_reconcilers), "GET /v1.0/reconcilers", policy="admin_api:reconcilers:list"),
+    *rows(
+        Reply(show_reconciler), "GET /v1.0/reconcilers/{id}", policy="admin_api:reconcilers:show"
+    ),
+    *rows(
+        Reply(run_reconciler),
+        "POST /v1.0/reconcilers/{id}/run",
+        policy="admin_api:reconcilers:run",
+    ),
 )

@@ -42,6 +42,7 @@ def _kind(collection: str, key: str, *, zones: tuple[str, ...] = (), type: str =
     )
 
 
+KEYPAIR = _kind("os-keypairs", "keypair")
 HOST = _kind("os-hosts", "host", zones=("zone",))
 MIGRATION = _kind("os-migrations", "migration")
 CONSOLE = _kind("os-console-auth-tokens", "console")

@@ -10,6 +10,7 @@ import msgspec
 
 from trio2o.domain.errors import BadRequest, NotFound
 from trio2o.domain.values import Pod, is_uuid
+from trio2o.faces.compute._keypairs import with_keypair
 from trio2o.faces.network_resources import SECURITY_GROUP
 from trio2o.faces.resources import FLAVOR, SERVER
 from trio2o.message import Answer, Call
@@ -168,6 +169,11 @@ async def with_flavor_id(body: bytes, context: Context) -> bytes:
         fields["id"] = msgspec.Raw(msgspec.json.encode(str(uuid.uuid4())))
 
     return edit(body, FLAVOR, choose)
+
+
+async def prepared(body: bytes, pod: Pod, context: Context) -> bytes:
+    """What a new server names is in its pod, by the names that it has there."""
+    return await with_group_names(await with_keypair(body, pod, context), pod, context)
 
 
 async def with_group_names(body: bytes, pod: Pod, context: Context) -> bytes:

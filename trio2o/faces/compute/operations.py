@@ -6,6 +6,14 @@ from trio2o.domain.versions import Version
 from trio2o.faces.compute import _lists as lists
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._events import external_events
+from trio2o.faces.compute._keypairs import (
+    create_keypair,
+    delete_keypair,
+    lacking_keypair,
+    list_keypairs,
+    show_keypair,
+    with_keypair,
+)
 from trio2o.faces.compute._kinds import (
     CONSOLE,
     FLOATING_IP_SHOWN,
@@ -28,11 +36,11 @@ from trio2o.faces.compute._steps import (
     aggregates,
     assisted_volume,
     choices,
+    prepared,
     root,
     version,
     version_by_id,
     with_flavor_id,
-    with_group_names,
     zones,
     zones_detail,
 )
@@ -83,7 +91,8 @@ CREATE = Place(
         Ref("os:scheduler_hints.same_host", SERVER),
     ),
     zone="availability_zone",
-    prepare=with_group_names,
+    prepare=prepared,
+    lacking=lacking_keypair,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -147,7 +156,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-volumes_boot/{id}/action os-start 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action os-stop 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action reboot 2.1-2.102
-        POST   /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action resize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action revertResize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action trigger_crash_dump 2.17-2.102
@@ -177,7 +185,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/servers/{id}/action os-stop
         POST   /v2.1/servers/{id}/action pause
         POST   /v2.1/servers/{id}/action reboot
-        POST   /v2.1/servers/{id}/action rebuild
         POST   /v2.1/servers/{id}/action removeFixedIp 2.1-2.43
         POST   /v2.1/servers/{id}/action removeFloatingIp 2.1-2.43
         POST   /v2.1/servers/{id}/action removeSecurityGroup
@@ -235,6 +242,13 @@ OPERATIONS: tuple[Operation, ...] = (
         GET    /v2.1/servers/{server_id}/tags/{id} 2.26-
         PUT    /v2.1/servers/{server_id}/tags/{id} 2.26-
         GET    /v2.1/servers/{server_id}/topology 2.78-
+        """,
+    ),
+    *rows(
+        Forward(SERVER, prepare=with_keypair),
+        """
+        POST   /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102
+        POST   /v2.1/servers/{id}/action rebuild
         """,
     ),
     *rows(
@@ -689,6 +703,30 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
+        Reply(list_keypairs),
+        """
+        GET    /v2.1/os-keypairs
+        """,
+    ),
+    *rows(
+        Reply(create_keypair),
+        """
+        POST   /v2.1/os-keypairs
+        """,
+    ),
+    *rows(
+        Reply(show_keypair),
+        """
+        GET    /v2.1/os-keypairs/{id}
+        """,
+    ),
+    *rows(
+        Reply(delete_keypair),
+        """
+        DELETE /v2.1/os-keypairs/{id}
+        """,
+    ),
+    *rows(
         NOT_YET,
         """
         POST   /v2.1/os-aggregates
@@ -698,10 +736,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-aggregates/{id}/action remove_host
         POST   /v2.1/os-aggregates/{id}/action set_metadata
         POST   /v2.1/os-aggregates/{id}/images 2.81-
-        GET    /v2.1/os-keypairs
-        POST   /v2.1/os-keypairs
-        DELETE /v2.1/os-keypairs/{id}
-        GET    /v2.1/os-keypairs/{id}
         GET    /v2.1/os-server-groups
         POST   /v2.1/os-server-groups
         DELETE /v2.1/os-server-groups/{id}
