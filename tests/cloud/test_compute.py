@@ -156,3 +156,77 @@ def test_an_unknown_zone_is_refused_in_novas_words(project: Project):
             networks="none",
             availability_zone="az9",
         )
+
+
+def test_an_image_that_embeds_a_snapshot_pins_its_pod(project: Project):
+    tenant = project.tenant
+    tenant.block_storage.set_volume_bootable_status(project.volume("az2", "root"), True)
+    volume = tenant.block_storage.find_volume("root")
+    device = {"uuid": volume.id, "source_type": "volume", "destination_type": "volume"}
+    server = tenant.compute.create_server(
+        name="from-volume",
+        flavor_id="1",
+        networks="none",
+        block_device_mapping=[device | {"boot_index": 0}],
+    )
+    tenant.compute.wait_for_server(server, wait=60, interval=0.5)
+    image = tenant.compute.create_server_image(server, "hidden", wait=True, timeout=60)
+    wish = {"name": "again", "flavorRef": "1", "imageRef": image.id, "networks": "none"}
+    refused = tenant.compute.post(
+        "/servers", json={"server": wish | {"availability_zone": "az1"}}, microversion="2.60"
+    )
+    assert refused.status_code == 400
+    for word in ("az1", "az2"):
+        assert word in refused.json()["badRequest"]["message"]
+    made = tenant.compute.post("/servers", json={"server": wish}, microversion="2.60")
+    assert made.status_code == 202
+    again = tenant.compute.wait_for_server(
+        tenant.compute.get_server(made.json()["server"]["id"]), wait=60, interval=0.5
+    )
+    assert again.availability_zone == "az2"
+    copy = tenant.block_storage.post(
+        "/volumes", json={"volume": {"size": 1, "imageRef": image.id}}, microversion="3.60"
+    )
+    assert copy.status_code == 202
+    assert copy.json()["volume"]["availability_zone"] == "az2"
+    tenant.compute.delete_server(again)
+    tenant.compute.delete_server(server)
+    eventually(lambda: not list(tenant.compute.servers()))
+    tenant.image.delete_image(image)
+
+
+def test_a_shelved_server_comes_back_in_its_zone_and_in_no_other(project: Project):
+    compute, server = project.tenant.compute, project.server("az2")
+    compute.shelve_server(server)
+    compute.wait_for_server(server, status="SHELVED_OFFLOADED", wait=60, interval=0.5)
+
+    def unshelve(zone: str) -> int:
+        body = {"unshelve": {"availability_zone": zone}}
+        path = f"/servers/{server.id}/action"
+        status: int = compute.post(path, json=body, microversion="2.77").status_code
+        return status
+
+    assert unshelve("az1") == 400
+    assert unshelve("az2") == 202
+    compute.wait_for_server(server, wait=60, interval=0.5)
+
+
+def test_a_host_that_an_admin_names_pins_its_pod(project: Project):
+    admin = admin_cloud()
+    body = {"name": "x", "flavorRef": "1", "imageRef": project.image, "networks": "none"}
+    for field, name in (("host", "pod2-node1"), ("hypervisor_hostname", "pod2-node1")):
+        made = admin.compute.post(
+            "/servers", json={"server": body | {field: name}}, microversion="2.74"
+        )
+        assert made.status_code == 202, made.text
+        server = admin.compute.get_server(made.json()["server"]["id"])
+        assert admin.compute.wait_for_server(server, wait=60, interval=0.5).availability_zone == (
+            "az2"
+        )
+        admin.compute.delete_server(server)
+    unknown = body | {"host": "nowhere"}
+    ours = admin.compute.post("/servers", json={"server": unknown}, microversion="2.74")
+    theirs = admin_cloud("Pod1").compute.post(
+        "/servers", json={"server": unknown}, microversion="2.74"
+    )
+    assert (ours.status_code, ours.json()) == (theirs.status_code, theirs.json())

@@ -6,9 +6,9 @@ from trio2o.verbs._define import Anywhere, Define, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
 from trio2o.verbs._gather import UNAVAILABLE, Gather, Order
 from trio2o.verbs._named import Named
-from trio2o.verbs._place import Place, edit
-from trio2o.verbs._refs import Ref, decode, value_at
-from trio2o.verbs._rewrite import rewrite
+from trio2o.verbs._place import Place, Prepare, edit, edit_member
+from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
+from trio2o.verbs._rewrite import raw, rewrite
 from trio2o.verbs._table import rows
 from trio2o.verbs._total import Total
 
@@ -24,6 +24,7 @@ __all__ = [
     "Operation",
     "Order",
     "Place",
+    "Prepare",
     "Ref",
     "Reply",
     "Shared",
@@ -36,9 +37,13 @@ __all__ = [
     "below",
     "decode",
     "edit",
+    "edit_member",
     "json_answer",
+    "pins",
+    "raw",
     "refuse",
     "rewrite",
     "rows",
     "value_at",
+    "values_at",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,9 @@ from trio2o.verbs._rewrite import Fields, fields_of, raw, rewrite
 Prepare = Callable[[bytes, Pod, Context], Awaitable[bytes]]
 """A face's own change to a body that is about to go to a pod."""
 
+More = Callable[[Any, Context], Awaitable[tuple[Pin, ...]]]
+"""What else than ids in a body pins the pod."""
+
 Lacking = Callable[[Any, Context], Awaitable[frozenset[str]]]
 """The ids of pods that cannot take what a body asks for."""
 
@@ -33,7 +36,8 @@ class Place:
     """Make something new in the pod that its references pin, else in the project's pod.
 
     `zone` is the key of the AZ in the body's object (a name, or a list of names). `prepare` is
-    a face's own change to the body, `lacking` tells which pods cannot take it. `no_zone` is the
+    a face's own change to the body, `lacking` tells which pods cannot take it, `more` what else
+    than ids pins it. `no_zone` is the
     API's sentence for an unknown AZ. Where `send_zone` is off the pod is told no AZ at all: the
     name means something else to it.
     """
@@ -45,10 +49,13 @@ class Place:
     no_zone: str = "The requested availability zone is not available"
     prepare: Prepare | None = None
     lacking: Lacking | None = None
+    more: More | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         body = decode(call.body)
         found = await pins(mentioned(call.body, self.refs), context)
+        if self.more is not None:
+            found = (*found, *await self.more(body, context))
         asked, rest = self._asked(body)
         lacking = await self.lacking(body, context) if self.lacking else frozenset()
         pod = self._choose(asked or "", found, lacking, context)
@@ -148,6 +155,19 @@ def edit(body: bytes, resource: Resource, change: Callable[[Fields], None]) -> b
     elif resource.rows in outer:
         items = msgspec.json.decode(outer[resource.rows], type=list[msgspec.Raw])
         outer[resource.rows] = raw([changed(item) for item in items])
+    return msgspec.json.encode(outer)
+
+
+def edit_member(body: bytes, key: str, changes: Mapping[str, msgspec.Raw | None]) -> bytes:
+    """The body with members of one of its objects set, or taken out (None)."""
+    outer = fields_of(body)
+    inner = fields_of(bytes(outer[key]))
+    for name, value in changes.items():
+        if value is None:
+            inner.pop(name, None)
+        else:
+            inner[name] = value
+    outer[key] = raw(inner) if inner else raw(None)
     return msgspec.json.encode(outer)
 
 

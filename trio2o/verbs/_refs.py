@@ -36,19 +36,20 @@ def decode(body: Body) -> Any:
         raise BadRequest("Malformed request body") from None
 
 
-def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
+def values_at(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    """All values at a path of keys, of which `*` is each item of a list."""
     if not path:
         yield value
     elif path[0] == "*":
         for item in value if isinstance(value, list) else ():
-            yield from _values(item, path[1:])
+            yield from values_at(item, path[1:])
     elif isinstance(value, dict) and path[0] in value:
-        yield from _values(value[path[0]], path[1:])
+        yield from values_at(value[path[0]], path[1:])
 
 
 def value_at(value: Any, path: Sequence[str]) -> Any:
     """The first value at a path of keys, or None."""
-    return next(_values(value, path), None)
+    return next(values_at(value, path), None)
 
 
 def mentioned(body: Body, refs: Iterable[Ref]) -> list[tuple[Ref, str]]:
@@ -57,7 +58,7 @@ def mentioned(body: Body, refs: Iterable[Ref]) -> list[tuple[Ref, str]]:
     return [
         (ref, id)
         for ref in refs
-        for id in _values(value, ref.path.split("."))
+        for id in values_at(value, ref.path.split("."))
         if isinstance(id, str) and id
     ]
 

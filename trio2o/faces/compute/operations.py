@@ -29,6 +29,7 @@ from trio2o.faces.compute._kinds import (
     VOLUME_SHOWN,
 )
 from trio2o.faces.compute._lists import FLAVORS, FLAVORS_DETAIL, SERVERS, SERVERS_DETAIL
+from trio2o.faces.compute._pins import in_zone, more_pins
 from trio2o.faces.compute._steps import (
     GONE,
     NOT_YET,
@@ -93,6 +94,7 @@ CREATE = Place(
     zone="availability_zone",
     prepare=prepared,
     lacking=lacking_keypair,
+    more=more_pins,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -200,7 +202,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/servers/{id}/action unlock
         POST   /v2.1/servers/{id}/action unpause
         POST   /v2.1/servers/{id}/action unrescue
-        POST   /v2.1/servers/{id}/action unshelve
         """,
     ),
     *rows(
@@ -242,6 +243,12 @@ OPERATIONS: tuple[Operation, ...] = (
         GET    /v2.1/servers/{server_id}/tags/{id} 2.26-
         PUT    /v2.1/servers/{server_id}/tags/{id} 2.26-
         GET    /v2.1/servers/{server_id}/topology 2.78-
+        """,
+    ),
+    *rows(
+        Forward(SERVER, prepare=in_zone("unshelve")),
+        """
+        POST   /v2.1/servers/{id}/action unshelve
         """,
     ),
     *rows(

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from trio2o.domain.values import Pod, is_uuid
+from trio2o.faces.images import image_pins
 from trio2o.faces.resources import VOLUME, VOLUME_TYPE
 from trio2o.message import Answer, Call
 from trio2o.pods import Target
+from trio2o.scheduling import Pin
 from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
 
 NOT_YET = refuse(501, "This operation is not served yet.")
@@ -83,3 +85,8 @@ async def with_type_name(body: bytes, pod: Pod, context: Context) -> bytes:
 
             return edit(body, VOLUME, rename)
     return body
+
+
+async def embedded(body: Any, context: Context) -> tuple[Pin, ...]:
+    """A volume made of an image that embeds a snapshot is made where the snapshot is."""
+    return await image_pins([value_at(body, ("volume", "imageRef"))], context)

@@ -10,7 +10,15 @@ from trio2o.faces.volume._lists import (
     VOLUMES,
     VOLUMES_DETAIL,
 )
-from trio2o.faces.volume._steps import NOT_YET, healthy, root, version, with_type_name, zones
+from trio2o.faces.volume._steps import (
+    NOT_YET,
+    embedded,
+    healthy,
+    root,
+    version,
+    with_type_name,
+    zones,
+)
 from trio2o.verbs import Anywhere, Forward, Operation, Place, Ref, Reply, rows
 
 CREATE_VOLUME = Place(
@@ -22,6 +30,7 @@ CREATE_VOLUME = Place(
     zone="availability_zone",
     no_zone="Availability zone '{zone}' is invalid.",
     prepare=with_type_name,
+    more=embedded,
 )
 
 CREATE_SNAPSHOT = Place(SNAPSHOT, refs=(Ref("snapshot.volume_id", VOLUME),))
