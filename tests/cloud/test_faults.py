@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -18,9 +19,12 @@ def healed() -> Iterator[None]:
     lab("fault", "Pod2", "heal")
 
 
-def get(project: Project, path: str, face: str = "compute") -> requests.Response:
+def get(
+    project: Project, path: str, face: str = "compute", version: str = "2.1"
+) -> requests.Response:
     url = project.appliance.url(face) + path
-    return requests.get(url, headers={"X-Auth-Token": project.token}, timeout=60)
+    headers = {"X-Auth-Token": project.token, "OpenStack-API-Version": f"compute {version}"}
+    return requests.get(url, headers=headers, timeout=60)
 
 
 def test_a_stopped_pod_is_named_by_lists_and_its_things_are_503(project: Project, healed: None):
@@ -33,6 +37,7 @@ def test_a_stopped_pod_is_named_by_lists_and_its_things_are_503(project: Project
     gone = get(project, f"/v2.1/servers/{there.id}")
     assert gone.status_code == 503 and gone.headers["Retry-After"]
     assert "Pod2" in gone.json()["serviceUnavailable"]["message"]
+    _shown_as_of_a_down_cell(project, here.id, there)
     assert get(project, f"/v2.1/servers/{here.id}").status_code == 200
     # "none" would be believed, and a second one made
     assert get(project, "/v2.1/servers?name=vm-az2").status_code == 503
@@ -48,6 +53,35 @@ def test_a_stopped_pod_is_named_by_lists_and_its_things_are_503(project: Project
     assert "compute down" in project.appliance.command("pod", "list").stdout
     lab("fault", "Pod2", "heal")
     eventually(lambda: get(project, f"/v2.1/servers/{there.id}").status_code == 200, 120)
+
+
+def _shown_as_of_a_down_cell(project: Project, here: str, there: Any) -> None:
+    """From 2.69 on, what Nova says of the servers of a cell that is down."""
+    for path, keys in (
+        ("/v2.1/servers", {"id", "status", "links"}),
+        ("/v2.1/servers/detail", {"id", "status", "links", "tenant_id", "created"}),
+    ):
+        listed = get(project, path, version="2.69")
+        rows = listed.json()["servers"]
+        assert [row["id"] for row in rows] == [here, there.id]
+        assert set(rows[1]) == keys and rows[1]["status"] == "UNKNOWN"
+        assert listed.headers["X-Trio2o-Unavailable-Pods"] == "Pod2"
+        for query in ("limit=5", "sort_key=uuid", "marker=" + here):
+            rows = get(project, f"{path}?{query}", version="2.69").json()["servers"]
+            assert there.id not in {row["id"] for row in rows}
+    server = get(project, f"/v2.1/servers/{there.id}", version="2.71").json()["server"]
+    assert set(server) == {
+        *("id", "status", "tenant_id", "created", "links", "image", "flavor", "user_id"),
+        *("OS-EXT-AZ:availability_zone", "OS-EXT-STS:power_state", "server_groups"),
+    }
+    assert (server["status"], server["created"]) == ("UNKNOWN", there.created_at)
+    assert server["flavor"]["original_name"] == there.flavor.original_name
+    assert server["image"]["id"] == project.image
+    assert server["links"][0]["href"].startswith(project.appliance.url("compute"))
+    assert (
+        "server_groups"
+        not in get(project, f"/v2.1/servers/{there.id}", version="2.69").json()["server"]
+    )
 
 
 def test_a_frozen_pod_costs_one_time_out_and_then_nothing(project: Project, healed: None):

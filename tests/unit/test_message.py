@@ -10,6 +10,7 @@ from trio2o.message import (
     Answer,
     Call,
     Headers,
+    end_to_end,
     header,
     read_answer,
     whole,
@@ -93,6 +94,26 @@ def test_a_header_that_was_set_is_the_only_one_of_its_name(
     assert [item for item in found if item[0].lower() == name.lower()] == [(name, value)]
     assert found[:-1] == without(headers, [name.lower()])
     assert with_header(found, name, value) == found
+
+
+ONE_HOP = ["Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Transfer-Encoding"]
+ONE_HOP += ["Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection"]
+
+
+@pytest.mark.parametrize("name", ONE_HOP)
+def test_a_header_of_one_hop_ends_there_whatever_its_case(name: str) -> None:
+    kept = (b"X-A", b"1")
+    for spelled in (name, name.upper(), name.lower()):
+        assert end_to_end(((spelled.encode(), b"x"), kept)) == (kept,)
+
+
+@pytest.mark.parametrize(
+    "named", [[b"x-a"], [b"close, X-A"], [b"Keep-Alive ,\tX-a"], [b"", b"X-A,"]]
+)
+def test_a_header_that_connection_names_ends_there_too(named: list[bytes]) -> None:
+    told = tuple((b"Connection", value) for value in named)
+    headers = ((b"X-A", b"1"), (b"X-Ab", b"2"), *told, (b"x-A", b"3"))
+    assert end_to_end(headers) == ((b"X-Ab", b"2"),)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=5), max_size=6), st.integers(0, 30))

@@ -97,6 +97,17 @@ class Routes:
     async def learn(self, found: Any) -> None:
         self.kept |= {(route.type, route.top_id): route for route in found}
 
+    async def note(self, resource: Resource, pod: Pod, rows: Any) -> None:
+        """Nothing is learned by listing here."""
+
+    async def of_pod(self, resource: Resource, pod: Pod, project_id: str | None) -> Any:
+        return [
+            route
+            for route in self.kept.values()
+            if (route.type, route.pod_id, route.deleted_at) == (resource.type, pod.pod_id, "")
+            and project_id in (None, route.project_id)
+        ]
+
     async def forget(self, route: Route) -> None:
         await self.learn([evolve(route, deleted_at="2026-01-02T00:00:00")])
 

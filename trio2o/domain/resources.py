@@ -21,7 +21,8 @@ class Resource:
     `deleted_at_once`: a DELETE that is answered 2xx has already happened.
     `integers` are the members that hold a pod's own numbers (`service.id`: one level down), which
     `qualified` makes the tenants'. `probe` is a list in which an id is looked for where none can
-    be shown by itself, `headers` what the looking call needs.
+    be shown by itself, `headers` what the looking call needs. `details` are the members that a
+    route keeps, for when the pod is down.
     """
 
     type: str
@@ -37,6 +38,7 @@ class Resource:
     integers: tuple[str, ...] = ()
     probe: str = ""
     headers: Headers = ()
+    details: tuple[str, ...] = ()
 
     def missing(self, id: str) -> NotFound:
         """What is said of an unknown id where no pod can be asked for its own words."""

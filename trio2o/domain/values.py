@@ -53,7 +53,10 @@ class Binding:
 
 @frozen
 class Route:
-    """Where an id lives. A route with `deleted_at` is a tombstone."""
+    """Where an id lives. A route with `deleted_at` is a tombstone.
+
+    `details` is JSON: members of the thing that are shown while its pod is down.
+    """
 
     type: str
     top_id: str
@@ -61,6 +64,7 @@ class Route:
     bottom_id: str
     project_id: str
     deleted_at: str = ""
+    details: str = ""
 
 
 @frozen

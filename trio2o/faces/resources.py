@@ -12,6 +12,15 @@ SERVER = Resource(
     rows="servers",
     zones=("OS-EXT-AZ:availability_zone", "pinned_availability_zone"),
     nested=("flavor", "image"),
+    details=(
+        "created",
+        "tenant_id",
+        "user_id",
+        "flavor",
+        "image",
+        "OS-EXT-AZ:availability_zone",
+        "server_groups",
+    ),
 )
 
 FLAVOR = Resource(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from trio2o.domain.values import Caller, Pod, Route
 from trio2o.message import Answer, Call
 from trio2o.pods import Pods, Target
 from trio2o.store import Store
-from trio2o.store.routes import find_route, live_routes, record_routes
+from trio2o.store.routes import find_route, live_routes, record_routes, routes_of
 
 KEPT = 200_000
 """Routes in memory at most."""
@@ -26,6 +26,9 @@ MISSED = 3.0
 """Seconds for which an id that no pod knows is not looked for again."""
 
 MISSES = 10_000
+
+SHOWN = 1000
+"""Rows of a down pod in a list at most, as many as Nova has in a page."""
 
 
 class Routes:
@@ -88,8 +91,10 @@ class Routes:
         )
         for pod, answer in zip(pods, answers, strict=True):
             if isinstance(answer, Answer) and answer.ok:
-                project = _project(_shown(answer, resource, id) or {}, resource, caller)
-                route = Route(resource.type, id, pod.pod_id, id, project)
+                shown = _shown(answer, resource, id) or {}
+                project = _project(shown, resource, caller)
+                details = details_of(resource, shown)
+                route = Route(resource.type, id, pod.pod_id, id, project, details=details)
                 await self.learn([route])
                 return route
         for answer in answers:
@@ -139,6 +144,37 @@ class Routes:
             self._keep(route)
             self._missed.pop((route.type, route.top_id), None)
 
+    async def note(self, resource: Resource, pod: Pod, rows: Iterable[bytes]) -> None:
+        """Learn what a pod showed, as far as it is new: that it is there, and its details."""
+        if not resource.details:
+            return
+        found = []
+        for row in rows:
+            id = _id(row).id
+            kept = self._kept.get((resource.type, id))
+            if not self.has_all(resource, id):
+                shown = msgspec.json.decode(row, type=dict[str, Any])
+                details = details_of(resource, shown)
+                project = next((shown[key] for key in resource.project if shown.get(key)), "")
+                route = Route(resource.type, id, pod.pod_id, id, project, details=details)
+                if kept is None or kept.details != details:
+                    found.append(route)
+        if found:
+            await self.learn(found)
+
+    def has_all(self, resource: Resource, id: str) -> bool:
+        """Whether a showing of the thing would tell nothing new."""
+        kept = self._kept.get((resource.type, id))
+        return kept is not None and _is_whole(kept.details)
+
+    async def of_pod(
+        self, resource: Resource, pod: Pod, project_id: str | None
+    ) -> tuple[Route, ...]:
+        """What is known to live in a pod, of a project or of all (None)."""
+        return await self._store.read(
+            lambda c: routes_of(c, resource.type, pod.pod_id, project_id, SHOWN)
+        )
+
     async def forget(self, route: Route) -> None:
         """Leave a tombstone: the thing is gone from its pod."""
         if not route.deleted_at:
@@ -168,6 +204,9 @@ class Routes:
 
     def _keep(self, route: Route) -> None:
         key = (route.type, route.top_id)
+        old = self._kept.get(key)
+        if old is not None and old.details and not route.details:
+            route = evolve(route, details=old.details)
         self._kept[key] = route
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
@@ -181,6 +220,24 @@ class Routes:
         """Forget all that is in memory of a pod that was removed."""
         for key in [key for key, route in self._kept.items() if route.pod_id == pod_id]:
             del self._kept[key]
+
+
+class _Row(msgspec.Struct):
+    id: str
+
+
+_id = msgspec.json.Decoder(_Row).decode
+
+
+def details_of(resource: Resource, shown: Mapping[str, Any]) -> str:
+    """What of a thing is kept for when its pod is down, as JSON ('' for nothing)."""
+    kept = {name: shown[name] for name in resource.details if name in shown}
+    return msgspec.json.encode(kept).decode() if kept else ""
+
+
+def _is_whole(details: str) -> bool:
+    """Whether there is nothing to add: only from 2.47 on is a flavor told by what it is."""
+    return '"original_name"' in details
 
 
 def _shown(answer: Answer, resource: Resource, id: str) -> dict[str, Any] | None:

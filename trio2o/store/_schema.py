@@ -56,12 +56,15 @@ routes = sa.Table(
     metadata,
     sa.Column("type", sa.String(32), primary_key=True),
     sa.Column("top_id", sa.String(255), primary_key=True),
-    sa.Column("pod_id", sa.String(36), nullable=False, index=True),
+    sa.Column("pod_id", sa.String(36), nullable=False),
     sa.Column("bottom_id", sa.String(255), nullable=False),
     sa.Column("project_id", sa.String(255), nullable=False),
     sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
+    # JSON: what is shown of the thing while its pod is down
+    sa.Column("details", sa.Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
+sa.Index("routes_of_project", routes.c.pod_id, routes.c.type, routes.c.project_id)
 
 keypairs = sa.Table(
     "keypairs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from attrs import asdict
@@ -20,14 +21,16 @@ def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
 
 
 def record_routes(connection: Connection, found: Sequence[Route]) -> None:
-    """Keep these routes, in place of older ones of the same ids."""
+    """Keep these routes, in place of older ones of the same ids (but not of their details)."""
     if not found:
         return
     statement = insert(routes)
-    replaced = {
+    replaced: dict[str, Any] = {
         name: statement.excluded[name]
         for name in ("pod_id", "bottom_id", "project_id", "deleted_at")
     }
+    told = statement.excluded.details
+    replaced["details"] = sa.case((told != "", told), else_=routes.c.details)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["type", "top_id"], set_=replaced),
         [asdict(route) for route in found],
@@ -43,6 +46,19 @@ def live_routes(connection: Connection, pod_id: str, limit: int) -> tuple[Route,
         .limit(limit)
     )
     return tuple(Route(**row) for row in connection.execute(query).mappings())
+
+
+def routes_of(
+    connection: Connection, type: str, pod_id: str, project_id: str | None, limit: int
+) -> tuple[Route, ...]:
+    """What is known to live in a pod of a project's (None: of all), newest ids last."""
+    query = sa.select(routes).where(
+        routes.c.type == type, routes.c.pod_id == pod_id, routes.c.deleted_at == ""
+    )
+    if project_id is not None:
+        query = query.where(routes.c.project_id == project_id)
+    rows = connection.execute(query.order_by(routes.c.top_id).limit(limit)).mappings()
+    return tuple(Route(**row) for row in rows)
 
 
 def count_live(connection: Connection, pod_id: str) -> int:

@@ -10,6 +10,7 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, DNSLookupError
+from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import (
     Agent,
     BrowserLikePolicyForHTTPS,
@@ -41,10 +42,34 @@ YEAR = 365 * 86400.0
 AWAY = (502, 503, 504)
 
 
+class _Client(HTTP11ClientProtocol):
+    """Understands `Connection` in any case and with several options (RFC 9110 7.6.1), and drops
+    the headers that it names: Twisted keeps its value to itself."""
+
+    def request(self, request: Any) -> Any:
+        answered = super().request(request)
+        parser: Any = self._parser
+        received = parser.allHeadersReceived
+
+        def seen() -> None:
+            values = parser.connHeaders.getRawHeaders(b"connection", ())
+            if options := [one.strip().lower() for v in values for one in v.split(b",")]:
+                parser.connHeaders.setRawHeaders(b"connection", options)
+                for option in options:
+                    parser.headers.removeHeader(option)
+            received()
+
+        parser.allHeadersReceived = seen
+        return answered
+
+
 class _QuietFactory(_HTTP11ClientFactory):
     """A line in the log for each connection helps nobody."""
 
     noisy = False
+
+    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
+        return _Client(self._quiescentCallback)  # type: ignore[no-untyped-call]
 
 
 class _Kept(HTTPConnectionPool):

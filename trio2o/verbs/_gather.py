@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -61,6 +61,11 @@ class Order:
         return asked + more
 
 
+StandIn = Callable[[Sequence[Pod], Query, bool, Context], Awaitable[list[msgspec.Raw] | None]]
+"""Rows for what is known to live in these pods (in brief or not); None where the API has no such
+rows for this query."""
+
+
 @frozen
 class Gather:
     """The list of a kind of thing over all pods: order, paging and links as one cloud's.
@@ -71,7 +76,7 @@ class Gather:
     `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links,
     `named` the member that a row is told by. `paged`: the list has pages at all. `scan`: a marker
     is found by reading the list, for nothing else can show it. `absent`: a pod says 404 where it
-    has no row.
+    has no row. `stand_in` gives what is shown of pods that are down.
     """
 
     resource: Resource
@@ -86,6 +91,7 @@ class Gather:
     paged: bool = True
     scan: bool = False
     absent: bool = False
+    stand_in: StandIn | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
@@ -109,14 +115,20 @@ class Gather:
             return await self._refusal(call, context, f"marker [{pages.marker}] not found")
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
+        await listing.note(rows)
+        if listing.unavailable and self.stand_in is not None:
+            lost = [pod for pod in pods if pod.pod_name in listing.unavailable]
+            extra = await self.stand_in(lost, asked, bool(self.brief), context)
+            if extra is not None:
+                return listing.answer(rows, asked, extra)
         names = {name for name, _ in asked} - _PLAIN
         none = len(listing.unavailable) == len(pods)
         if listing.unavailable and (names or none):
             said = listing.rejected or (listing.failed if none else None)
             if said is not None:
                 return await self._refusal(call, context, "", said)
-            lost = ", ".join(listing.unavailable)
-            raise Unavailable(f"The list cannot be told in full: {lost} is unavailable.")
+            which = ", ".join(listing.unavailable)
+            raise Unavailable(f"The list cannot be told in full: {which} is unavailable.")
         return listing.answer(rows, asked)
 
     async def _refusal(
@@ -360,11 +372,24 @@ class _Listing:
             last = taken[-1][2]
             self.context.surface.positions.put((*self.list_key, last.id), (last, starts))
 
-    def answer(self, rows: Sequence[tuple[Pod, msgspec.Raw]], asked: Query) -> Answer:
+    async def note(self, rows: Sequence[tuple[Pod, msgspec.Raw]]) -> None:
+        """Where things live is learned by listing them."""
+        by_pod: dict[Pod, list[bytes]] = {}
+        for pod, row in rows:
+            by_pod.setdefault(pod, []).append(bytes(row))
+        for pod, shown in by_pod.items():
+            await self.context.routes.note(self.gather.resource, pod, shown)
+
+    def answer(
+        self,
+        rows: Sequence[tuple[Pod, msgspec.Raw]],
+        asked: Query,
+        extra: Sequence[msgspec.Raw] = (),
+    ) -> Answer:
         gather, context = self.gather, self.context
         rewriters = {pod.pod_id: Rewriter.of_pod(context, pod) for pod, _ in rows}
         shown = [self._cut(rewriters[pod.pod_id].row(row, gather.resource)) for pod, row in rows]
-        body: dict[str, Any] = {gather.resource.rows: shown}
+        body: dict[str, Any] = {gather.resource.rows: [*shown, *extra]}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         if gather.links and paged and rows and len(rows) == self.pages.size:
             pod, row = rows[-1]

@@ -15,6 +15,7 @@ from trio2o.domain.errors import BadRequest, Unavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Binding, Pod, Route
 from trio2o.message import Answer, Call
+from trio2o.routes import details_of
 from trio2o.scheduling import Candidate, Conflicting, NoPod, NoSuchZone, Pin, Wish, choose
 from trio2o.store import bindings as binding_rows
 from trio2o.verbs._context import Context, below
@@ -131,14 +132,22 @@ class Place:
                 item["id"],
                 pod.pod_id,
                 item["id"],
-                next(
+                project := next(
                     (item[key] for key in self.makes.project if item.get(key)),
                     context.caller.project_id,
                 ),
+                details=self._details(item, project, context),
             )
             for item in (made if isinstance(made, list) else [made])
             if isinstance(item, dict) and isinstance(item.get("id"), str)
         ]
+
+    def _details(self, item: dict[str, Any], project: str, context: Context) -> str:
+        """Of what was made just now; more is learned when it is shown."""
+        now = datetime.fromtimestamp(context.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        caller = context.caller
+        known = {"created": now, "tenant_id": project, "user_id": caller.user_id, **item}
+        return details_of(self.makes, known)
 
 
 def edit(body: bytes, resource: Resource, change: Callable[[Fields], None]) -> bytes:

@@ -198,7 +198,18 @@ class FaceSite(_Site):  # type: ignore[misc]
             answer = await answered
         except CancelledError:
             return
-        await write(request, answer)
+        if isinstance(answer.body, bytes):
+            await write(request, answer)
+            return
+        # a drain waits for a stream that is still being written
+        written = Deferred.fromCoroutine(write(request, answer))
+        self.running.add(written)
+        written.addBoth(self._written, written)
+        await written
+
+    def _written(self, result: Any, written: Deferred[Any]) -> Any:
+        self.running.discard(written)
+        return result
 
     async def wrong_method(self, request: Any, allowed: Sequence[str]) -> None:
         fault = MethodNotAllowed("The method is not allowed for this resource.", tuple(allowed))

@@ -100,7 +100,7 @@ def world(store: Store) -> World:
 
 def test_an_id_that_no_one_recorded_is_looked_for_and_learned(world: World) -> None:
     world.pods.has[TWO] = server(tenant_id="owner")
-    wanted = Route("server", ID, TWO.pod_id, ID, "owner")
+    wanted = Route("server", ID, TWO.pod_id, ID, "owner", details='{"tenant_id":"owner"}')
     assert world.find() == wanted
     assert sorted(name for name, _ in world.pods.asked) == ["Pod1", "Pod2"]
     assert world.find() == wanted
@@ -220,3 +220,44 @@ def test_a_sweep_buries_what_is_gone_and_believes_no_failure(world: World) -> No
     assert standing == 3
     first = world.find(ids[0])
     assert first is not None and first.deleted_at
+
+
+def row(**more: Any) -> bytes:
+    shown = {"id": ID, "tenant_id": "p", "created": "then", "name": "not kept"}
+    return json.dumps(shown | more).encode()
+
+
+def noted(world: World, *rows: bytes) -> None:
+    result_of(world.routes.note(SERVER, ONE, rows))
+
+
+def test_listing_teaches_where_things_live_and_what_they_are(world: World) -> None:
+    noted(world, row())
+    found = world.find()
+    assert found is not None and world.pods.asked == []
+    assert (found.pod_id, found.project_id) == ("id-1", "p")
+    assert json.loads(found.details) == {"tenant_id": "p", "created": "then"}
+    assert not world.routes.has_all(SERVER, ID)
+    noted(world, row(flavor={"original_name": "m1", "ram": 1}, user_id="u"))
+    assert world.routes.has_all(SERVER, ID)
+    found = world.find()
+    assert found is not None and json.loads(found.details)["flavor"]["ram"] == 1
+
+
+def test_details_outlive_a_restart_and_what_is_learned_without_them(world: World) -> None:
+    noted(world, row(flavor={"original_name": "m1"}))
+    result_of(world.routes.learn([Route("server", ID, "id-1", ID, "p")]))
+    assert world.routes.has_all(SERVER, ID)
+    world.again()
+    world.find()
+    assert world.routes.has_all(SERVER, ID)
+
+
+def test_what_a_pod_has_of_a_project_is_known(world: World) -> None:
+    noted(world, row(), row(id="other", tenant_id="q"))
+    mine = result_of(world.routes.of_pod(SERVER, ONE, "p"))
+    assert [route.top_id for route in mine] == [ID]
+    assert len(result_of(world.routes.of_pod(SERVER, ONE, None))) == 2
+    assert result_of(world.routes.of_pod(SERVER, TWO, None)) == ()
+    result_of(world.routes.forget(mine[0]))
+    assert result_of(world.routes.of_pod(SERVER, ONE, "p")) == ()

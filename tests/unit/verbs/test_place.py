@@ -81,7 +81,13 @@ def test_an_unknown_az_is_400_and_nothing_is_sent() -> None:
 def test_what_was_made_is_routed() -> None:
     where = world()
     place(where, availability_zone="az2")
-    assert where.routes.kept["server", ID] == route(SERVER, ID, TWO)  # type: ignore[attr-defined]
+    made = where.routes.kept["server", ID]  # type: ignore[attr-defined]
+    assert evolve(made, details="") == route(SERVER, ID, TWO)
+    assert json.loads(made.details) == {
+        "created": "2023-11-14T22:13:20Z",
+        "tenant_id": PROJECT,
+        "user_id": "user",
+    }
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"server": 1}', b'{"server": {"id": 1}}'])

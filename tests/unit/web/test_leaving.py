@@ -288,6 +288,14 @@ def test_a_stream_that_failed_while_its_client_was_slow_leaves_no_timer() -> Non
     assert client.clock.getDelayedCalls() == []
 
 
+def test_a_call_whose_stream_is_being_written_counts_as_running() -> None:
+    client = slow(body := Handed(b"y", length=2))
+    body.first.callback(b"x")
+    assert len(client.site.running) == 1
+    client.link.producer.resumeProducing()
+    assert (client.reply.body, client.site.running) == (b"xy", set())
+
+
 # tokens as they come
 
 

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
+from trio2o.faces.compute._down import down_rows
 from trio2o.faces.compute._kinds import (
     FLOATING_IP_POOL_SHOWN,
     FLOATING_IP_SHOWN,
@@ -68,10 +69,8 @@ def sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:
 
 _NEWEST = Order((("created", True), ("id", False)), sorting, (("id", False),))
 
-SERVERS_DETAIL = Gather(SERVER, _NEWEST, links="servers_links")
-SERVERS = Gather(
-    SERVER, _NEWEST, path="/servers/detail", brief=("id", "name", "links"), links="servers_links"
-)
+SERVERS_DETAIL = Gather(SERVER, _NEWEST, links="servers_links", stand_in=down_rows)
+SERVERS = evolve(SERVERS_DETAIL, path="/servers/detail", brief=("id", "name", "links"))
 
 
 def _flavor_sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trio2o.domain.versions import Version
 from trio2o.faces.compute import _lists as lists
 from trio2o.faces.compute import _totals as totals
+from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._keypairs import (
     create_keypair,
@@ -151,7 +152,6 @@ OPERATIONS: tuple[Operation, ...] = (
         Forward(SERVER),
         """
         DELETE /v2.1/os-volumes_boot/{id} 2.1-2.102
-        GET    /v2.1/os-volumes_boot/{id} 2.1-2.102
         PUT    /v2.1/os-volumes_boot/{id} 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action confirmResize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action createImage 2.1-2.102
@@ -162,7 +162,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-volumes_boot/{id}/action revertResize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action trigger_crash_dump 2.17-2.102
         DELETE /v2.1/servers/{id}
-        GET    /v2.1/servers/{id}
         PUT    /v2.1/servers/{id}
         POST   /v2.1/servers/{id}/action addFixedIp 2.1-2.43
         POST   /v2.1/servers/{id}/action addFloatingIp 2.1-2.43
@@ -243,6 +242,13 @@ OPERATIONS: tuple[Operation, ...] = (
         GET    /v2.1/servers/{server_id}/tags/{id} 2.26-
         PUT    /v2.1/servers/{server_id}/tags/{id} 2.26-
         GET    /v2.1/servers/{server_id}/topology 2.78-
+        """,
+    ),
+    *rows(
+        ShowServer(),
+        """
+        GET    /v2.1/os-volumes_boot/{id} 2.1-2.102
+        GET    /v2.1/servers/{id}
         """,
     ),
     *rows(
