@@ -26,11 +26,12 @@ from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
 from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
+from trio2o.faces.resources import SERVER
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
 from trio2o.reconcile import Passes
-from trio2o.routes import Routes
+from trio2o.routes import Routes, Sweep
 from trio2o.settings import BadSettings, Settings, load
 from trio2o.store import NewerSchema, Store
 from trio2o.upstream import Pool
@@ -121,6 +122,7 @@ class Appliance(Service):
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
         self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
         passes.add(keypairs)
+        passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
         parts = Parts(
             reactor,
             time.time,

@@ -38,6 +38,15 @@ class Pod:
     def is_top(self) -> bool:
         return not self.az_name
 
+    @property
+    def own_zone(self) -> str:
+        """`az1.Pod2`: this pod, where an AZ has several."""
+        return f"{self.az_name}.{self.pod_name}"
+
+    def is_in(self, zone: str) -> bool:
+        """Whether an AZ as tenants write it means this pod (also)."""
+        return zone in (self.az_name, self.own_zone)
+
 
 @frozen
 class Binding:

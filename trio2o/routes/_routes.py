@@ -17,7 +17,7 @@ from trio2o.domain.values import Caller, Pod, Route
 from trio2o.message import Answer, Call
 from trio2o.pods import Pods, Target
 from trio2o.store import Store
-from trio2o.store.routes import find_route, live_routes, record_routes, routes_of
+from trio2o.store.routes import delete_route, find_route, live_routes, record_routes, routes_of
 
 KEPT = 200_000
 """Routes in memory at most."""
@@ -68,6 +68,18 @@ class Routes:
             self._keep(route)
             return route
         return await self._look(resource, id, caller, deadline)
+
+    async def known(self, resource: Resource, id: str) -> Route | None:
+        """The route of an id, a tombstone included, without asking any pod."""
+        if route := self._kept.get((resource.type, id)):
+            return route
+        return await self._store.read(lambda c: find_route(c, resource.type, id))
+
+    async def remove(self, type: str, top_id: str) -> None:
+        """Forget that an id was ever known: it is looked for again."""
+        await self._store.write(lambda connection: delete_route(connection, type, top_id))
+        self._kept.pop((type, top_id), None)
+        self._missed.pop((type, top_id), None)
 
     async def _look(
         self, resource: Resource, id: str, caller: Caller, deadline: float

@@ -48,7 +48,7 @@ class Pin:
 
 @frozen
 class Wish:
-    """What is asked for. An empty zone is any zone."""
+    """What is asked for. An empty zone is any; `az1.Pod2` is one pod of an AZ."""
 
     zone: str = ""
     pins: tuple[Pin, ...] = ()
@@ -60,7 +60,7 @@ def choose(candidates: Sequence[Candidate], wish: Wish) -> Pod:
     A pinned pod takes what belongs to it unless it is in maintenance. Else active pods that
     answer are preferred in this order: bound (longest first), then the one added first.
     """
-    if wish.zone and all(candidate.pod.az_name != wish.zone for candidate in candidates):
+    if wish.zone and not any(candidate.pod.is_in(wish.zone) for candidate in candidates):
         raise NoSuchZone(wish.zone)
     if wish.pins:
         return _pinned(candidates, wish)
@@ -69,7 +69,7 @@ def choose(candidates: Sequence[Candidate], wish: Wish) -> Pod:
         for candidate in candidates
         if candidate.pod.state == ACTIVE
         and candidate.up
-        and wish.zone in ("", candidate.pod.az_name)
+        and (not wish.zone or candidate.pod.is_in(wish.zone))
     ]
     if not fitting:
         raise NoPod("No pod can take it at the moment.")
@@ -86,7 +86,7 @@ def _pinned(candidates: Sequence[Candidate], wish: Wish) -> Pod:
                 f"({first.pod.pod_name}), {other.what} in {other.pod.az_name} "
                 f"({other.pod.pod_name})."
             )
-    if wish.zone and wish.zone != first.pod.az_name:
+    if wish.zone and not first.pod.is_in(wish.zone):
         raise Conflicting(
             f"{_capital(first.what)} is in availability zone {first.pod.az_name}, "
             f"not in the requested availability zone {wish.zone}."

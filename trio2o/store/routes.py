@@ -37,6 +37,21 @@ def record_routes(connection: Connection, found: Sequence[Route]) -> None:
     )
 
 
+def delete_route(connection: Connection, type: str, top_id: str) -> None:
+    connection.execute(sa.delete(routes).where(routes.c.type == type, routes.c.top_id == top_id))
+
+
+def list_routes(
+    connection: Connection, where: dict[str, str], after: tuple[str, str] | None, limit: int
+) -> tuple[Route, ...]:
+    """Routes whose columns have these values, by type and id, behind a place in that order."""
+    query = sa.select(routes).where(*(routes.c[name] == value for name, value in where.items()))
+    if after is not None:
+        query = query.where(sa.tuple_(routes.c.type, routes.c.top_id) > sa.tuple_(*after))
+    rows = connection.execute(query.order_by(routes.c.type, routes.c.top_id).limit(limit))
+    return tuple(Route(**row) for row in rows.mappings())
+
+
 def live_routes(connection: Connection, pod_id: str, limit: int) -> tuple[Route, ...]:
     """Routes into a pod that are no tombstones, some at most."""
     query = (

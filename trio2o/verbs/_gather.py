@@ -151,7 +151,7 @@ class Gather:
         pods = [
             pod
             for pod in context.pods.serving(self.resource.service)
-            if not zones or pod.az_name in zones
+            if not zones or any(pod.is_in(zone) for zone in zones)
         ]
         ours = ("limit", "marker", "offset", "availability_zone")
         return pods, [(name, value) for name, value in asked if name not in ours]

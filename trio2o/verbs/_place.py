@@ -60,7 +60,7 @@ class Place:
         asked, rest = self._asked(body)
         lacking = await self.lacking(body, context) if self.lacking else frozenset()
         pod = self._choose(asked or "", found, lacking, context)
-        pod = await bind(context, pod, pinned=bool(found))
+        pod = await bind(context, pod, pinned=bool(found) or asked == pod.own_zone)
         sent = call.body
         if isinstance(sent, bytes) and asked is not None:
             sent = self._with_zone(sent, pod, rest)

@@ -24,7 +24,7 @@ from trio2o.store import bindings as binding_rows
 from trio2o.store import pods as pod_rows
 from trio2o.verbs import Context, decode, json_answer
 
-_KINDS = {kind.type: kind for kind in (SERVER, VOLUME, SNAPSHOT, *ALL)}
+KINDS = {kind.type: kind for kind in (SERVER, VOLUME, SNAPSHOT, *ALL)}
 
 
 def body_of(call: Call, key: str) -> dict[str, Any]:
@@ -166,7 +166,7 @@ async def delete_pod(call: Call, context: Context) -> Answer:
     pod = _find(context)
     force = parse_qs(call.query.decode("latin-1")).get("force", [""])[-1].lower()
     if not pod.is_top and force not in ("true", "1", "yes"):
-        standing = await context.routes.sweep(pod, _KINDS, await _own(context), context.deadline)
+        standing = await context.routes.sweep(pod, KINDS, await _own(context), context.deadline)
         if standing:
             raise Conflict(
                 f"Pod {pod.pod_name} still has {standing} known resources; "

@@ -18,6 +18,13 @@ from trio2o.faces.admin._pods import (
     version,
 )
 from trio2o.faces.admin._reconcilers import list_reconcilers, run_reconciler, show_reconciler
+from trio2o.faces.admin._routings import (
+    create_routing,
+    delete_routing,
+    list_routings,
+    show_routing,
+    update_routing,
+)
 from trio2o.verbs import Operation, Reply, rows
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -41,4 +48,9 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST /v1.0/reconcilers/{id}/run",
         policy="admin_api:reconcilers:run",
     ),
+    *rows(Reply(list_routings), "GET /v1.0/routings", policy="admin_api:routings:list"),
+    *rows(Reply(create_routing), "POST /v1.0/routings", policy="admin_api:routings:create"),
+    *rows(Reply(show_routing), "GET /v1.0/routings/{id}", policy="admin_api:routings:show"),
+    *rows(Reply(update_routing), "PUT /v1.0/routings/{id}", policy="admin_api:routings:update"),
+    *rows(Reply(delete_routing), "DELETE /v1.0/routings/{id}", policy="admin_api:routings:delete"),
 )

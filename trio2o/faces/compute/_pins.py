@@ -74,7 +74,7 @@ def in_zone(key: str) -> Prepare:
         asked = value_at(_decoded(body), (key, "availability_zone"))
         if not isinstance(asked, str):
             return body
-        if asked != pod.az_name:
+        if not pod.is_in(asked):
             raise BadRequest(
                 f"The server is in availability zone {pod.az_name} ({pod.pod_name}), "
                 f"not in the requested availability zone {asked}."
