@@ -20,7 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.definitions import Keypairs
+from trio2o.definitions import Keypairs, ServerGroups
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -120,8 +120,11 @@ class Appliance(Service):
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
+        groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
+        await groups.load()
         self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
         passes.add(keypairs)
+        passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
         parts = Parts(
             reactor,
@@ -133,6 +136,7 @@ class Appliance(Service):
             catalog=catalog,
             tokens=tokens,
             keypairs=keypairs,
+            groups=groups,
             passes=passes,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}

@@ -22,7 +22,8 @@ class Resource:
     `integers` are the members that hold a pod's own numbers (`service.id`: one level down), which
     `qualified` makes the tenants'. `probe` is a list in which an id is looked for where none can
     be shown by itself, `headers` what the looking call needs. `details` are the members that a
-    route keeps, for when the pod is down.
+    route keeps, for when the pod is down, `mapped` those that hold ids which tenants may know by
+    another (`scheduler_hints.group`: one level down).
     """
 
     type: str
@@ -39,6 +40,7 @@ class Resource:
     probe: str = ""
     headers: Headers = ()
     details: tuple[str, ...] = ()
+    mapped: tuple[str, ...] = ()
 
     def missing(self, id: str) -> NotFound:
         """What is said of an unknown id where no pod can be asked for its own words."""

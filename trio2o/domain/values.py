@@ -99,6 +99,21 @@ class Keypair:
 
 
 @frozen
+class ServerGroup:
+    """A server group as tenants see it; `rules` is JSON. One with `deleted_at` is yet to go from
+    some pods."""
+
+    id: str
+    project_id: str
+    user_id: str
+    name: str
+    policy: str
+    rules: str = "{}"
+    deleted_at: str = ""
+    number: int = 0
+
+
+@frozen
 class Settled:
     """What a pod has of a definition: a version of it, or a `problem` that an operator solves."""
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from attrs import frozen
 from klein import Klein
 
-from trio2o.definitions import Keypairs
+from trio2o.definitions import Keypairs, ServerGroups
 from trio2o.domain.errors import Fault
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
@@ -72,6 +72,7 @@ class Parts:
     catalog: Catalog
     tokens: Tokens
     keypairs: Keypairs
+    groups: ServerGroups
     passes: Passes
 
 
@@ -113,6 +114,7 @@ class BaseFace:
             resources=self.resources,
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
+            tops=parts.groups.tops,
         )
 
     def offered(self) -> Range:

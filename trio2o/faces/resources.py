@@ -21,6 +21,7 @@ SERVER = Resource(
         "OS-EXT-AZ:availability_zone",
         "server_groups",
     ),
+    mapped=("server_groups", "scheduler_hints.group"),
 )
 
 FLAVOR = Resource(

@@ -9,7 +9,13 @@ from sqlalchemy.exc import IntegrityError
 
 from trio2o.domain.errors import StoreConflict
 from trio2o.domain.values import Pod
-from trio2o.store._schema import keypair_users, pods, routes, settled
+from trio2o.store._schema import (
+    keypair_users,
+    pods,
+    routes,
+    server_group_pods,
+    settled,
+)
 from trio2o.store.bindings import end
 
 
@@ -38,6 +44,6 @@ def set_state(connection: Connection, pod_id: str, state: str) -> None:
 def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
     """Take the pod away with what is known of it; its bindings end."""
     end(connection, now, pod_id=pod_id)
-    for table in (routes, settled, keypair_users):
+    for table in (routes, settled, keypair_users, server_group_pods):
         connection.execute(sa.delete(table).where(table.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

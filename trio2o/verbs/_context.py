@@ -30,7 +30,10 @@ class Positions(OrderedDict[tuple[Any, ...], Any]):
 
 @frozen
 class Surface:
-    """What the verbs have to know of a face: its service, its public URL, its resources."""
+    """What the verbs have to know of a face: its service, its public URL, its resources.
+
+    `tops` are ids of pods that tenants know by another, with that.
+    """
 
     service: str
     url: str
@@ -40,6 +43,7 @@ class Surface:
     default_zone: str = ""
     images_url: str = ""
     positions: Positions = Factory(Positions)
+    tops: Mapping[str, str] = {}
 
 
 @frozen

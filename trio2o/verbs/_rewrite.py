@@ -7,7 +7,7 @@ wrote it, a tenant's metadata that holds a pod's URL included.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -47,11 +47,12 @@ class Rewriter:
     prefix: str
     zone: str
     number: int = 0
+    tops: Mapping[str, str] = {}
 
     @classmethod
     def of(cls, context: Context, prefix: str, zone: str, number: int = 0) -> Rewriter:
         surface = context.surface
-        return cls(surface.url, surface.images_url, prefix, zone, number)
+        return cls(surface.url, surface.images_url, prefix, zone, number, surface.tops)
 
     @classmethod
     def of_pod(cls, context: Context, pod: Pod) -> Rewriter:
@@ -126,7 +127,27 @@ class Rewriter:
                 fields[name] = self.row(fields[name], None)
         for path in integers:
             self.qualify(fields, path)
+        if self.tops and resource:
+            for path in resource.mapped:
+                self.rename(fields, path)
         return raw(fields)
+
+    def rename(self, fields: Fields, path: str) -> None:
+        """Ids of the pod (a text, or a list of them) as the tenants'."""
+        name, _, rest = path.partition(".")
+        if name not in fields:
+            return
+        if rest:
+            if _is_object(fields[name]):
+                inner = _fields(fields[name])
+                self.rename(inner, rest)
+                fields[name] = raw(inner)
+            return
+        value = msgspec.json.decode(fields[name])
+        if isinstance(value, str):
+            fields[name] = raw(self.tops.get(value, value))
+        elif isinstance(value, list):
+            fields[name] = raw([self.tops.get(v, v) if isinstance(v, str) else v for v in value])
 
     def qualify(self, fields: Fields, path: str) -> None:
         """A pod's own number as the tenants' (a UUID, or what is not there, stays)."""

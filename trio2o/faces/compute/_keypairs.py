@@ -107,7 +107,7 @@ async def create_keypair(call: Call, context: Context) -> Answer:
     name = wish.get("name")
     if isinstance(name, str) and await keypairs.find(user, name) is not None:
         raise Conflict(f"Key pair '{name}' already exists.")
-    pod, answer = await _first(call, context)
+    pod, answer = await first_answer(call, context)
     if answer.ok:
         made = value_at(decode(answer.body), ("keypair",))
         if not isinstance(made, dict) or not {"name", "public_key", "fingerprint"} <= set(made):
@@ -116,7 +116,7 @@ async def create_keypair(call: Call, context: Context) -> Answer:
     return rewrite(answer, context, pod)
 
 
-async def _first(call: Call, context: Context) -> tuple[Pod, Answer]:
+async def first_answer(call: Call, context: Context) -> tuple[Pod, Answer]:
     """The answer of the first pod that can be reached; nothing was done in those before it."""
     lost: Fault | None = None
     for pod in all_of(context):

@@ -43,6 +43,7 @@ def _kind(collection: str, key: str, *, zones: tuple[str, ...] = (), type: str =
 
 
 KEYPAIR = _kind("os-keypairs", "keypair")
+SERVER_GROUP = _kind("os-server-groups", "server_group")
 HOST = _kind("os-hosts", "host", zones=("zone",))
 MIGRATION = _kind("os-migrations", "migration")
 CONSOLE = _kind("os-console-auth-tokens", "console")

@@ -1,4 +1,4 @@
-"""What pins a new server besides what its body names by id: its images, and a host."""
+"""What pins a new server besides what its body names by id: its images, a host, its group."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from trio2o.domain.errors import BadRequest, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
+from trio2o.faces.compute._groups import group_pins
 from trio2o.faces.images import image_pins
 from trio2o.message import Call
 from trio2o.scheduling import Pin
@@ -26,6 +27,7 @@ async def more_pins(body: Any, context: Context) -> tuple[Pin, ...]:
     return (
         *await image_pins(images, context),
         *await _host_pins(body, context),
+        *await group_pins(body, context),
     )
 
 

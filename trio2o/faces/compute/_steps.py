@@ -10,6 +10,7 @@ import msgspec
 
 from trio2o.domain.errors import BadRequest, NotFound
 from trio2o.domain.values import Pod, is_uuid
+from trio2o.faces.compute._groups import with_group
 from trio2o.faces.compute._keypairs import with_keypair
 from trio2o.faces.network_resources import SECURITY_GROUP
 from trio2o.faces.resources import FLAVOR, SERVER
@@ -173,7 +174,9 @@ async def with_flavor_id(body: bytes, context: Context) -> bytes:
 
 async def prepared(body: bytes, pod: Pod, context: Context) -> bytes:
     """What a new server names is in its pod, by the names that it has there."""
-    return await with_group_names(await with_keypair(body, pod, context), pod, context)
+    for step in (with_keypair, with_group, with_group_names):
+        body = await step(body, pod, context)
+    return body
 
 
 async def with_group_names(body: bytes, pod: Pod, context: Context) -> bytes:

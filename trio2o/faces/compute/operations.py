@@ -7,6 +7,12 @@ from trio2o.faces.compute import _lists as lists
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
+from trio2o.faces.compute._groups import (
+    create_group,
+    delete_group,
+    list_groups,
+    show_group,
+)
 from trio2o.faces.compute._keypairs import (
     create_keypair,
     delete_keypair,
@@ -740,6 +746,30 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
+        Reply(list_groups),
+        """
+        GET    /v2.1/os-server-groups
+        """,
+    ),
+    *rows(
+        Reply(create_group),
+        """
+        POST   /v2.1/os-server-groups
+        """,
+    ),
+    *rows(
+        Reply(show_group),
+        """
+        GET    /v2.1/os-server-groups/{id}
+        """,
+    ),
+    *rows(
+        Reply(delete_group),
+        """
+        DELETE /v2.1/os-server-groups/{id}
+        """,
+    ),
+    *rows(
         NOT_YET,
         """
         POST   /v2.1/os-aggregates
@@ -749,10 +779,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-aggregates/{id}/action remove_host
         POST   /v2.1/os-aggregates/{id}/action set_metadata
         POST   /v2.1/os-aggregates/{id}/images 2.81-
-        GET    /v2.1/os-server-groups
-        POST   /v2.1/os-server-groups
-        DELETE /v2.1/os-server-groups/{id}
-        GET    /v2.1/os-server-groups/{id}
         """,
     ),
 )

@@ -1,0 +1,144 @@
+"""Server groups as Nova shows them: one id for the tenant, members of all pods."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from trio2o.definitions import ServerGroups
+from trio2o.domain.errors import Fault
+from trio2o.domain.values import Pod, ServerGroup
+from trio2o.domain.versions import Version
+from trio2o.faces.compute._keypairs import first_answer
+from trio2o.faces.compute._kinds import SERVER_GROUP
+from trio2o.message import Answer, Call
+from trio2o.scheduling import Pin
+from trio2o.verbs import Context, ask_any, decode, edit_member, json_answer, raw, rewrite, value_at
+
+HAS_OWNER = Version(2, 13)
+ONE_POLICY = Version(2, 64)
+PAGE = 1000
+
+HINTS = ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
+TOGETHER = "affinity"
+
+
+def _groups(context: Context) -> ServerGroups:
+    found: ServerGroups = context.parts.groups
+    return found
+
+
+def _shown(group: ServerGroup, members: list[str], context: Context) -> dict[str, Any]:
+    version = context.version or Version(2, 1)
+    shown: dict[str, Any] = {"id": group.id, "name": group.name, "members": members}
+    if version >= ONE_POLICY:
+        shown |= {"policy": group.policy, "rules": msgspec.json.decode(group.rules)}
+    else:
+        shown |= {"policies": [group.policy], "metadata": {}}
+    if version >= HAS_OWNER:
+        shown |= {"project_id": group.project_id, "user_id": group.user_id}
+    return shown
+
+
+async def _members(group: ServerGroup, context: Context) -> list[str]:
+    by_pod = await _groups(context).members(group, context.caller.token)
+    return [id for ids in by_pod.values() for id in ids]
+
+
+async def _own(context: Context) -> ServerGroup | None:
+    """The group of the path, if the caller may see it."""
+    found = await _groups(context).find(context.params["id"])
+    caller = context.caller
+    seen = found and (found.project_id == caller.project_id or caller.is_admin)
+    return found if seen else None
+
+
+async def list_groups(call: Call, context: Context) -> Answer:
+    """Those of the project, in the order in which they were made; `limit` and `offset` cut."""
+    query = dict(parse_qsl(call.query.decode("latin-1"), keep_blank_values=True))
+    said = await ask_any(SERVER_GROUP, "", call, context) if query else None
+    if said is not None and not said.ok:
+        return said  # a pod knows what of a query is wrong
+    every = "all_projects" in query and context.caller.is_admin
+    found = await _groups(context).of_project(None if every else context.caller.project_id)
+    start = int(query.get("offset") or 0)
+    size = min(int(query.get("limit") or 0) or PAGE, PAGE)
+    page = found[start : start + size]
+    shown = [_shown(group, await _members(group, context), context) for group in page]
+    return json_answer(200, {"server_groups": shown})
+
+
+async def show_group(call: Call, context: Context) -> Answer:
+    group = await _own(context)
+    if group is None:
+        return await ask_any(SERVER_GROUP, "", call, context)
+    shown = _shown(group, await _members(group, context), context)
+    return json_answer(200, {"server_group": shown})
+
+
+async def create_group(call: Call, context: Context) -> Answer:
+    """One pod makes it, or says what is wrong; its id there is the tenant's."""
+    pod, answer = await first_answer(call, context)
+    made = value_at(decode(answer.body), ("server_group",)) if answer.ok else None
+    if isinstance(made, dict) and isinstance(made.get("id"), str):
+        policies = made.get("policies") or [made.get("policy") or ""]
+        group = ServerGroup(
+            id=made["id"],
+            project_id=context.caller.project_id,
+            user_id=context.caller.user_id,
+            name=str(made.get("name", "")),
+            policy=str(policies[0]),
+            rules=msgspec.json.encode(made.get("rules") or {}).decode(),
+        )
+        await _groups(context).created(pod, group)
+    return rewrite(answer, context, pod)
+
+
+async def delete_group(call: Call, context: Context) -> Answer:
+    group = await _own(context)
+    if group is None:
+        return await ask_any(SERVER_GROUP, "", call, context)
+    await _groups(context).delete(group, context.caller.token)
+    context.parts.passes.wake("server_groups", 5.0)
+    return Answer(204)
+
+
+def _hinted(body: Any) -> tuple[str, str]:
+    """The key of a body's hints, and the group that they name ('' = none)."""
+    for key in HINTS:
+        id = value_at(body, (key, "group"))
+        if isinstance(id, str) and id:
+            return key, id
+    return "", ""
+
+
+async def group_pins(body: Any, context: Context) -> tuple[Pin, ...]:
+    """Affinity keeps together what is in one pod; a group that we did not make lives in one."""
+    _, id = _hinted(body)
+    if not id:
+        return ()
+    group = await _groups(context).find(id)
+    if group is None:
+        try:
+            route = await context.routes.find(SERVER_GROUP, id, context.caller, context.deadline)
+        except Fault:
+            return ()
+        pod = context.pods.get(route.pod_id) if route and not route.deleted_at else None
+        return (Pin(f"server group {id}", pod),) if pod else ()
+    if group.policy != TOGETHER:
+        return ()
+    by_pod = await _groups(context).members(group, context.caller.token)
+    pods = [pod for pod, members in by_pod.items() if members]
+    return (Pin(f"server group {id}", pods[0]),) if pods else ()
+
+
+async def with_group(body: bytes, pod: Pod, context: Context) -> bytes:
+    """The group that a new server's hints name, by its id in the pod; made there if need be."""
+    key, id = _hinted(decode(body))
+    group = await _groups(context).find(id) if id else None
+    if group is None or group.project_id != context.caller.project_id:
+        return body
+    own = await _groups(context).materialise(group, pod)
+    return body if own == id else edit_member(body, key, {"group": raw(own)})
