@@ -110,6 +110,9 @@ def until_it_listens(port: int, seconds: float = 10) -> None:
 
 
 def cpu(pid: int) -> float:
-    """Seconds of processor time that all threads of a process have used."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((one / "schedstat").read_text().split()[0]) for one in threads) / 1e9
+    """Seconds of processor time, user and system, that a process has used.
+
+    This is the process's CPU clock (clock_getcpuclockid(3)): what /proc/PID/stat says, but in
+    nanoseconds and not in ticks of 10 ms, of which nginx uses too few in a round.
+    """
+    return time.clock_gettime(~pid << 3 | 2)

@@ -104,3 +104,9 @@ def test_the_reactor_is_imported_where_the_program_starts_and_nowhere_else() -> 
         if any("twisted.internet import reactor" in line for line in path.read_text().splitlines())
     }
     assert {name.partition(".")[0] for name in found} <= {"service", "commands"}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest collects all of them at once, by their base names."""
+    names = [path.name for path in (HOUSE.parent / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from txaio.tx import make_logger
 
+from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import Once, together
 from trio2o.domain.values import Pod, ServerGroup
 from trio2o.domain.versions import Version
-from trio2o.message import Answer, Call
-from trio2o.pods import Pods, Target
+from trio2o.pods import Pods
 from trio2o.reconcile import Counted
 from trio2o.store import Store
 from trio2o.store import server_groups as rows
@@ -26,8 +26,6 @@ log = make_logger()
 PATH = "/os-server-groups"
 ONE_POLICY = Version(2, 64)
 """From here on a group has one policy, and rules."""
-
-SECONDS = 30.0
 
 
 class ServerGroups:
@@ -44,7 +42,8 @@ class ServerGroups:
         own_token: Callable[[str], Awaitable[str]],
     ) -> None:
         """`own_token` gives a token of ours for a project: a group is its token's project's."""
-        self._clock, self._now, self._store, self._pods = clock, now, store, pods
+        self._now, self._store, self._pods = now, store, pods
+        self._calls = OwnCalls(clock, pods)
         self._own_token = own_token
         self._making: Once[tuple[str, str], str] = Once()
         self.tops: dict[str, str] = {}
@@ -83,8 +82,8 @@ class ServerGroups:
 
         async def ask(pod: Pod, id: str) -> list[str]:
             try:
-                answer = await self._ask(pod, "GET", f"{PATH}/{id}", token)
-                return list(_decoded(answer)["server_group"]["members"])
+                answer = await self._calls.ask(pod, token, "GET", f"{PATH}/{id}")
+                return list(document(answer)["server_group"]["members"])
             except (Fault, KeyError, TypeError):
                 return []
 
@@ -110,9 +109,11 @@ class ServerGroups:
             wish["policies"] = [group.policy]
             version = Version(2, 15)
         token = await self._own_token(group.project_id)
-        answer = await self._ask(pod, "POST", PATH, token, {"server_group": wish}, version)
+        answer = await self._calls.ask(
+            pod, token, "POST", PATH, {"server_group": wish}, version=version
+        )
         try:
-            bottom = str(_decoded(answer)["server_group"]["id"])
+            bottom = str(document(answer)["server_group"]["id"])
         except (KeyError, TypeError):
             raise PodUnavailable(pod.pod_name, "what it made is no server group") from None
         await self._store.write(lambda c: rows.put_counterpart(c, group.id, pod.pod_id, bottom))
@@ -130,7 +131,7 @@ class ServerGroups:
         left = False
         for pod, id in (await self.in_pods(group)).items():
             try:
-                await self._ask(pod, "DELETE", f"{PATH}/{id}", token, fine=(404,))
+                await self._calls.ask(pod, token, "DELETE", f"{PATH}/{id}", fine=(404,))
             except Fault as fault:
                 left = True
                 log.warn("pod {pod}: a server group: {why}", pod=pod.pod_name, why=fault.message)
@@ -153,38 +154,3 @@ class ServerGroups:
             else:
                 counted.failed += 1
         return counted
-
-    async def _ask(
-        self,
-        pod: Pod,
-        method: str,
-        path: str,
-        token: str,
-        body: Any = None,
-        version: Version | None = None,
-        fine: tuple[int, ...] = (),
-    ) -> Answer:
-        """Raises `Fault`, also for an answer that is no success."""
-        headers = [
-            (b"X-Auth-Token", token.encode()),
-            (b"Accept", b"application/json"),
-            (b"Content-Type", b"application/json"),
-        ]
-        if version is not None:
-            headers.append((b"OpenStack-API-Version", f"compute {version}".encode()))
-        data = b"" if body is None else msgspec.json.encode(body)
-        call = Call(method, path.encode(), b"", tuple(headers), data)
-        deadline = self._clock.seconds() + SECONDS
-        answer = await self._pods.send(pod, Target("compute", ""), call, deadline)
-        if not answer.ok and answer.status not in fine:
-            raise PodUnavailable(pod.pod_name, f"{method} {path}: status {answer.status}")
-        return answer
-
-
-def _decoded(answer: Answer) -> dict[str, Any]:
-    """Raises `KeyError` for what is no document."""
-    assert isinstance(answer.body, bytes)
-    try:
-        return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise KeyError(str(error)) from None

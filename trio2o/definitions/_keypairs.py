@@ -11,25 +11,23 @@ from enum import Enum
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Conflict, Fault, PodUnavailable
+from trio2o.definitions._own import OwnCalls, document
+from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Keypair, Pod, Settled
-from trio2o.message import Answer, Call
-from trio2o.pods import Pods, Target
+from trio2o.domain.versions import Version
+from trio2o.message import Answer
+from trio2o.pods import Pods
 from trio2o.reconcile import Counted
 from trio2o.store import Store
 from trio2o.store import keypairs as rows
 
 log = make_logger()
 
-VERSION = b"compute 2.10"
+VERSION = Version(2, 10)
 """From here on a call may name the user whose key is meant."""
-
-SECONDS = 30.0
-"""What a call of ours may take."""
 
 BATCH = 200
 
@@ -79,7 +77,8 @@ class Keypairs:
         own_token: Callable[[], Awaitable[str]],
     ) -> None:
         """`now` is the time of day as it is shown; `own_token` one that may act for any user."""
-        self._clock, self._now, self._store, self._pods = clock, now, store, pods
+        self._now, self._store, self._pods = now, store, pods
+        self._calls = OwnCalls(clock, pods)
         self._own_token = own_token
 
     async def find(self, user_id: str, name: str) -> Keypair | None:
@@ -102,7 +101,7 @@ class Keypairs:
     async def _adopt_from(self, pod: Pod, user_id: str) -> None:
         try:
             answer = await self._ask(pod, "GET", f"/os-keypairs?user_id={quote(user_id)}")
-            listed = _decoded(answer)["keypairs"]
+            listed = document(answer)["keypairs"]
             seen = [_keypair(item["keypair"], user_id, self._now()) for item in listed]
         except (Fault, KeyError, TypeError) as error:
             log.warn("pod {pod}: keypairs of a user: {why}", pod=pod.pod_name, why=str(error))
@@ -190,7 +189,7 @@ class Keypairs:
         """
         path = f"/os-keypairs/{quote(wanted.name, safe='')}?user_id={quote(wanted.user_id)}"
         answer = await self._ask(pod, "GET", path, fine=(404,))
-        seen = None if answer.status == 404 else str(_decoded(answer)["keypair"]["fingerprint"])
+        seen = None if answer.status == 404 else str(document(answer)["keypair"]["fingerprint"])
         step = plan(wanted, seen, ours)
         if step in (Step.DELETE, Step.REPLACE):
             await self._ask(pod, "DELETE", path, fine=(404,))
@@ -255,31 +254,9 @@ class Keypairs:
     async def _ask(
         self, pod: Pod, method: str, path: str, body: Any = None, fine: tuple[int, ...] = ()
     ) -> Answer:
-        """A call of our own. Raises `Fault`, also for an answer that is no success."""
+        """Raises `Fault`."""
         token = await self._own_token()
-        raw, _, query = path.partition("?")
-        headers = (
-            (b"X-Auth-Token", token.encode()),
-            (b"OpenStack-API-Version", VERSION),
-            (b"Accept", b"application/json"),
-            (b"Content-Type", b"application/json"),
-        )
-        data = b"" if body is None else msgspec.json.encode(body)
-        call = Call(method, raw.encode(), query.encode(), headers, data)
-        deadline = self._clock.seconds() + SECONDS
-        answer = await self._pods.send(pod, Target("compute", ""), call, deadline)
-        if not answer.ok and answer.status not in fine:
-            raise PodUnavailable(pod.pod_name, f"{method} {raw}: status {answer.status}")
-        return answer
-
-
-def _decoded(answer: Answer) -> dict[str, Any]:
-    """Raises `KeyError` for what is no document."""
-    assert isinstance(answer.body, bytes)
-    try:
-        return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise KeyError(str(error)) from None
+        return await self._calls.ask(pod, token, method, path, body, version=VERSION, fine=fine)
 
 
 def _keypair(shown: dict[str, Any], user_id: str, now: str) -> Keypair:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from attrs import Factory, frozen
@@ -79,6 +80,12 @@ class Context:
         """The headers that pin the version, so that every pod speaks the same."""
         known = self.surface.microversions
         return known.headers(self.version) if known and self.version else ()
+
+    def link(self, query: Iterable[tuple[str, str]]) -> str:
+        """This call's own URL, as the client wrote it, with another query."""
+        project = f"/{self.caller.project_id}" if self.with_project else ""
+        path = f"/{self.surface.version}{project}{self.below.decode('latin-1')}"
+        return f"{self.surface.url}{path}?{urlencode(list(query))}"
 
     async def send(self, pod: Pod, call: Call) -> Answer:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""

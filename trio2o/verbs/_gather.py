@@ -408,12 +408,8 @@ class _Listing:
 
     def _next(self, asked: Query, last: str) -> str:
         """The user's own query, with the last id as marker, at our own address."""
-        context = self.context
         query = [(name, value) for name, value in asked if name not in ("marker", "offset")]
-        query.append(("marker", last))
-        project = f"/{context.caller.project_id}" if context.with_project else ""
-        path = f"/{context.surface.version}{project}{context.below.decode('latin-1')}"
-        return f"{context.surface.url}{path}?{urlencode(query)}"
+        return self.context.link([*query, ("marker", last)])
 
 
 class _UnknownMarker(Exception):

@@ -7,7 +7,7 @@ wrote it, a tenant's metadata that holds a pod's URL included.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -126,41 +126,23 @@ class Rewriter:
             elif resource and name in resource.nested and _is_object(fields[name]):
                 fields[name] = self.row(fields[name], None)
         for path in integers:
-            self.qualify(fields, path)
+            change(fields, path, self._qualified)
         if self.tops and resource:
             for path in resource.mapped:
-                self.rename(fields, path)
+                change(fields, path, self._renamed)
         return raw(fields)
 
-    def rename(self, fields: Fields, path: str) -> None:
-        """Ids of the pod (a text, or a list of them) as the tenants'."""
-        name, _, rest = path.partition(".")
-        if name not in fields:
-            return
-        if rest:
-            if _is_object(fields[name]):
-                inner = _fields(fields[name])
-                self.rename(inner, rest)
-                fields[name] = raw(inner)
-            return
-        value = msgspec.json.decode(fields[name])
-        if isinstance(value, str):
-            fields[name] = raw(self.tops.get(value, value))
-        elif isinstance(value, list):
-            fields[name] = raw([self.tops.get(v, v) if isinstance(v, str) else v for v in value])
+    def _renamed(self, value: msgspec.Raw) -> msgspec.Raw:
+        """An id of the pod (or a list of them) as the tenants'."""
+        known = msgspec.json.decode(value)
+        if isinstance(known, list):
+            return raw([self.tops.get(v, v) if isinstance(v, str) else v for v in known])
+        return raw(self.tops.get(known, known)) if isinstance(known, str) else value
 
-    def qualify(self, fields: Fields, path: str) -> None:
-        """A pod's own number as the tenants' (a UUID, or what is not there, stays)."""
-        name, _, rest = path.partition(".")
-        if name not in fields:
-            return
-        if rest:
-            if _is_object(fields[name]):
-                inner = _fields(fields[name])
-                self.qualify(inner, rest)
-                fields[name] = raw(inner)
-        elif (text := bytes(fields[name])).isdigit():
-            fields[name] = raw(qualified(self.number, int(text)))
+    def _qualified(self, value: msgspec.Raw) -> msgspec.Raw:
+        """A pod's own number as the tenants' (a UUID stays)."""
+        text = bytes(value)
+        return raw(qualified(self.number, int(text))) if text.isdigit() else value
 
     def rows(self, value: msgspec.Raw, resource: Resource | None) -> msgspec.Raw:
         return raw([self.row(i, resource) if _is_object(i) else i for i in _items(value)])
@@ -181,6 +163,19 @@ class Rewriter:
             elif bytes(value).lstrip()[:1] == b"[":
                 fields[name] = self.rows(value, many.get(name))
         return _encode(fields)
+
+
+def change(fields: Fields, path: str, how: Callable[[msgspec.Raw], msgspec.Raw]) -> None:
+    """Change the member at a dotted path, if it is there."""
+    name, _, rest = path.partition(".")
+    if name not in fields:
+        return
+    if not rest:
+        fields[name] = how(fields[name])
+    elif _is_object(fields[name]):
+        inner = _fields(fields[name])
+        change(inner, rest, how)
+        fields[name] = raw(inner)
 
 
 def _is_object(value: msgspec.Raw) -> bool:

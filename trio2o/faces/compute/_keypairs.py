@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from trio2o.definitions import Keypairs
 from trio2o.domain.errors import BadRequest, Conflict, Fault, Forbidden, PodUnavailable
@@ -71,14 +71,9 @@ async def list_keypairs(call: Call, context: Context) -> Answer:
         size = min(int(limit), PAGE) if limit.isdigit() else PAGE
         found = found[:size]
         if found and len(found) == size:
-            body["keypairs_links"] = [{"rel": "next", "href": _next(found[-1], query, context)}]
+            following = query | {"marker": found[-1].name}
+            body["keypairs_links"] = [{"rel": "next", "href": context.link(following.items())}]
     return json_answer(200, {"keypairs": [{"keypair": _brief(k, context)} for k in found], **body})
-
-
-def _next(last: Keypair, query: dict[str, str], context: Context) -> str:
-    project = f"/{context.caller.project_id}" if context.with_project else ""
-    path = f"/{context.surface.version}{project}{context.below.decode('latin-1')}"
-    return f"{context.surface.url}{path}?{urlencode(query | {'marker': last.name})}"
 
 
 async def show_keypair(call: Call, context: Context) -> Answer:

@@ -66,7 +66,7 @@ class UsagePages:
         body = self._body(page, detailed=asked.get("detailed") == "1")
         if page and len(page) == size:
             query = {**asked, "limit": limit} if limit else asked
-            href = self._href(context, {**query, "marker": page[-1]["instance_id"]})
+            href = context.link({**query, "marker": page[-1]["instance_id"]}.items())
             body[f"{self.key}_links"] = [{"rel": "next", "href": href}]
         return json_answer(200, body, ((UNAVAILABLE, ", ".join(lost).encode()),) if lost else ())
 
@@ -135,8 +135,3 @@ class UsagePages:
                     for row in rows
                 ]
             yield shown
-
-    def _href(self, context: Context, query: dict[str, str]) -> str:
-        project = f"/{context.caller.project_id}" if context.with_project else ""
-        path = f"/{context.surface.version}{project}{context.below.decode('latin-1')}"
-        return f"{context.surface.url}{path}?{urlencode(query)}"

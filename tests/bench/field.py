@@ -1,0 +1,145 @@
+"""All processes of a run: canned pods, a fake Keystone, the three proxies; and right answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from .proxies import PROXY, cpu, load, module, nginx, process
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "component"))
+
+from appliance import TRIO2O, Appliance  # noqa: E402
+from fakes import Cloud  # noqa: E402
+
+Row = dict[str, Any]
+
+PODS = 5
+LIMIT = 100
+DETAIL = "/v2.1/servers/detail"
+LIST = f"{DETAIL}?limit={LIMIT}"
+
+
+class Shipped(Appliance):
+    """The appliance with the file that `trio2o init` writes: defaults, but for where things are."""
+
+    def toml(self, more: Row) -> str:
+        settings: Row = {
+            "service.state": self.folder / "state",
+            "identity.auth_url": f"{self.cloud.keystone.url}/v3",
+            "identity.password": self.cloud.keystone.password,
+        }
+        for face, port in self.ports.items():
+            settings[f"faces.{face}.listen"] = f"tcp:{port}:interface=127.0.0.1"
+            settings[f"faces.{face}.url"] = self.public(face)
+        file = self.folder / "init.toml"
+        sets = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        subprocess.run([*TRIO2O, "init", "-o", str(file), *sets], check=True, capture_output=True)
+        return file.read_text()
+
+    def close(self) -> None:
+        try:
+            self.end()
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+class Field:
+    """With `profile`, the appliance runs under twistd's profiler, which writes there."""
+
+    def __init__(self, stack: ExitStack, folder: Path, profile: Path | None = None) -> None:
+        cloud = Cloud.start()
+        self.token = cloud.keystone.token("demo")
+        pods = module("canned", str(PODS))
+        ports = json.loads(stack.enter_context(process(pods))[1])
+        for number, port in enumerate(ports, 1):
+            url = f"http://127.0.0.1:{port}/v2.1"
+            cloud.keystone.register(f"Pod{number}", "compute", "nova", url)
+        naive, line = stack.enter_context(process(module("naive"), ports, PROXY))
+        appliance = self._appliance(stack, cloud, folder, profile)
+        assert appliance.process is not None
+        self.proxies = {
+            "nginx": stack.enter_context(nginx(ports[0], folder)),
+            "naive": (naive.pid, int(line)),
+            "trio2o": (appliance.process.pid, appliance.ports["compute"]),
+        }
+        self._expect(ports, appliance.public("compute"))
+
+    def _appliance(
+        self, stack: ExitStack, cloud: Any, folder: Path, profile: Path | None
+    ) -> Shipped:
+        appliance = Shipped(cloud, folder)
+        stack.callback(appliance.close)
+        if profile:
+            twistd = Path(sys.executable).with_name("twistd")
+            how = ("--profiler", "cprofile", "--profile", str(profile), "--savestats")
+            appliance.launch(str(twistd), "-n", *how, "trio2o", "--config", str(appliance.config))
+        appliance.start()
+        assert appliance.process is not None
+        # of all its threads: one that was started before would stay where it was
+        for thread in Path(f"/proc/{appliance.process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), PROXY)
+        admin = cloud.keystone.token("admin", "admin", ["admin"])
+        for number in range(1, PODS + 1):
+            pod = {"pod": {"pod_name": f"Pod{number}", "az_name": f"az{number}"}}
+            made = appliance.request("POST", "admin", "/v1.0/pods", admin, pod)
+            assert made.status_code == 200, made.text
+        return appliance
+
+    def _expect(self, ports: list[int], top: str) -> None:
+        """Fetch from the pods themselves what the proxies will have to answer."""
+        plain: list[Row] = []
+        seen: dict[str, Row] = {}  # by id: as the appliance has to show it
+        for number, port in enumerate(ports, 1):
+            rows = json.loads(load(port, LIST, "", 1, 1)["body"])["servers"]
+            plain += rows
+            pod = f"http://127.0.0.1:{port}/"
+            seen |= {row["id"]: through(row, pod, f"{top}/", f"az{number}") for row in rows}
+        one = next(row for row in plain if f":{ports[0]}/" in row["links"][0]["href"])
+        plain.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
+        page = plain[:LIMIT]
+        ours = [seen[row["id"]] for row in page]
+        after = [{"rel": "next", "href": f"{top}{LIST}&marker={page[-1]['id']}"}]
+        self.paths = {"forward": f"/v2.1/servers/{one['id']}", "list5": LIST}
+        self.right: dict[tuple[str, str], Any] = {
+            ("nginx", "forward"): {"server": one},
+            ("naive", "forward"): {"server": one},
+            ("trio2o", "forward"): {"server": seen[one["id"]]},
+            ("naive", "list5"): {"servers": page},
+            ("trio2o", "list5"): {"servers": ours, "servers_links": after},
+        }
+
+    def ask(self, proxy: str, what: str, connections: int, requests: int) -> dict[str, float]:
+        """One measurement: microseconds of CPU a request, requests a second, ms of latency."""
+        pid, port = self.proxies[proxy]
+        before = cpu(pid)
+        seen = load(port, self.paths[what], self.token, connections, requests)
+        used = cpu(pid) - before
+        # a fast wrong answer counts for nothing; the client saw that all are like this one
+        if json.loads(seen["body"]) != self.right[proxy, what] or seen["requests"] != requests:
+            raise SystemExit(f"{proxy} {what}: a wrong answer: {seen['body'][:2000]}")
+        return {
+            "cpu": used / requests * 1e6,
+            "rate": requests / seen["seconds"],
+            "p50": seen["p50"] * 1e3,
+            "p99": seen["p99"] * 1e3,
+        }
+
+
+def through(row: Row, pod: str, top: str, zone: str) -> Row:
+    """A pod's row as the appliance shows it: links lead to us, the zone is ours, no more."""
+
+    def links(given: list[Row]) -> list[Row]:
+        return [link | {"href": link["href"].replace(pod, top)} for link in given]
+
+    image = row["image"] | {"links": links(row["image"]["links"])}
+    return row | {
+        "links": links(row["links"]),
+        "image": image,
+        "OS-EXT-AZ:availability_zone": zone,
+    }
