@@ -6,13 +6,16 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
+from attrs import frozen
 from sqlalchemy import Connection, event
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Unavailable
@@ -43,6 +46,17 @@ class StoreAway(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("The store cannot be reached at the moment.")
+
+
+@frozen
+class _Rows:
+    """A change that can be made together with others of its kind."""
+
+    put: Callable[[Connection, Sequence[Any]], None]
+    rows: Sequence[Any]
+
+    def __call__(self, connection: Connection) -> None:
+        self.put(connection, self.rows)
 
 
 class FromThread(Protocol):
@@ -103,6 +117,10 @@ class Store:
         self._waiting.put((change if epoch is None else _fenced(change, epoch), done))
         return await done
 
+    async def add(self, put: Callable[[Connection, Sequence[T]], None], rows: Sequence[T]) -> None:
+        """As a `write` of `put(connection, rows)`, shared with others that wait for the same."""
+        await self.write(_Rows(put, rows))
+
     def close(self) -> None:
         """Finish the writes that wait, then let go of the database."""
         self._closed = True
@@ -147,17 +165,14 @@ class Store:
     def _commit(self, group: list[Any]) -> None:
         """All changes in one transaction; if one fails, each in its own."""
         try:
-            results = self._make(change for change, _ in group)
+            results: list[Any] = self._make(change for change, _ in group)
         except Exception as error:
             if len(group) > 1 and not isinstance(error, StoreAway):
                 for one in group:
                     self._commit([one])
                 return
-            for _, done in group:
-                self._reactor.callFromThread(done.errback, error)
-            return
-        for (_, done), result in zip(group, results, strict=True):
-            self._reactor.callFromThread(done.callback, result)
+            results = [Failure(error)] * len(group)
+        self._reactor.callFromThread(_answer, [done for _, done in group], results)
 
     def _make(self, changes: Iterable[Callable[[Connection], Any]]) -> list[Any]:
         """One transaction, tried again while others or a server that restarts hinder it."""
@@ -168,7 +183,7 @@ class Store:
             try:
                 with self._writing.begin() as connection:
                     changed = connection.info["changed"] = set()
-                    results = [change(connection) for change in wanted]
+                    results = _run(connection, wanted)
                     revisions.bump(connection, changed)
                     committing = True
                 return results
@@ -183,6 +198,24 @@ class Store:
                 most = 1.0 if away else 0.01 * tried
                 time.sleep(random.uniform(most / 4, most))
         raise AssertionError("not reached")
+
+
+def _run(connection: Connection, changes: list[Callable[[Connection], Any]]) -> list[Any]:
+    """The results of changes, one after the other; rows of one kind go together."""
+    results: list[Any] = []
+    for put, alike in groupby(changes, lambda one: one.put if isinstance(one, _Rows) else None):
+        if put is None:
+            results += [change(connection) for change in alike]
+        else:
+            some = [one for one in alike if isinstance(one, _Rows)]
+            put(connection, [row for one in some for row in one.rows])
+            results += [None] * len(some)
+    return results
+
+
+def _answer(waiting: list[Deferred[Any]], results: list[Any]) -> None:
+    for done, result in zip(waiting, results, strict=True):
+        done.callback(result)  # a failure makes it an errback
 
 
 def _fenced(change: Callable[[Connection], T], epoch: int) -> Callable[[Connection], T]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,21 +22,30 @@ def put(
     connection: Connection,
     table: sa.Table,
     rows: Sequence[Mapping[str, Any]],
-    **values: Any,
+    **values: Callable[[Any], Any],
 ) -> None:
     """Insert rows; where the primary key is there, its row gets all the other columns given.
 
-    `values` are columns that a row which is there gets instead: an expression, or a function of
-    the columns that were to be inserted.
+    `values` are columns that a row which is there gets instead: functions of the columns that were
+    to be inserted. Statements are kept by these functions, so they have to be a module's own.
     """
-    if not rows:
-        return
-    statement = insert(connection, table)
+    if rows:
+        key = (connection.dialect.name, table, tuple(rows[0]), tuple(values.items()))
+        connection.execute(_put(*key), list(rows))
+
+
+@lru_cache(256)  # to make one costs thirty times what it costs to run it
+def _put(
+    dialect: str,
+    table: sa.Table,
+    names: tuple[str, ...],
+    values: tuple[tuple[str, Callable[[Any], Any]], ...],
+) -> Any:
+    statement = _INSERTS[dialect](table)
     key = [column.name for column in table.primary_key]
-    new = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    for name, value in values.items():
-        new[name] = value(statement.excluded) if callable(value) else value
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=new), list(rows))
+    new = {name: statement.excluded[name] for name in names if name not in key}
+    new |= {name: value(statement.excluded) for name, value in values}
+    return statement.on_conflict_do_update(index_elements=key, set_=new)
 
 
 def put_new(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -23,10 +23,14 @@ def note(connection: Connection, statement: Any, *_: Any) -> None:
         connection.info["changed"].add(table.name)
 
 
+def _next(new: Any) -> Any:
+    return revisions.c.number + 1
+
+
 def bump(connection: Connection, tables: Iterable[str]) -> None:
     """Move the revisions of tables; always in one order, so that two never wait for each other."""
     rows = [{"name": name, "number": 1} for name in sorted(tables)]
-    put(connection, revisions, rows, number=revisions.c.number + 1)
+    put(connection, revisions, rows, number=_next)
 
 
 def read_revisions(connection: Connection) -> dict[str, int]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from attrs import asdict
 from sqlalchemy import Connection
 
 from trio2o.domain.values import Route
 from trio2o.store._schema import routes
 from trio2o.store._upsert import put
+
+_COLUMNS = tuple(column.name for column in routes.c)
+
+
+def _details(new: Any) -> Any:
+    """A showing that tells less keeps what an earlier one told."""
+    return sa.case((new.details != "", new.details), else_=routes.c.details)
 
 
 def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
@@ -21,12 +28,8 @@ def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
 
 def record_routes(connection: Connection, found: Sequence[Route]) -> None:
     """Keep these routes, in place of older ones of the same ids (but not of their details)."""
-    put(
-        connection,
-        routes,
-        [asdict(route) for route in found],
-        details=lambda new: sa.case((new.details != "", new.details), else_=routes.c.details),
-    )
+    rows = [{name: getattr(route, name) for name in _COLUMNS} for route in found]
+    put(connection, routes, rows, details=_details)
 
 
 def delete_route(connection: Connection, type: str, top_id: str) -> None:

@@ -19,7 +19,7 @@ from trio2o.store._engine import GROUP
 from trio2o.store._schema import REVISION
 from trio2o.store.bindings import bind, end, list_bindings, rebind
 from trio2o.store.pods import add_pod, list_pods, remove_pod, set_state
-from trio2o.store.routes import count_live, find_route, live_routes, record_routes
+from trio2o.store.routes import count_live, delete_route, find_route, live_routes, record_routes
 
 ONE = Pod("id-1", 0, "Pod1", "az1", "nova", "dc", "active", "2026-01-01")
 TWO = evolve(ONE, pod_id="id-2", pod_name="Pod2", az_name="az2")
@@ -381,3 +381,31 @@ def test_live_routes_are_some_of_one_pod(world: World) -> None:
     world.write(record_routes, [*routes, evolve(ROUTE, top_id="x", pod_id="id-2")])
     assert world.read(live_routes, "id-1", 3) == tuple(routes[:3])
     assert world.read(count_live, "id-1") == 5
+
+
+def test_rows_that_wait_go_together_and_keep_their_place_among_other_changes(
+    world: World,
+) -> None:
+    free = hold(world)
+    calls: list[int] = []
+
+    def put(connection: sa.Connection, routes: Any) -> None:
+        calls.append(len(routes))
+        record_routes(connection, routes)
+
+    def add(*ids: str, **fields: str) -> Deferred[None]:
+        routes = [evolve(ROUTE, top_id=id, **fields) for id in ids]
+        return Deferred.fromCoroutine(world.store.add(put, routes))
+
+    running = [add("s1"), add("s2", "s3"), world.begin(delete_route, "server", "s2"), add("s4")]
+    running.append(add("s1", pod_id="id-2"))
+    free()
+    for one in running:
+        assert world.reactor.until(one) is None
+    assert calls == [3, 2]
+    found = {id: world.read(find_route, "server", id) for id in ("s1", "s2", "s3", "s4")}
+    assert {id: route.pod_id for id, route in found.items() if route} == {
+        "s1": "id-2",
+        "s3": "id-1",
+        "s4": "id-1",
+    }
