@@ -75,6 +75,8 @@ class Store:
         """Raises `ValueError`, `OSError` (no such database), `NewerSchema`."""
         self._reactor = reactor
         self._closed = False
+        self.committed: Callable[[float, int], None] = lambda seconds, changes: None
+        """Told of each commit, in the writer's thread: how long it took, how many changes."""
         self._waiting: queue.SimpleQueue[tuple[Callable[[Connection], Any], Deferred[Any]] | None]
         self._waiting = queue.SimpleQueue()
         self._writing, self._reading = connect(url)
@@ -179,13 +181,14 @@ class Store:
         wanted = list(changes)
         end = time.monotonic() + PATIENCE
         for tried in range(1, AGAIN + 1):
-            committing = False
+            committing, begun = False, time.perf_counter()
             try:
                 with self._writing.begin() as connection:
                     changed = connection.info["changed"] = set()
                     results = _run(connection, wanted)
                     revisions.bump(connection, changed)
                     committing = True
+                self.committed(time.perf_counter() - begun, len(wanted))
                 return results
             except Exception as error:
                 away = is_away(error)

@@ -185,6 +185,7 @@ sweeps = sa.Table(
     "sweeps",
     metadata,
     sa.Column("pod_id", sa.String(36), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
     sa.Column("seen", sa.Double, nullable=False),
 )
 

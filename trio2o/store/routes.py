@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from attrs import evolve
 from sqlalchemy import Connection
 
 from trio2o.domain.values import Route
@@ -30,6 +31,16 @@ def record_routes(connection: Connection, found: Sequence[Route]) -> None:
     """Keep these routes, in place of older ones of the same ids (but not of their details)."""
     rows = [{name: getattr(route, name) for name in _COLUMNS} for route in found]
     put(connection, routes, rows, details=_details)
+
+
+def bury_route(connection: Connection, route: Route, now: str) -> Route | None:
+    """Leave a tombstone, unless the id is known to live in another pod by now: that route then."""
+    found = find_route(connection, route.type, route.top_id)
+    if found is None or found.pod_id == route.pod_id:
+        if found is None or not found.deleted_at:
+            record_routes(connection, [evolve(route, deleted_at=now)])
+        return None
+    return found if not found.deleted_at else None
 
 
 def delete_route(connection: Connection, type: str, top_id: str) -> None:
