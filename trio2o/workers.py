@@ -126,6 +126,12 @@ class _Parent:
             self._reactor.stop()
 
 
+class _NoFactory(Factory):
+    """What the parent listens with: it accepts nothing."""
+
+    noisy = False
+
+
 class _Child(ProcessProtocol):
     """One worker as its parent sees it."""
 
@@ -179,7 +185,7 @@ class Workers(Service):
         self._lock = await take_state(self._reactor, settings)
         for face in FACES:
             if listen := getattr(settings.faces, face).listen:
-                port = await serverFromString(self._reactor, listen).listen(Factory())
+                port = await serverFromString(self._reactor, listen).listen(_NoFactory())
                 port.stopReading()  # whoever adopts it accepts
                 self._ports[face] = port
                 log.info("{face} face at {listen}", face=face, listen=listen)
