@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
+import socket
 import time
 import traceback
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -30,12 +29,14 @@ from trio2o.faces.resources import SERVER
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
-from trio2o.reconcile import Passes
+from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
 from trio2o.settings import BadSettings, Settings, load
-from trio2o.store import NewerSchema, Store
+from trio2o.state import take_state
+from trio2o.store import EVERY, Held, NewerSchema, Store
 from trio2o.upstream import Pool
 from trio2o.web import FaceSite, Limits, Pipeline
+from trio2o.workers import Worker, Workers
 
 log = make_logger()
 
@@ -55,8 +56,9 @@ def makeService(options: Options) -> Service:  # noqa: N802
     """For twistd. Raises `SystemExit` if the settings are refused."""
     from twisted.internet import reactor
 
+    config = options["config"]
     try:
-        appliance = Appliance(reactor, load(options["config"]))
+        appliance = appliance_of(reactor, load(config), config)
     except BadSettings as error:
         raise SystemExit(f"trio2o: {error}") from None
 
@@ -70,16 +72,29 @@ def makeService(options: Options) -> Service:  # noqa: N802
     return appliance
 
 
-class Appliance(Service):
-    """All faces in one process. It listens once the store and the catalog were read."""
+def appliance_of(
+    reactor: Any, settings: Settings, config: str, worker: str = ""
+) -> Appliance | Workers:
+    """What is to run in this process: the appliance, or the parent of several; `config` is the
+    settings' file, `worker` what a parent told this one."""
+    if worker:
+        return Appliance(reactor, settings, Worker.parse(worker))
+    if settings.service.workers > 1:
+        return Workers(reactor, settings, config)
+    return Appliance(reactor, settings)
 
-    def __init__(self, reactor: Any, settings: Settings) -> None:
-        self._reactor, self._settings = reactor, settings
+
+class Appliance(Service):
+    """All faces in one process, alone or one of several workers. It listens once the store and the
+    catalog were read."""
+
+    def __init__(self, reactor: Any, settings: Settings, worker: Worker | None = None) -> None:
+        self._reactor, self._settings, self._worker = reactor, settings, worker
         self.sites: list[FaceSite] = []
         self.failed = False
         self.store: Store | None = None
         self.pool: Pool | None = None
-        self.passes: Passes | None = None
+        self.reconcilers: Reconcilers | None = None
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -99,9 +114,11 @@ class Appliance(Service):
 
     async def _start(self) -> None:
         reactor, settings = self._reactor, self._settings
-        Path(settings.service.state).mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.umask(0o077)
-        self._lock = _lock(Path(settings.service.state) / "lock")
+        if self._worker is None:
+            self._lock = await take_state(reactor, settings)
+        else:
+            settings = self._settings = self._worker.share(settings)
+            self._worker.begin(reactor)
         self.store = store = Store(reactor, settings.store_url)
         self.pool = pool = Pool(reactor, settings.pods.connections, settings.pods.connect_timeout)
         agent: Any = pool
@@ -122,7 +139,9 @@ class Appliance(Service):
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
         groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
         await groups.load()
-        self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
+        passes = Passes(reactor, time.time, settings.reconcile.interval)
+        lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
+        self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
@@ -137,7 +156,7 @@ class Appliance(Service):
             tokens=tokens,
             keypairs=keypairs,
             groups=groups,
-            passes=passes,
+            reconcilers=reconcilers,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
         policy = Policy(rules, settings.identity.policy_file)
@@ -146,13 +165,37 @@ class Appliance(Service):
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
-        passes.start()
+        held = Held(store)
+        held.follow(self._pods_changed(pods, routes), "pods", "bindings")
+        held.follow(groups.load, "server_group_pods")
+        held.follow(reconcilers.settle, "passes")
+        await held.look()
+        self._every(EVERY, held.look)
+        await reconcilers.look()
+        self._every(lease.looks, reconcilers.look)
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
         gc.collect()
         gc.freeze()
-        log.info("Trio2o serves {count} pods", count=len(pods.all))
+        if self._worker is not None:
+            self._worker.is_ready()
+        log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
+
+    def _pods_changed(self, pods: Pods, routes: Routes) -> Callable[[], Coroutine[Any, Any, None]]:
+        """What is done when this process or another changed pods or bindings."""
+
+        async def changed() -> None:
+            before = set(pods.all)
+            await pods.reload()
+            for gone in before.difference(pods.all):
+                routes.drop_pod(gone.pod_id)
+            if new := set(pods.all) - before:
+                log.info("pods: {names}", names=", ".join(sorted(pod.pod_name for pod in new)))
+                routes.look_again()
+                Deferred.fromCoroutine(pods.refresh())  # slow pods do not hold up what follows
+
+        return changed
 
     def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def once() -> None:
@@ -174,7 +217,10 @@ class Appliance(Service):
         resource: Any = face.app.resource()
         face.site = FaceSite(self._reactor, face, resource, pipeline, limits)
         self.sites.append(face.site)
-        endpoint = serverFromString(self._reactor, listen)
+        if self._worker is None:
+            endpoint = serverFromString(self._reactor, listen)
+        else:
+            endpoint = self._worker.endpoint(self._reactor, face.name, listen)
         self._ports.append(await endpoint.listen(face.site))
         log.info("{face} face at {listen}", face=face.name, listen=listen)
 
@@ -183,8 +229,8 @@ class Appliance(Service):
             await port.stopListening()
         for loop in self._loops:
             loop.stop()
-        if self.passes is not None:
-            self.passes.stop()
+        if self.reconcilers is not None:
+            await self.reconcilers.stop()
         running = [task for site in self.sites for task in site.running]
         if running:
             log.info("{count} calls in flight are finished first", count=len(running))
@@ -204,20 +250,14 @@ class Appliance(Service):
         return Deferred.fromCoroutine(self._stop())
 
 
+def _process_name() -> str:
+    """This process among those that share a store: for people its host and number, and unique."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+
+
 def _shown_now() -> str:
     """The time of day as OpenStack writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000")
-
-
-def _lock(path: Path) -> TextIO:
-    """Two processes on one state would overwrite each other. Raises `OSError`."""
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise OSError(f"another process uses {path.parent}") from None
-    return file
 
 
 def _limits(settings: Settings, face: str) -> Limits:

@@ -55,9 +55,13 @@ def _url(value: str) -> str:
     return "" if fine else "a URL such as http://203.0.113.10:19998"
 
 
-def _sqlite(value: str) -> str:
-    fine = not value or re.match(r"sqlite:///(?!:memory:).", value)
-    return "" if fine else "'', or sqlite:/// and the path of a file"
+def _store(value: str) -> str:
+    fine = not value or re.match(r"sqlite:///(?!:memory:).|postgresql\+psycopg://.", value)
+    return "" if fine else "'', sqlite:/// and the path of a file, or postgresql+psycopg://..."
+
+
+def _workers(value: int) -> str:
+    return "" if 1 <= value <= 64 else "a number from 1 to 64"
 
 
 def _listen(value: str) -> str:
@@ -77,6 +81,9 @@ class ServiceSettings:
     )
     shutdown: float = _setting(
         30.0, "Seconds that calls in flight are given to finish at a stop.", _at_least(0)
+    )
+    workers: int = _setting(
+        1, "Processes that serve. One is enough for most; pods.connections is shared out.", _workers
     )
 
 
@@ -107,7 +114,10 @@ class IdentitySettings:
 @frozen
 class StoreSettings:
     url: str = _setting(
-        "", "SQLAlchemy URL of the store ('' = SQLite in the state folder).", _sqlite
+        "",
+        "SQLAlchemy URL of the store ('' = SQLite in the state folder). Several appliances may "
+        "share one in PostgreSQL: postgresql+psycopg://trio2o:PASSWORD@203.0.113.7/trio2o",
+        _store,
     )
 
 
@@ -140,6 +150,11 @@ class ReconcileSettings:
     interval: float = _setting(
         300.0,
         "Seconds between passes that compare what should be in the pods with what is.",
+        _at_least(1),
+    )
+    lease: float = _setting(
+        10.0,
+        "Seconds after which another process takes over the passes of one that died.",
         _at_least(1),
     )
 
