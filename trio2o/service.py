@@ -214,14 +214,13 @@ class Appliance(Service):
         if not listen:
             return
         limits = _limits(self._settings, face.name)
-        resource: Any = face.app.resource()
-        face.site = FaceSite(self._reactor, face, resource, pipeline, limits)
-        self.sites.append(face.site)
+        site = FaceSite(self._reactor, face, face.app, pipeline, limits)
+        self.sites.append(site)
         if self._worker is None:
             endpoint = serverFromString(self._reactor, listen)
         else:
             endpoint = self._worker.endpoint(self._reactor, face.name, listen)
-        self._ports.append(await endpoint.listen(face.site))
+        self._ports.append(await endpoint.listen(site))
         log.info("{face} face at {listen}", face=face.name, listen=listen)
 
     async def _stop(self) -> None:
@@ -231,15 +230,14 @@ class Appliance(Service):
             loop.stop()
         if self.reconcilers is not None:
             await self.reconcilers.stop()
-        running = [task for site in self.sites for task in site.running]
-        if running:
-            log.info("{count} calls in flight are finished first", count=len(running))
-            ended: Deferred[Any] = DeferredList(running, consumeErrors=True)
-            limit: Deferred[None] = Deferred()
-            timer = self._reactor.callLater(self._settings.service.shutdown, limit.callback, None)
-            await DeferredList([ended, limit], fireOnOneCallback=True)
-            if timer.active():
-                timer.cancel()
+        if count := sum(len(site.running) for site in self.sites):
+            log.info("{count} calls in flight are finished first", count=count)
+        ended: Deferred[Any] = DeferredList([site.close() for site in self.sites])
+        limit: Deferred[None] = Deferred()
+        timer = self._reactor.callLater(self._settings.service.shutdown, limit.callback, None)
+        await DeferredList([ended, limit], fireOnOneCallback=True)
+        if timer.active():
+            timer.cancel()
         if self.pool is not None:
             await self.pool.close()
         if self.store is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from attrs import frozen
-from klein import Klein
 
 from trio2o.definitions import Keypairs, ServerGroups
 from trio2o.domain.errors import Fault
@@ -20,7 +19,7 @@ from trio2o.routes import Routes
 from trio2o.settings import Settings
 from trio2o.store import Store
 from trio2o.verbs import Context, Operation, Surface, json_answer
-from trio2o.web import Asked, FaceSite
+from trio2o.web import Asked, Table
 
 TITLES = {
     400: "Bad Request",
@@ -87,7 +86,7 @@ def keystone_fault(fault: Fault) -> Answer:
 
 
 class BaseFace:
-    """A face: `operations` is its table, `app` the Klein application made of it."""
+    """A face: `operations` is its table, `app` what finds a row of it."""
 
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
@@ -98,9 +97,7 @@ class BaseFace:
     takes_any_media_type: ClassVar[bool] = False
     resources: ClassVar[Mapping[str, Resource]] = {}
     operations: ClassVar[tuple[Operation, ...]]
-    app: ClassVar[Klein]
-
-    site: FaceSite
+    app: ClassVar[Table]
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -157,15 +154,3 @@ class BaseFace:
             parts=parts,
         )
         return await row.verb(call, context)
-
-    def respond(
-        self,
-        request: Any,
-        rows: Sequence[Operation],
-        segments: Sequence[str] = (),
-        project: str = "",
-    ) -> Awaitable[None]:
-        return self.site.answer(request, rows, segments, project)
-
-    def no_such_method(self, request: Any, allowed: Sequence[str]) -> Awaitable[None]:
-        return self.site.wrong_method(request, allowed)

@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
-from trio2o.message import Answer, Call, end_to_end, read_answer
+from trio2o.message import Answer, Call, read_answer
 from trio2o.pods._endpoints import Endpoint
 from trio2o.settings import ImagesSettings
 from trio2o.store import Store
@@ -169,7 +169,7 @@ class Pods:
         """
         endpoint = self.endpoint(pod, target.service)
         path = endpoint.path(call.path, target.project_id, target.with_project)
-        call = evolve(call, path=path)
+        call = Call(call.method, path, call.query, call.headers, call.body)
         return await self._send(pod.pod_name, endpoint, call, deadline, stream)
 
     async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
@@ -191,7 +191,8 @@ class Pods:
         try:
             answer = await self._pool.send(call, endpoint.origin, deadline)
             if not stream:
-                answer = await read_answer(answer)
+                return await read_answer(answer)
+            return answer
         except Unreachable as error:
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
@@ -200,7 +201,6 @@ class Pods:
             raise
         except Exception as error:
             raise PodTimeout(name, repr(error)) from None
-        return evolve(answer, headers=end_to_end(answer.headers))
 
     async def refresh(self) -> None:
         """Look again at the catalog, and at the versions and health of every pod."""

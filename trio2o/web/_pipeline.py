@@ -7,6 +7,7 @@ import re
 import traceback
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -62,6 +63,8 @@ class Row(Protocol):
     def open(self) -> bool: ...
     @property
     def stream(self) -> bool: ...
+    @property
+    def hot(self) -> bool: ...
 
 
 @frozen
@@ -126,7 +129,12 @@ NOBODY = Caller("", "", "", (), 0.0)
 
 def strip_identity(headers: Headers) -> Headers:
     """The headers without those that would tell a service behind us who calls."""
-    return tuple(item for item in headers if not _SPOOFED.fullmatch(item[0]))
+    return tuple([item for item in headers if not _spoofs(item[0])])
+
+
+@lru_cache(maxsize=1024)
+def _spoofs(name: bytes) -> bool:
+    return _SPOOFED.fullmatch(name) is not None
 
 
 class Pipeline:
@@ -147,7 +155,7 @@ class Pipeline:
         """
         sent = header(call.headers, b"x-openstack-request-id") or b""
         request_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else f"req-{uuid.uuid4()}"
-        call = evolve(call, headers=strip_identity(call.headers))
+        call = Call(call.method, call.path, call.query, strip_identity(call.headers), call.body)
         version: Version | None = None
         try:
             caller = await self._caller(face, rows, call)
@@ -161,9 +169,8 @@ class Pipeline:
             row = select(rows, call, version)
             if row.policy:
                 self._policy.check(row.policy, caller)
-            names = re.findall(r"\{(\w+)\}", row.path)
             asked = Asked(
-                params=dict(zip(names, segments, strict=False)),
+                params=dict(zip(_names(row.path), segments, strict=False)),
                 below=_below(call.path, bool(project)),
                 with_project=bool(project),
                 caller=caller,
@@ -188,7 +195,8 @@ class Pipeline:
                 traceback=traceback.format_exc(),
             )
             answer = face.fault(Fault(UNEXPECTED))
-        return evolve(answer, headers=(*answer.headers, *_told(face, answer, version, request_id)))
+        told = _told(face, answer, version, request_id)
+        return Answer(answer.status, (*answer.headers, *told), answer.body)
 
     async def _caller(self, face: Face, rows: Sequence[Row], call: Call) -> Caller:
         if rows and all(row.open for row in rows):
@@ -223,6 +231,12 @@ class Pipeline:
         if fault.retry_after:
             more = (*more, (b"Retry-After", str(fault.retry_after).encode()))
         return evolve(answer, headers=(*answer.headers, *more))
+
+
+@lru_cache(maxsize=4096)
+def _names(path: str) -> tuple[str, ...]:
+    """The names of the variables in a row's path."""
+    return tuple(re.findall(r"\{(\w+)\}", path))
 
 
 def _below(path: bytes, project: bool) -> bytes:
