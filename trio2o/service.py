@@ -19,7 +19,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.definitions import Keypairs, ServerGroups
+from trio2o.definitions import Definitions, Flavors, Keypairs, ServerGroups
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -142,6 +142,17 @@ class Appliance(Service):
         passes = Passes(reactor, time.time, settings.reconcile.interval)
         lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
         self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
+        kinds = (Flavors(reactor, pods, keystone.own_token),)
+        mend = settings.reconcile.definitions == "mend"
+        definitions = {
+            kind.name: Definitions(
+                reactor, _shown_now, store, pods, keystone.own_token, kind, passes.wake, mend=mend
+            )
+            for kind in kinds
+        }
+        for each in definitions.values():
+            await each.places.load()
+            passes.add(each)
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
@@ -156,6 +167,7 @@ class Appliance(Service):
             tokens=tokens,
             keypairs=keypairs,
             groups=groups,
+            definitions=definitions,
             reconcilers=reconcilers,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
@@ -165,14 +177,19 @@ class Appliance(Service):
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
+        pods.watch(passes.wake_all)
         held = Held(store)
         held.follow(self._pods_changed(pods, routes), "pods", "bindings")
         held.follow(groups.load, "server_group_pods")
+        for each in definitions.values():
+            held.follow(each.places.load, "settled")
         held.follow(reconcilers.settle, "passes")
         await held.look()
         self._every(EVERY, held.look)
         await reconcilers.look()
         self._every(lease.looks, reconcilers.look)
+        for each in definitions.values():
+            passes.wake(each.name)  # what was under way when we ended is found out
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms

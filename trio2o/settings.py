@@ -157,6 +157,11 @@ class ReconcileSettings:
         "Seconds after which another process takes over the passes of one that died.",
         _at_least(1),
     )
+    definitions: str = _setting(
+        "mend",
+        "What is done about a flavor or the like that was changed in one pod: 'mend', or 'report'.",
+        _one_of("mend", "report"),
+    )
 
 
 @frozen

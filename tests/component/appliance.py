@@ -3,12 +3,14 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -152,6 +154,12 @@ class Appliance:
         except OSError:
             return False
         return self.request("GET", "compute", "/").ok
+
+    def forget(self, *tables: str) -> None:
+        """Empty tables of the store while it runs."""
+        with closing(sqlite3.connect(self.folder / "state" / "trio2o.sqlite")) as store, store:
+            for table in tables:
+                store.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def kill(self) -> None:
         """SIGKILL: nothing is finished, nothing is flushed."""

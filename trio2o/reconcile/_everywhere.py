@@ -76,6 +76,10 @@ class Reconcilers:
     def names(self) -> tuple[str, ...]:
         return self._passes.names()
 
+    def wake(self, name: str, seconds: float = 1.0) -> None:
+        """Have the next pass soon, wherever passes are made."""
+        self._passes.wake(name, seconds)
+
     async def run(self, name: str, deadline: float) -> None:
         """A pass now, and its end. Raises `Unavailable` if another process does not end it in
         time; it is made all the same."""

@@ -98,6 +98,11 @@ class Passes:
         else:
             self.elsewhere(name)
 
+    def wake_all(self) -> None:
+        """A pod was added, or answers again: it may lack what the others have."""
+        for name in self._states:
+            self.wake(name)
+
     def _plan(self, name: str, seconds: float) -> None:
         state = self._states[name]
         if not self.running:

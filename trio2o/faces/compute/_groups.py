@@ -101,7 +101,7 @@ async def delete_group(call: Call, context: Context) -> Answer:
     if group is None:
         return await ask_any(SERVER_GROUP, "", call, context)
     await _groups(context).delete(group, context.caller.token)
-    context.parts.passes.wake("server_groups", 5.0)
+    context.parts.reconcilers.wake("server_groups", 5.0)
     return Answer(204)
 
 

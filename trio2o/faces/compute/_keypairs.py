@@ -130,7 +130,7 @@ async def delete_keypair(call: Call, context: Context) -> Answer:
     if found is None:
         return await ask_any(KEYPAIR, "", call, context)
     await _keypairs(context).delete(found)
-    context.parts.passes.wake("keypairs", 5.0)
+    context.parts.reconcilers.wake("keypairs", 5.0)
     return Answer(204 if _since(context, HAS_TYPE) else 202)
 
 
