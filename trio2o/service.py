@@ -20,7 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.definitions import Definitions, Flavors, Keypairs, ServerGroups
+from trio2o.definitions import Aggregates, Definitions, Flavors, Keypairs, ServerGroups
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -123,7 +123,10 @@ class Appliance(Service):
         groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
         await groups.load()
         self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
-        kinds = (Flavors(reactor, pods, keystone.own_token),)
+        kinds = (
+            Flavors(reactor, pods, keystone.own_token),
+            Aggregates(reactor, pods, keystone.own_token),
+        )
         mend = settings.reconcile.definitions == "mend"
         definitions = {
             kind.name: Definitions(
