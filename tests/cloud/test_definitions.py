@@ -198,3 +198,119 @@ def test_what_changed_in_one_pod_is_put_right(appliance: RealAppliance, admin: A
     ask(admin_cloud("Pod1"), "DELETE", f"/flavors/{id}")
     assert run(appliance)["mended"] == 1
     assert shown("Pod1", id) == shown("Pod2", id) is not None
+
+
+@pytest.fixture
+def aggregate(appliance: RealAppliance, admin: Any) -> Iterator[str]:
+    """The path of an aggregate that is gone again after the test, from the pods too."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    made = ask(admin, "POST", "/os-aggregates", {"aggregate": {"name": name}}, "2.41")["aggregate"]
+    path = f"/os-aggregates/{made['id']}"
+    yield path
+    lab("fault", "Pod2", "heal")
+    shown = ask(admin, "GET", path)["aggregate"]
+    for host in shown["hosts"]:
+        ask(admin, "POST", f"{path}/action", {"remove_host": {"host": host}})
+    ask(admin, "DELETE", path)
+    run(appliance, "aggregates")
+    assert [in_pod(region, shown["name"]) for region in PODS] == [None, None]
+
+
+def in_pod(region: str, name: str) -> Any:
+    """An aggregate in a pod itself: its hosts and metadata; None if there is none."""
+    for row in ask(admin_cloud(region), "GET", "/os-aggregates")["aggregates"]:
+        if row["name"] == name:
+            return row["hosts"], row["metadata"]
+    return None
+
+
+def act(admin: Any, path: str, action: str, **told: Any) -> Any:
+    return ask(admin, "POST", f"{path}/action", {action: told})["aggregate"]
+
+
+def test_an_aggregate_has_hosts_of_both_pods(admin: Any, aggregate: str):
+    name = ask(admin, "GET", aggregate)["aggregate"]["name"]
+    act(admin, aggregate, "set_metadata", metadata={"ssd": "true"})
+    assert in_pod("Pod1", name) is in_pod("Pod2", name) is None
+    for host in ("pod1-node1", "pod2-node1"):
+        act(admin, aggregate, "add_host", host=host)
+    assert in_pod("Pod1", name) == (["pod1-node1"], {"ssd": "true"})
+    assert in_pod("Pod2", name) == (["pod2-node1"], {"ssd": "true"})
+    act(admin, aggregate, "set_metadata", metadata={"ssd": None, "net": "fast"})
+    ask(admin, "PUT", aggregate, {"aggregate": {"name": f"{name}-new"}})
+    assert in_pod("Pod2", f"{name}-new") == (["pod2-node1"], {"net": "fast"})
+    shown = ask(admin, "GET", aggregate, version="2.41")["aggregate"]
+    assert (shown["name"], shown["metadata"]) == (f"{name}-new", {"net": "fast"})
+    assert shown["hosts"] == ["pod1-node1", "pod2-node1"]
+    image = str(admin.image.find_image("cirros").id)
+    ask(admin, "POST", f"{aggregate}/images", {"cache": [{"id": image}]}, "2.81")
+    act(admin, aggregate, "remove_host", host="pod1-node1")
+    assert in_pod("Pod1", f"{name}-new") is None
+
+
+def test_refusals_of_aggregates_are_novas(admin: Any, project: Project, aggregate: str):
+    one = admin_cloud("Pod1")
+    name = f"ref-{uuid.uuid4().hex[:8]}"
+    body = {"aggregate": {"name": name}}
+    number = ask(one, "POST", "/os-aggregates", body)["aggregate"]["id"]
+    theirs = f"/os-aggregates/{number}"
+    try:
+        for cloud, path in ((one, theirs), (admin, aggregate)):
+            act(cloud, path, "add_host", host="pod1-node1")
+        ours_id, their_id = aggregate.rpartition("/")[2], str(number)
+        for method, rest, wrong in (
+            ("DELETE", "", None),
+            ("PUT", "", {"aggregate": {}}),
+            ("PUT", "", {"aggregate": {"availability_zone": None}}),
+            ("PUT", "", {"aggregate": {"name": "x" * 300}}),
+            ("POST", "/action", {"add_host": {"host": "pod1-node1"}}),
+            ("POST", "/action", {"add_host": {"host": "unknown"}}),
+            ("POST", "/action", {"add_host": {}}),
+            ("POST", "/action", {"remove_host": {"host": "unknown"}}),
+            ("POST", "/action", {"set_metadata": {"metadata": {"a": 1}}}),
+            ("POST", "/action", {"nonsense": {}}),
+            ("POST", "/images", {"cache": []}),
+        ):
+            said = [
+                cloud.compute.request(path + rest, method, json=wrong, microversion="2.81")
+                for cloud, path in ((one, theirs), (admin, aggregate))
+            ]
+            texts = [
+                said[0].text.replace(f"aggregate {their_id}", "aggregate N"),
+                said[1].text.replace(f"aggregate {ours_id}", "aggregate N"),
+            ]
+            texts[0] = texts[0].replace(f"Aggregate {their_id}", "Aggregate N")
+            texts[1] = texts[1].replace(f"Aggregate {ours_id}", "Aggregate N")
+            texts[0] = texts[0].replace(name, "NAME")
+            shown = ask(admin, "GET", aggregate)["aggregate"]["name"]
+            texts[1] = texts[1].replace(shown, "NAME")
+            assert (said[1].status_code, texts[1]) == (said[0].status_code, texts[0])
+        member = project.tenant.compute.post("/os-aggregates", json=body)
+        assert member.status_code == 403
+    finally:
+        act(one, theirs, "remove_host", host="pod1-node1")
+        ask(one, "DELETE", theirs)
+
+
+def test_the_zone_of_an_aggregate_is_the_tenants(admin: Any, aggregate: str):
+    act(admin, aggregate, "set_metadata", metadata={"availability_zone": "az1"})
+    shown = act(admin, aggregate, "add_host", host="pod1-node1")
+    assert shown["availability_zone"] == "az1"
+    assert in_pod("Pod1", shown["name"]) == (["pod1-node1"], {})
+    body = {"add_host": {"host": "pod2-node1"}}
+    refused = admin.compute.post(f"{aggregate}/action", json=body)
+    assert refused.status_code == 409 and "'az2'" in refused.text
+
+
+def test_an_aggregate_in_a_stopped_pod_is_changed_when_it_returns(
+    appliance: RealAppliance, admin: Any, aggregate: str
+):
+    name = ask(admin, "GET", aggregate)["aggregate"]["name"]
+    for host in ("pod1-node1", "pod2-node1"):
+        act(admin, aggregate, "add_host", host=host)
+    lab("fault", "Pod2", "stop")
+    act(admin, aggregate, "set_metadata", metadata={"n": "1"})
+    appliance.end()
+    appliance.start()
+    lab("fault", "Pod2", "heal")
+    eventually(lambda: in_pod("Pod2", name) == (["pod2-node1"], {"n": "1"}))
