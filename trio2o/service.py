@@ -19,7 +19,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.definitions import Definitions, Flavors, Keypairs, ServerGroups
+from trio2o.definitions import Aggregates, Definitions, Flavors, Keypairs, ServerGroups
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -142,7 +142,10 @@ class Appliance(Service):
         passes = Passes(reactor, time.time, settings.reconcile.interval)
         lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
         self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
-        kinds = (Flavors(reactor, pods, keystone.own_token),)
+        kinds = (
+            Flavors(reactor, pods, keystone.own_token),
+            Aggregates(reactor, pods, keystone.own_token),
+        )
         mend = settings.reconcile.definitions == "mend"
         definitions = {
             kind.name: Definitions(

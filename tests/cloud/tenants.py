@@ -173,9 +173,7 @@ class Project:
         made = compute.create_server(
             name=name or f"vm-{zone}",
             image_id=self.image,
-            flavor_id="1",
-            availability_zone=zone,
-            **({"networks": "none"} | more),
+            **({"networks": "none", "flavor_id": "1", "availability_zone": zone or None} | more),
         )
         return compute.wait_for_server(made, wait=60, interval=0.5)
 

@@ -299,6 +299,8 @@ def test_whatever_happens_passes_make_all_pods_the_same_or_report_it(
         world.run()
     # every pod has what is recorded, and nothing else, but for what is reported
     reported = world.problems()
+    if mend and "foreign" not in {what for what, *_ in events}:
+        assert reported == {}  # nothing of ours is taken for somebody's
     stands = world.keys()
     for key in "ab":
         good = [n for p, n in world.novas.items() if f"{key} in {p.pod_id}" not in reported]
