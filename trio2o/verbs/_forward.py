@@ -64,9 +64,12 @@ class Forward:
         other = context.pods.get(now.pod_id) if now and not now.deleted_at else None
         if now is not None and other is not None and other != pod:
             return now, other, await context.send(other, below(call, context))
-        if answer is None:
-            raise self.resource.missing(route.top_id) if now else fault or AssertionError
-        return route, pod, answer
+        if answer is not None:
+            return route, pod, answer
+        if (now or route).deleted_at:
+            raise self.resource.missing(route.top_id)
+        assert fault is not None
+        raise fault
 
     async def _settle(self, answer: Answer, route: Route, context: Context) -> None:
         """Leave a tombstone where the pod says that the thing itself is gone."""

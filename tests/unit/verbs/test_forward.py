@@ -209,6 +209,18 @@ def test_what_another_process_saw_deleted_is_gone_while_its_pod_is_down() -> Non
         forward(where, Call("GET", b"/"))
 
 
+def test_what_is_known_to_be_gone_is_gone_the_moment_its_pod_fails() -> None:
+    where = world()
+    where.routes.kept["server", ID] = route(SERVER, ID, TWO, deleted_at="2026-02-01")  # type: ignore[attr-defined]
+
+    def refuse(call: Call) -> Answer:
+        raise PodUnavailable("Pod2", "refused")
+
+    where.pods.answers[TWO] = refuse  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        forward(where, Call("GET", b"/"))
+
+
 def test_a_pods_404_is_the_answer_where_nothing_was_moved() -> None:
     where = world()
     where.pods.answers[TWO] = lambda call: answer(404, {"itemNotFound": {}})  # type: ignore[attr-defined]
