@@ -115,6 +115,8 @@ class BaseFace:
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
             tops=parts.groups.tops,
+            unavailable=parts.settings.lists.unavailable,
+            patience=parts.settings.lists.timeout,
         )
 
     def offered(self) -> Range:

@@ -21,7 +21,7 @@ from trio2o.settings import ImagesSettings
 from trio2o.store import Store
 from trio2o.store.bindings import list_bindings
 from trio2o.store.pods import list_pods
-from trio2o.upstream import Broken, Pool, Resting, Unreachable
+from trio2o.upstream import Broken, Origin, Pool, Resting, Unreachable
 
 log = make_logger()
 
@@ -66,6 +66,7 @@ class Pods:
         self._interface, self._own = interface, own
         self._ranges: dict[tuple[str, str], Range] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._late: set[Origin] = set()
         self.top: Pod | None = None
         self.all: tuple[Pod, ...] = ()
         self.bindings: tuple[Binding, ...] = ()
@@ -119,9 +120,15 @@ class Pods:
         return found
 
     def is_down(self, pod: Pod, service: str) -> bool:
-        """Whether the pod is known not to answer."""
+        """Whether the pod is known not to answer.
+
+        To wait in vain once is enough: it counts as down until it has answered again.
+        """
         found = self._endpoints.get((pod.pod_id, service))
-        return found is None or self._pool.breaker(found.origin).is_open
+        return found is None or self._is_away(found)
+
+    def _is_away(self, endpoint: Endpoint) -> bool:
+        return endpoint.origin in self._late or self._pool.breaker(endpoint.origin).is_open
 
     def health(self, pod: Pod) -> dict[str, str]:
         """Each service of the pod: "up", "down" or "absent"."""
@@ -190,11 +197,14 @@ class Pods:
         except Unreachable as error:
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
+            if self._clock.seconds() >= deadline - 0.01:
+                self._late.add(endpoint.origin)
             raise PodTimeout(name, str(error)) from None
         except CancelledError:
             raise
         except Exception as error:
             raise PodTimeout(name, repr(error)) from None
+        self._late.discard(endpoint.origin)
         return evolve(answer, headers=end_to_end(answer.headers))
 
     async def refresh(self) -> None:
@@ -212,9 +222,7 @@ class Pods:
             await self.refresh()
             return
         await self._look_at(
-            key
-            for key, endpoint in self._endpoints.items()
-            if self._pool.breaker(endpoint.origin).is_open
+            key for key, endpoint in self._endpoints.items() if self._is_away(endpoint)
         )
 
     async def _look_at(self, keys: Iterable[tuple[str, str]]) -> None:
@@ -235,6 +243,7 @@ class Pods:
             assert isinstance(answer.body, bytes)
             if answer.status not in (200, 300):
                 return
+            self._late.discard(endpoint.origin)
             found = msgspec.json.decode(answer.body, type=_Versions)
             self._keep(pod_id, service, endpoint.version, found.versions)
             if was_down:

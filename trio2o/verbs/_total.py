@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from trio2o.domain.errors import Fault, Unavailable
+from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, below, json_answer
-from trio2o.verbs._gather import UNAVAILABLE
+from trio2o.verbs._gather import UNAVAILABLE, incomplete
 from trio2o.verbs._rewrite import rewrite
 
 Document = dict[str, Any]
@@ -41,8 +41,8 @@ class Total:
                 lost.append(pod.pod_name)
             else:  # the same is wrong in every pod
                 return rewrite(answer, context, pod)
-        if not said:
-            raise Unavailable("No pod can be asked at the moment.")
+        if lost and context.refuses_to_omit(none=not said):
+            raise incomplete(lost)
         names = ", ".join(lost).encode()
         return json_answer(200, self.combine(said), ((UNAVAILABLE, names),) if lost else ())
 
@@ -50,7 +50,7 @@ class Total:
         if context.pods.is_down(pod, context.surface.service):
             return None
         try:
-            return await context.send(pod, below(call, context))
+            return await context.ask(pod, below(call, context))
         except Fault:
             return None
 
