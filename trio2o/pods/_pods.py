@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
@@ -172,7 +172,11 @@ class Pods:
         endpoint = self.endpoint(pod, target.service)
         path = endpoint.path(call.path, target.project_id, target.with_project)
         call = evolve(call, path=path)
-        return await self._send(pod.pod_name, endpoint, call, deadline, stream)
+        answer = await self._send(pod.pod_name, endpoint, call, deadline, stream)
+        if answer.status == 406 and target.service in self._own:
+            # what the pod speaks has changed since it was asked
+            Deferred.fromCoroutine(self._look(pod.pod_id, target.service))
+        return answer
 
     async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""

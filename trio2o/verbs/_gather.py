@@ -15,7 +15,7 @@ from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod, Route
 from trio2o.domain.versions import Version
-from trio2o.message import Answer, Call
+from trio2o.message import Answer, Call, Headers
 from trio2o.pods import Target
 from trio2o.verbs._context import Context, answer_headers, below, json_answer
 from trio2o.verbs._forward import ask_any
@@ -73,14 +73,26 @@ rows for this query."""
 
 
 @frozen
+class Gone:
+    """The query by which an admin finds a row by its id even if it was deleted, or is another
+    project's. Microversions behind `until` do not know it."""
+
+    query: str
+    until: Version
+
+    def version(self, context: Context) -> Version:
+        return min(context.version or self.until, self.until)
+
+
+@frozen
 class Gather:
     """The list of a kind of thing over all pods: order, paging and links as one cloud's.
 
     `path` is asked of the pods (a brief list asks for detail, which has what it is ordered by),
     `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
-    `definition`: they all are, and any pod knows a marker. `gone` is the query by which an admin
-    finds a row by its id though it was deleted or is another project's, for it is a marker still.
+    `definition`: they all are, and any pod knows a marker. `gone`: what the caller cannot be
+    shown any more, or could never, is a marker all the same.
     `links` is the key of the paging links, `named` the member that a row is told by. `paged`: the
     list has pages at all. `scan`: a marker is found by reading the list, for nothing else can show
     it. `absent`: a pod says 404 where it has no row. `stand_in` gives what is shown of pods that
@@ -95,7 +107,7 @@ class Gather:
     links: str = ""
     same: Callable[[dict[str, Any]], str] | None = None
     definition: bool = False
-    gone: str = ""
+    gone: Gone | None = None
     named: str = "id"
     paged: bool = True
     scan: bool = False
@@ -373,10 +385,7 @@ class _Listing:
     async def _row_of(self, pod: Pod, route: Route | None, id: str) -> msgspec.Raw | None:
         """A row as the caller sees it, else as it was or as its route keeps it."""
         try:
-            row = await self._row(pod, id)
-            if row is None and self.gather.gone:
-                row = await self._gone(pod, id)
-            return row
+            return await self._row(pod, id) or await self._gone(pod, id)
         except Fault:
             kept = msgspec.json.decode(route.details or "{}") if route else {}
             if not all(name in ("id", *kept) for name, _ in self.keys):
@@ -399,20 +408,21 @@ class _Listing:
 
     async def _gone(self, pod: Pod, id: str) -> msgspec.Raw | None:
         """A row that the caller cannot be shown, asked for as ourselves: only its place is used."""
-        context = self.context
+        context, gather, gone = self.context, self.gather, self.gather.gone
+        if gone is None:
+            return None
         token = await context.routes.own_token()
-        call = Call(
-            "GET",
-            (self.gather.path or self.gather.resource.collection).encode(),
-            self.gather.gone.format(id=id).encode(),
-            ((b"X-Auth-Token", token.encode()), *context.version_headers),
-        )
-        target = Target(self.gather.resource.service, "")
+        headers: Headers = ((b"X-Auth-Token", token.encode()),)
+        if context.surface.microversions is not None:
+            headers += context.surface.microversions.headers(gone.version(context))
+        path = f"{gather.resource.collection}/detail".encode()
+        call = Call("GET", path, gone.query.format(id=id).encode(), headers)
+        target = Target(gather.resource.service, "")
         answer = await context.pods.send(pod, target, call, context.deadline)
         if answer.status >= 500:
             raise PodUnavailable(pod.pod_name, f"status {answer.status}")
         rows = self._page(pod, answer)[0] if answer.ok else []
-        return rows[0] if rows else None
+        return next((row for row in rows if id_of(row, gather.named) == id), None)
 
     def _remember(
         self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]

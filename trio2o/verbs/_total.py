@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,10 +23,12 @@ Document = dict[str, Any]
 class Total:
     """One document of all pods'. Pods that do not answer are named in a header.
 
-    `combine` is a pure function of what the pods said, in the pods' order.
+    `combine` is a pure function of what the pods said, in the pods' order; `known` puts in its
+    place what the top itself knows better.
     """
 
     combine: Callable[[Sequence[tuple[Pod, Document]]], Document]
+    known: Callable[[Document, Call, Context], Awaitable[None]] | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         pods = context.pods.serving(context.surface.service)
@@ -44,7 +46,10 @@ class Total:
         if lost and context.refuses_to_omit(none=not said):
             raise incomplete(lost)
         names = ", ".join(lost).encode()
-        return json_answer(200, self.combine(said), ((UNAVAILABLE, names),) if lost else ())
+        combined = self.combine(said)
+        if self.known is not None:
+            await self.known(combined, call, context)
+        return json_answer(200, combined, ((UNAVAILABLE, names),) if lost else ())
 
     async def _ask(self, pod: Pod, call: Call, context: Context) -> Answer | None:
         if context.pods.is_down(pod, context.surface.service):

@@ -24,7 +24,7 @@ from trio2o.faces.compute._kinds import (
     VOLUME_SHOWN,
 )
 from trio2o.faces.resources import FLAVOR, SERVER
-from trio2o.verbs import Gather, Order, Since
+from trio2o.verbs import Gather, Gone, Order, Since
 
 Query = list[tuple[str, str]]
 Keys = tuple[tuple[str, bool], ...]
@@ -128,7 +128,7 @@ SERVERS_DETAIL = Gather(
     SERVER,
     ServerOrder((), lead=("OS-EXT-STS:task_state", "scheduling")),
     links="servers_links",
-    gone="all_tenants=1&changes-since=1970-01-01T00:00:00Z&uuid={id}",
+    gone=Gone("all_tenants=1&changes-since=1970-01-01T00:00:00Z&uuid={id}", Version(2, 74)),
     stand_in=down_rows,
 )
 SERVERS = evolve(SERVERS_DETAIL, path="/servers/detail", brief=("id", "name", "links"))
