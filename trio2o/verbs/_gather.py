@@ -12,14 +12,13 @@ from attrs import evolve, frozen
 
 from trio2o.domain.errors import BadRequest, Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource, qualified
-from trio2o.domain.tasks import together
-from trio2o.domain.values import Pod, Route
+from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
-from trio2o.message import Answer, Call, Headers
-from trio2o.pods import Target
+from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, answer_headers, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, id_of, merge
+from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
 from trio2o.verbs._rewrite import Rewriter, fields_of, raw
 
 Query = list[tuple[str, str]]
@@ -73,18 +72,6 @@ rows for this query."""
 
 
 @frozen
-class Gone:
-    """The query by which an admin finds a row by its id even if it was deleted, or is another
-    project's. Microversions behind `until` do not know it."""
-
-    query: str
-    until: Version
-
-    def version(self, context: Context) -> Version:
-        return min(context.version or self.until, self.until)
-
-
-@frozen
 class Gather:
     """The list of a kind of thing over all pods: order, paging and links as one cloud's.
 
@@ -132,7 +119,7 @@ class Gather:
             rows = await listing.rows(up)
         except _Refused as refused:
             return await self._refusal(call, context, "", refused.answer)
-        except _UnknownMarker:
+        except UnknownMarker:
             return await self._refusal(call, context, f"marker [{pages.marker}] not found")
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
@@ -225,6 +212,8 @@ class _Listing:
         self.failed: Answer | None = None
         hasher = hashlib.sha256(repr((sorted(query), context.caller.project_id)).encode())
         self.ranking = Ranking(keys, gather.named, gather.resource.zones, gather.order.lead)
+        resource, more = gather.resource, gather.definition
+        self.places = Places(resource, self.ranking, gather.gone, more, call, context)
         self.list_key = (context.operation.path, str(context.version), hasher.digest())
 
     async def rows(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
@@ -258,7 +247,7 @@ class _Listing:
         ids = [self._told(source.pod, rank.id) for source, _, rank in taken]
         known = pages.marker in ids
         if pages.marker and not known and self.gather.cap and not self.gather.definition:
-            raise _UnknownMarker
+            raise UnknownMarker
         start = (ids.index(pages.marker) + 1 if known else 0) + pages.offset
         end = None if pages.size is None else start + pages.size
         return [(source.pod, row) for source, row, _ in taken[start:end]]
@@ -322,12 +311,7 @@ class _Listing:
         return answer
 
     def _page(self, pod: Pod, answer: Answer) -> tuple[list[msgspec.Raw], bool]:
-        assert isinstance(answer.body, bytes)
-        try:
-            fields = fields_of(answer.body)
-            rows = msgspec.json.decode(fields[self.gather.resource.rows], type=list[msgspec.Raw])
-        except (msgspec.MsgspecError, KeyError):
-            raise PodUnavailable(pod.pod_name, "its list is none") from None
+        rows, fields = rows_of(pod, answer, self.gather.resource)
         more = any(
             b'"next"' in bytes(value)
             for name, value in fields.items()
@@ -347,7 +331,7 @@ class _Listing:
             rank, starts = known
             return rank, starts
         try:
-            found, starts = await self._place(marker, pods)
+            found, starts = await self.places.find(marker, pods)
         except Fault:
             if known is None:
                 raise
@@ -359,70 +343,6 @@ class _Listing:
     def _stays(self, place: Rank) -> bool:
         """Whether a row cannot have come to another place."""
         return not place.leads and all(name in _FIXED for name, _ in self.keys)
-
-    async def _place(self, marker: str, pods: Sequence[Pod]) -> tuple[Rank, dict[str, str]]:
-        """A marker's place in the order. Raises `_UnknownMarker`."""
-        if self.gather.definition:  # the first pod that has it tells
-            for pod in pods:
-                if (row := await self._row(pod, marker)) is not None:
-                    return self.ranking.of(row, pod), {}
-            raise _UnknownMarker
-        context, resource = self.context, self.gather.resource
-        route = await context.routes.find(resource, marker, context.caller, context.deadline)
-        owner = context.pods.get(route.pod_id) if route else None
-        if owner is not None:
-            row = await self._row_of(owner, route, marker)
-        elif self.gather.gone and resource.well_formed(marker):
-            rows = await together(self._gone(pod, marker) for pod in pods)
-            found = zip(pods, rows, strict=True)
-            owner, row = next(((pod, row) for pod, row in found if row is not None), (None, None))
-        else:
-            row = None
-        if owner is None or row is None:
-            raise _UnknownMarker
-        return self.ranking.of(row, owner), {owner.pod_id: marker}
-
-    async def _row_of(self, pod: Pod, route: Route | None, id: str) -> msgspec.Raw | None:
-        """A row as the caller sees it, else as it was or as its route keeps it."""
-        try:
-            return await self._row(pod, id) or await self._gone(pod, id)
-        except Fault:
-            kept = msgspec.json.decode(route.details or "{}") if route else {}
-            if not all(name in ("id", *kept) for name, _ in self.keys):
-                raise
-            return raw({**kept, "id": id})
-
-    async def _row(self, pod: Pod, id: str) -> msgspec.Raw | None:
-        path = self.gather.resource.path(id).encode()
-        call = evolve(below(self.call, self.context), path=path, query=b"")
-        answer = await self.context.send(pod, call)
-        assert isinstance(answer.body, bytes)
-        if answer.status >= 500:
-            raise PodUnavailable(pod.pod_name, f"status {answer.status}")
-        if not answer.ok:
-            return None
-        try:
-            return fields_of(answer.body)[self.gather.resource.key]
-        except (msgspec.MsgspecError, KeyError):
-            raise PodUnavailable(pod.pod_name, "what it shows is nothing") from None
-
-    async def _gone(self, pod: Pod, id: str) -> msgspec.Raw | None:
-        """A row that the caller cannot be shown, asked for as ourselves: only its place is used."""
-        context, gather, gone = self.context, self.gather, self.gather.gone
-        if gone is None:
-            return None
-        token = await context.routes.own_token()
-        headers: Headers = ((b"X-Auth-Token", token.encode()),)
-        if context.surface.microversions is not None:
-            headers += context.surface.microversions.headers(gone.version(context))
-        path = f"{gather.resource.collection}/detail".encode()
-        call = Call("GET", path, gone.query.format(id=id).encode(), headers)
-        target = Target(gather.resource.service, "")
-        answer = await context.pods.send(pod, target, call, context.deadline)
-        if answer.status >= 500:
-            raise PodUnavailable(pod.pod_name, f"status {answer.status}")
-        rows = self._page(pod, answer)[0] if answer.ok else []
-        return next((row for row in rows if id_of(row, gather.named) == id), None)
 
     def _remember(
         self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]
@@ -477,10 +397,6 @@ def incomplete(pods: Sequence[str]) -> Unavailable:
     """The refusal of an answer that would leave out what these pods have."""
     are = "is" if len(pods) == 1 else "are"
     return Unavailable(f"The list cannot be told in full: {', '.join(pods)} {are} unavailable.")
-
-
-class _UnknownMarker(Exception):
-    """No pod knows the marker."""
 
 
 class _Refused(Exception):
