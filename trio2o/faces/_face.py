@@ -116,6 +116,8 @@ class BaseFace:
             tops=ChainMap(
                 parts.groups.tops, *(one.places.tops for one in parts.definitions.values())
             ),
+            unavailable=parts.settings.lists.unavailable,
+            patience=parts.settings.lists.timeout,
         )
 
     def offered(self) -> Range:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -53,7 +54,8 @@ class Kinds:
 class Surface:
     """What the verbs have to know of a face: its service, its public URL, its resources.
 
-    `tops` are ids of pods that tenants know by another, with that.
+    `tops` are ids of pods that tenants know by another, with that. `unavailable` and `patience`
+    are the settings `lists.unavailable` and `lists.timeout`.
     """
 
     service: str
@@ -71,6 +73,8 @@ class Surface:
         takes_self=True,
     )
     """Headers of a client that pods do not get from it."""
+    unavailable: str = "standard"
+    patience: float = math.inf
 
 
 @frozen
@@ -118,6 +122,20 @@ class Context:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
         stream = self.operation.stream
         return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+
+    async def ask(self, pod: Pod, call: Call) -> Answer:
+        """As `send`, for one of many pods: it is not waited for as long as one alone would be."""
+        deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
+        return await self.pods.send(pod, self.target, call, deadline)
+
+    def refuses_to_omit(self, *, certain: bool = False, none: bool = False) -> bool:
+        """Whether it is a 503 that pods do not answer, and not an answer without what they have.
+
+        `certain`: it is about certain things only, so "none" would be believed. `none`: no pod
+        answers.
+        """
+        how = self.surface.unavailable
+        return none or how == "refuse" or (certain and how == "standard")
 
 
 Verb = Callable[[Call, Context], Awaitable[Answer]]

@@ -113,7 +113,7 @@ def test_pages_keep_a_sort_key_and_its_direction(
     owners: dict[str, tuple[int, int, int]], pods: int, limit: int, key: str, falls: bool
 ) -> None:
     where = cloud_of(owners, pods)
-    sort = {"name": "name", "created": "created"}[key]
+    sort = {"name": "display_name", "created": "created_at"}[key]
     query = f"sort_key={sort}&sort_dir={'desc' if falls else 'asc'}&limit={limit}"
     pages = list(walk(where, query))
     assert [id for page in pages for id in page] == ordered(rows_of(where), key, falls)

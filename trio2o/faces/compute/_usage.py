@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.faces.resources import SERVER
 from trio2o.message import Answer, Call
-from trio2o.verbs import UNAVAILABLE, Context, ask_any, below, json_answer
+from trio2o.verbs import UNAVAILABLE, Context, ask_any, below, incomplete, json_answer
 
 PAGE = 1000
 """Servers in a page at most (Nova's `max_limit`)."""
@@ -50,8 +50,8 @@ class UsagePages:
         except _Refused:
             return await ask_any(SERVER, "", call, context)
         lost = [pod.pod_name for pod, rows in zip(pods, found, strict=True) if rows is None]
-        if len(lost) == len(pods):
-            return await ask_any(SERVER, "", call, context)
+        if lost and context.refuses_to_omit(none=len(lost) == len(pods)):
+            raise incomplete(lost)
         rows = sorted(
             (row for rows in found for row in rows or ()),
             key=lambda row: (row["tenant_id"], row["instance_id"]),
@@ -82,7 +82,7 @@ class UsagePages:
             if context.pods.is_down(pod, "compute"):
                 return None
             try:
-                answer = await context.send(pod, sent)
+                answer = await context.ask(pod, sent)
             except Fault:
                 return None
             if answer.status >= 500:

@@ -21,6 +21,7 @@ from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._flavors import with_flavor, with_flavor_id
 from trio2o.faces.compute._groups import (
+    count_groups,
     create_group,
     delete_group,
     list_groups,
@@ -500,13 +501,13 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Total(totals.limits),
+        Total(totals.limits, count_groups),
         """
         GET    /v2.1/limits
         """,
     ),
     *rows(
-        Total(totals.quotas),
+        Total(totals.quotas, count_groups),
         """
         GET    /v2.1/os-quota-sets/{id}
         GET    /v2.1/os-quota-sets/{id}/defaults
