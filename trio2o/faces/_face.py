@@ -14,9 +14,10 @@ from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
-from trio2o.pods import Pods
+from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Passes
 from trio2o.routes import Routes
+from trio2o.scheduling import Rules
 from trio2o.settings import Settings
 from trio2o.store import Store
 from trio2o.verbs import Context, Operation, Surface, json_answer
@@ -74,6 +75,7 @@ class Parts:
     keypairs: Keypairs
     groups: ServerGroups
     passes: Passes
+    capacity: Capacity
 
 
 def keystone_fault(fault: Fault) -> Answer:
@@ -84,6 +86,16 @@ def keystone_fault(fault: Fault) -> Answer:
         "message": fault.message,
     }
     return json_answer(fault.status, {"error": error})
+
+
+def _rules(settings: Settings) -> Rules:
+    said = settings.scheduling
+    return Rules(
+        frozenset(said.filters),
+        binding=said.binding_multiplier,
+        free=said.free_multiplier,
+        weight=said.weight_multiplier,
+    )
 
 
 class BaseFace:
@@ -115,6 +127,7 @@ class BaseFace:
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
             tops=parts.groups.tops,
+            rules=_rules(parts.settings),
         )
 
     def offered(self) -> Range:

@@ -16,6 +16,7 @@ from trio2o.domain.versions import ANY, Microversions, Range, Version
 from trio2o.message import Answer, Call, Headers, end_to_end, with_header, without
 from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
+from trio2o.scheduling import Rules
 from trio2o.store import Store
 
 
@@ -33,7 +34,7 @@ class Positions(OrderedDict[tuple[Any, ...], Any]):
 class Surface:
     """What the verbs have to know of a face: its service, its public URL, its resources.
 
-    `tops` are ids of pods that tenants know by another, with that.
+    `tops` are ids of pods that tenants know by another, with that. `rules` are how a pod is chosen.
     """
 
     service: str
@@ -45,6 +46,7 @@ class Surface:
     images_url: str = ""
     positions: Positions = Factory(Positions)
     tops: Mapping[str, str] = {}
+    rules: Rules = Rules()
 
 
 @frozen
@@ -52,7 +54,8 @@ class Context:
     """One call's surroundings. `below` is the raw path behind version and project.
 
     `with_project` tells whether the client wrote its project in the path; `deadline` is absolute.
-    `parts` is the face's own, opaque to the verbs.
+    `parts` is the face's own, opaque to the verbs; `memo` keeps what one step of the call has
+    found out for the others.
     """
 
     surface: Surface
@@ -70,6 +73,7 @@ class Context:
     clock: Any
     now: Callable[[], float]
     parts: Any = None
+    memo: dict[Any, Any] = Factory(dict)
 
     @property
     def target(self) -> Target:

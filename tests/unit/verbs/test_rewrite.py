@@ -15,7 +15,7 @@ from trio2o.verbs._rewrite import Rewriter, rewritten
 
 POD = pod(1, "az1")
 URL = "http://pod.internal:8774/nova/v2.1"
-US = Rewriter("http://top:1", "http://images:2", "/nova", "az1")
+US = Rewriter("http://top:1", "http://images:2", "/nova", pod(1))
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
