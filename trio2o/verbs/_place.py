@@ -86,13 +86,13 @@ class Place:
         zone = named or ("" if found else self._usual_zone(context))
         order = await self._order(body, zone, found, context)
         pinned = bool(found) or order[0].is_named(zone)
+        tell = bool(zone) or (self.follows and not found)
         last: Answer | PodUnavailable | None = None
         # the next is tried only where nothing was done, and nothing says that it must be this one
         for chosen in order[:1] if pinned else order:
             own = _zone_in(chosen, zone, context)
             pod = await bind(context, chosen, own.name, pinned=pinned)
             own = pod.zone(own.name) or pod.azs[0]
-            tell = bool(zone) or self.follows
             try:
                 sent = await self._body(call.body, pod, own, (named, rest, tell), context)
                 last = await context.send(pod, evolve(below(call, context), body=sent))
@@ -156,20 +156,20 @@ class Place:
         if not isinstance(body, bytes):
             return body
         if named is not None:
-            body = self._with_zone(body, own, rest)
+            body = self._with_zone(body, own if named else None, rest)
         elif tell and self.zone and self.send_zone and len(pod.azs) > 1:
             body = self._with_zone(body, own, "", add=True)
         return body if self.prepare is None else await self.prepare(body, pod, context)
 
-    def _with_zone(self, body: bytes, own: Zone, rest: str, *, add: bool = False) -> bytes:
+    def _with_zone(self, body: bytes, own: Zone | None, rest: str, *, add: bool = False) -> bytes:
         """The body with the pod's own name of its AZ, or without one."""
 
         def change(fields: Fields) -> None:
             if self.zone not in fields and not add:
                 return
             was_list = bytes(fields.get(self.zone, b"")).lstrip()[:1] == b"["
-            name = own.own(self.makes.zone_service) + rest if self.send_zone else ""
-            if not name:
+            name = (own.own(self.makes.zone_service) if own else "") + rest
+            if not name or not self.send_zone:
                 fields.pop(self.zone, None)
             else:
                 fields[self.zone] = raw([name] if was_list else name)

@@ -435,6 +435,22 @@ def test_without_an_az_a_server_is_told_none_and_a_volume_the_one_that_its_proje
     )
 
 
+def test_what_is_pinned_is_told_no_az_that_was_not_asked_for() -> None:
+    volumes = Place(VOLUME, (Ref("volume.source", VOLUME),), "availability_zone", follows=True)
+    first = wide(1, "az1", "az2")
+    where = world(first, routes=Routes(route(VOLUME, VOLUME_ID, first)))
+    bound(where, first, "az2")
+    body = json.dumps({"volume": {"source": VOLUME_ID}}).encode()
+    result_of(volumes(Call("POST", b"/volumes", body=body), where))
+    assert where.pods.sent[0][1].body == body  # type: ignore[attr-defined]
+
+
+def test_a_host_without_an_az_stays_without_one() -> None:
+    where = world(wide(1, "az1", "az2"))
+    place(where, availability_zone=":host")
+    assert sent(where)[1]["availability_zone"] == ":host"
+
+
 @pytest.mark.parametrize(("follows", "expected"), [(True, "Pod2"), (False, "Pod1")])
 def test_what_follows_goes_to_the_projects_pod_before_the_default_az(
     follows: bool, expected: str
