@@ -28,7 +28,7 @@ from trio2o.faces.network import NetworkFace
 from trio2o.faces.resources import SERVER
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
-from trio2o.pods import Pods
+from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
 from trio2o.settings import BadSettings, Settings, load
@@ -172,6 +172,7 @@ class Appliance(Service):
             groups=groups,
             definitions=definitions,
             reconcilers=reconcilers,
+            capacity=Capacity(reactor, pods, keystone.own_token, settings.scheduling.timeout),
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
         policy = Policy(rules, settings.identity.policy_file)

@@ -45,6 +45,13 @@ def _at_least(least: float) -> Check:
     return check
 
 
+def _list_of(*allowed: str) -> Check:
+    def check(values: tuple[str, ...]) -> str:
+        return "" if set(values) <= set(allowed) else "a list of " + ", ".join(map(repr, allowed))
+
+    return check
+
+
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -142,6 +149,26 @@ class PodsSettings:
 class SchedulingSettings:
     default_availability_zone: str = _setting(
         "", "Where a server or volume goes that names no AZ ('' = any pod)."
+    )
+    filters: tuple[str, ...] = _setting(
+        ("state", "health", "tags", "room"),
+        "What a pod is asked before something new goes there: is it active, does it answer, has it "
+        "the tags that the flavor asks for, and room.",
+        _list_of("state", "health", "tags", "room"),
+    )
+    binding_multiplier: float = _setting(
+        1000.0, "How much it counts that the project uses the pod already (0 = not).", _at_least(0)
+    )
+    free_multiplier: float = _setting(
+        1.0,
+        "How much it counts which part of a pod is free (0 = not).",
+        _at_least(0),
+    )
+    weight_multiplier: float = _setting(
+        1.0, "How much it counts what operators gave a pod for a weight (0 = not).", _at_least(0)
+    )
+    timeout: float = _setting(
+        3.0, "Seconds that a pod may take to say whether it has room.", _at_least(0.1)
     )
 
 
@@ -294,8 +321,11 @@ class _Reader:
         wanted = type(default)
         if wanted is float and type(value) is int:
             value = float(value)
+        if wanted is tuple and type(value) is list and all(type(one) is str for one in value):
+            value = tuple(value)
         if type(value) is not wanted:
             words = {str: "a text in quotes", int: "a whole number", float: "a number"}
+            words[tuple] = "a list of texts"
             raise self.refuse(section, field.name, f"{value!r} is not {words[wanted]}")
         check: Check | None = field.metadata["check"]
         if check and (allowed := check(value)):
@@ -331,6 +361,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         plain = value.replace("\\", "\\\\").replace('"', '\\"')
         return '"' + _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", plain) + '"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value)
 
 

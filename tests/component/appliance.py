@@ -68,6 +68,7 @@ class Appliance:
             "pods.timeout": TIMEOUT,
             "pods.connect_timeout": 1.0,
             "pods.refresh": 0.5,
+            "scheduling.timeout": 1.0,
             "limits.body_bytes": BODY,
             "limits.header_seconds": 2.0,
             "limits.body_seconds": 2.0,
@@ -184,7 +185,7 @@ TRIO2O = (sys.executable, "-m", "trio2o.commands")
 
 
 def as_toml(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value}"' if isinstance(value, str) else str(value)  # a list of texts reads the same
 
 
 @dataclass

@@ -122,6 +122,10 @@ class Nova(PodService):
                 return self.on_flavor(call, flavor, rest)
             case "GET", "os-availability-zone", *_:
                 return self.zones()
+            case "GET", "os-hypervisors", "statistics":
+                self.admin_only(call)
+                told = {"memory_mb": 1000, "free_ram_mb": 1000 * self.pod.free}
+                return 200, {"hypervisor_statistics": told}
             case "GET", "os-services":
                 return services(self.pod)
             case _, "os-aggregates", *rest:
@@ -223,7 +227,8 @@ class Nova(PodService):
         return known
 
     def create_server(self, call: Call, wish: Row) -> Reply:
-        flavor, zone = str(wish.get("flavorRef")).split("/")[-1], wish.get("availability_zone")
+        flavor = str(wish.get("flavorRef")).split("/")[-1]
+        zone = (wish.get("availability_zone") or "").split(":")[0]
         if flavor not in self.rows["flavors"] or (zone and zone not in self.pod.zones):
             raise Fault(400, "Flavor could not be found, or the zone is not available.")
         count = int(wish.get("max_count") or wish.get("min_count") or 1)
@@ -305,6 +310,9 @@ def newest(row: Row) -> tuple[str, str]:
     return row["created_at"], row["id"]
 
 
+FILTERS = ("name", "status", "volume_id", "availability_zone")
+
+
 class Cinder(PodService):
     type, prefix = "volume", "/v3"
 
@@ -329,6 +337,10 @@ class Cinder(PodService):
                 return 200, {"volume_type": row}
             case "GET", "os-availability-zone":
                 return self.zones()
+            case "GET", "scheduler-stats", "get_pools":
+                self.admin_only(call)
+                told = {"total_capacity_gb": 100, "free_capacity_gb": 100 * self.pod.free}
+                return 200, {"pools": [{"name": "pool", "capabilities": told}]}
         raise Fault(404, "The resource could not be found.")
 
     def view(self, call: Call, kind: str, row: Row) -> Row:
@@ -350,7 +362,7 @@ class Cinder(PodService):
         return 202, {kind[:-1]: view | {"status": "creating"}}
 
     def list_rows(self, call: Call, kind: str, detail: bool) -> Reply:
-        asked = {key: call.one(key) for key in ("name", "status", "volume_id") if key in call.query}
+        asked = {key: call.one(key) for key in FILTERS if key in call.query}
         rows = sorted(self.rows[kind].values(), key=newest, reverse=True)
 
         def shown(row: Row) -> bool:
@@ -384,6 +396,20 @@ class Cinder(PodService):
             case _:
                 raise Fault(404, "The resource could not be found.")
         return 200, {kind[:-1]: self.view(call, kind, row)}
+
+
+class Placement(PodService):
+    """It has room, or none, for whatever is asked."""
+
+    type, prefix = "placement", ""
+
+    def handle(self, call: Call, path: list[str]) -> Reply:
+        if call.path == "/":
+            row = {"id": "v1.0", "min_version": "1.0", "max_version": "1.39", "status": "CURRENT"}
+            return 200, {"versions": [row]}
+        self.admin_only(call)
+        candidates = [{"allocations": {}}] if self.pod.room else []
+        return 200, {"allocation_requests": candidates, "provider_summaries": {}}
 
 
 class Neutron(PodService):

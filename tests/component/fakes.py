@@ -26,7 +26,7 @@ from fake_http import (
     stable_id,
     stamp,
 )
-from fake_services import Cinder, Glance, Neutron, Nova, PodService
+from fake_services import Cinder, Glance, Neutron, Nova, Placement, PodService
 
 
 class FakeKeystone(Service, Faults):
@@ -179,12 +179,14 @@ class FakeKeystone(Service, Faults):
 
 
 class FakePod(Faults):
-    """One cloud: Nova, Cinder and Neutron, a port each, and the rows of all of them."""
+    """One cloud: Nova, Cinder, Neutron and Placement, a port each, and the rows of all of them."""
 
     page_cap: int = 1000
     refuse: int | None = None  # POST /flavors answers this
     zones: tuple[str, ...] = ("nova",)
     hosts: tuple[str, ...] = ()
+    room: bool = True  # Placement finds a host
+    free: float = 0.5  # which part of its memory and storage is free
     compute_range: tuple[str, str] = ("2.1", "2.96")
     volume_range: tuple[str, str] = ("3.0", "3.70")
 
@@ -193,8 +195,13 @@ class FakePod(Faults):
         self.cloud, self.name = cloud, name
         self.rows: defaultdict[str, dict[str, Row]] = defaultdict(dict)
         self.compute, self.volume = Nova(cloud, self), Cinder(cloud, self)
-        self.network = Neutron(cloud, self)
-        self.services: tuple[PodService, ...] = (self.compute, self.volume, self.network)
+        self.network, self.placement = Neutron(cloud, self), Placement(cloud, self)
+        self.services: tuple[PodService, ...] = (
+            self.compute,
+            self.volume,
+            self.network,
+            self.placement,
+        )
         self.clear()
 
     def clear(self) -> None:
@@ -211,6 +218,7 @@ class FakePod(Faults):
         register(self.name, "compute", "nova", f"{self.compute.url}/v2.1")
         register(self.name, "volumev3", "cinderv3", f"{self.volume.url}/v3/$(project_id)s")
         register(self.name, "network", "neutron", self.network.url)
+        register(self.name, "placement", "placement", self.placement.url)
 
     def down(self) -> None:
         """Refuse connections, and cut those that are open."""

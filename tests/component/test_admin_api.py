@@ -218,7 +218,14 @@ def test_a_binding_is_created_listed_shown_and_deleted(appliance: Appliance, adm
     assert admin.get("admin", one) == {"pod_binding": binding}
     assert admin.ask("DELETE", "admin", one).status_code == 200
     assert admin.get("admin", BINDINGS) == {"pod_bindings": []}
-    assert admin.ask("GET", "admin", one).status_code == 404
+    assert admin.ask("DELETE", "admin", one).status_code == 404
+    (ended,) = admin.get("admin", f"{BINDINGS}?ended=true&tenant_id=project-x")["pod_bindings"]
+    assert binding["ended_at"] is None and ended["ended_at"] > binding["created_at"]
+    assert ended | {"ended_at": None} == binding
+    assert admin.get("admin", one) == {"pod_binding": ended}
+    assert admin.get("admin", f"{BINDINGS}?ended=true&tenant_id=x") == {"pod_bindings": []}
+    for query in ("ended=yes", "state=x"):
+        assert admin.ask("GET", "admin", f"{BINDINGS}?{query}").status_code == 400
 
 
 def test_bindings_of_what_is_not_there_are_422(appliance: Appliance, admin: Client) -> None:
@@ -298,19 +305,109 @@ def test_a_state_is_one_of_three(admin: Client, appliance: Appliance, state: Any
     assert pod_of(admin, "Pod1")["state"] == "active"
 
 
-def test_nothing_but_the_state_of_a_pod_changes(admin: Client, appliance: Appliance) -> None:
-    path = f"{PODS}/{pod_of(admin, 'Pod1')['pod_id']}"
-    answer = admin.ask("PUT", "admin", path, {"pod": {"state": "active", "az_name": "az9"}})
-    assert (answer.status_code, "az_name" in message(answer)) == (400, True)
-    assert pod_of(admin, "Pod1")["az_name"] == "az1"
-    assert set_state(admin, "RegionOne", "draining").status_code == 422
+def put(admin: Client, name: str, **fields: Any) -> requests.Response:
+    path = f"{PODS}/{pod_of(admin, name)['pod_id']}"
+    return admin.ask("PUT", "admin", path, {"pod": fields})
+
+
+def test_a_pods_weight_tags_and_azs_are_changed_and_shown(
+    admin: Client, appliance: Appliance
+) -> None:
+    before = pod_of(admin, "Pod1")
+    assert (before["weight"], before["tags"]) == (1.0, [])
+    assert before["availability_zones"] == {"az1": {"compute": "", "volume": ""}}
+    assert pod_of(admin, "RegionOne")["availability_zones"] == {}
+    zones = {"az1": {"compute": "nova", "volume": "vol"}, "az3": {"compute": "rack3"}}
+    answer = put(admin, "Pod1", weight=2.5, tags=["gpu", "ssd", "gpu"], availability_zones=zones)
+    assert answer.status_code == 200
+    shown = answer.json()["pod"]
+    assert (shown["weight"], shown["tags"], shown["state"]) == (2.5, ["gpu", "ssd"], "active")
+    assert shown["availability_zones"] == zones | {"az3": {"compute": "rack3", "volume": ""}}
+    assert (shown["az_name"], shown["pod_az_name"]) == ("az1", "nova")
+    assert pod_of(admin, "Pod1") == shown
+    appliance.kill()
+    appliance.start()
+    assert pod_of(admin, "Pod1") | {"health": {}} == shown | {"health": {}}
+    plain = {"az9": {"compute": "nova", "volume": "nova"}}
+    shown = put(admin, "Pod1", availability_zones=plain, dc_name="dc").json()["pod"]
+    assert (shown["az_name"], shown["pod_az_name"], shown["dc_name"]) == ("az9", "nova", "dc")
+    assert (shown["availability_zones"], shown["weight"]) == (plain, 2.5)
+
+
+def test_the_pair_of_a_new_pod_is_one_entry_of_its_map(bare: Appliance, admin: Client) -> None:
+    zones = {"az2": {"compute": "b", "volume": "b"}}
+    made = add(admin, "Pod1", "az1", pod_az_name="a", availability_zones=zones, weight=3)
+    shown = made.json()["pod"]
+    assert list(shown["availability_zones"].items()) == [
+        ("az1", {"compute": "a", "volume": "a"}),
+        ("az2", {"compute": "b", "volume": "b"}),
+    ]
+    assert shown["weight"] == 3.0
+    body = {"pod": {"pod_name": "Pod2", "availability_zones": zones}}
+    shown = admin.ask("POST", "admin", PODS, body).json()["pod"]
+    assert (shown["az_name"], shown["pod_az_name"]) == ("az2", "b")
+
+
+ZONE = {"compute": "x", "volume": "x"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"az_name": "az9"}, 400),
+        ({"pod_id": "x"}, 400),
+        ({"weight": "1"}, 400),
+        ({"weight": True}, 400),
+        ({"weight": None}, 400),
+        ({"weight": -1}, 422),
+        ({"weight": 1e300}, 422),
+        ({"tags": "gpu"}, 400),
+        ({"tags": [1]}, 400),
+        ({"tags": [""]}, 422),
+        ({"tags": ["a,b"]}, 422),
+        ({"tags": ["x" * 256]}, 422),
+        ({"dc_name": 5}, 400),
+        ({"availability_zones": []}, 400),
+        ({"availability_zones": None}, 400),
+        ({"availability_zones": {"az1": "nova"}}, 400),
+        ({"availability_zones": {"az1": {"compute": 1}}}, 400),
+        ({"availability_zones": {"az1": {"network": "x"}}}, 400),
+        ({"availability_zones": {}}, 422),
+        ({"availability_zones": {"": ZONE}}, 422),
+        ({"availability_zones": {"a:b": ZONE}}, 422),
+        ({"availability_zones": {"az1": ZONE, "az2": ZONE}}, 422),
+        ({"availability_zones": {"az1": ZONE}, "state": "off"}, 422),
+    ],
+    ids=str,
+)
+def test_bad_input_for_a_pod_changes_nothing(
+    admin: Client, appliance: Appliance, fields: dict[str, Any], status: int
+) -> None:
+    before = pod_of(admin, "Pod1")
+    answer = put(admin, "Pod1", **fields)
+    assert answer.status_code == status, answer.text
+    assert message(answer)
+    assert pod_of(admin, "Pod1") == before
+
+
+def test_the_top_region_has_no_state_weight_tags_or_azs(
+    admin: Client, appliance: Appliance
+) -> None:
+    for fields in (
+        {"state": "draining"},
+        {"weight": 2},
+        {"tags": []},
+        {"availability_zones": {"az1": ZONE}},
+    ):
+        assert put(admin, "RegionOne", **fields).status_code == 422
+    assert put(admin, "RegionOne", dc_name="here").json()["pod"]["dc_name"] == "here"
 
 
 def test_pods_show_their_health(admin: Client, appliance: Appliance, pod1: FakePod) -> None:
     def health(name: str) -> dict[str, str]:
         return dict(pod_of(admin, name)["health"])
 
-    up = {"compute": "up", "volume": "up", "network": "up"}
+    up = {"compute": "up", "volume": "up", "network": "up", "placement": "up"}
     assert (health("Pod1"), health("Pod2"), health("RegionOne")) == (up, up, {})
     pod1.volume.stop()
     eventually(lambda: health("Pod1") == up | {"volume": "down"})

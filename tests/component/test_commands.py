@@ -158,9 +158,19 @@ def test_pods_are_added_listed_set_and_removed(
     (pod,) = (p for p in admin.get("admin", "/v1.0/pods")["pods"] if p["pod_name"] == "Pod1")
     assert (pod["pod_az_name"], pod["dc_name"]) == ("nova", "dc1")
     (line,) = (line.split() for line in listed.splitlines() if line.startswith("Pod1"))
-    assert line == ["Pod1", "az1", "nova", "active", "up", pod["pod_id"]]
+    assert line == ["Pod1", "az1", "nova", "active", "1", "up", pod["pod_id"]]
     assert bare.command("pod", "set", "Pod1", "--state", "draining").returncode == 0
     assert "draining" in bare.command("pod", "list").stdout
+    more = ("--weight", "2", "--tag", "gpu", "--tag", "ssd", "--dc", "dc2")
+    maps = ("--az-map", "az1=nova", "--az-map", "az2=east:east-vol", "--state", "active")
+    changed = bare.command("pod", "set", "Pod1", *more, *maps)
+    assert changed.returncode == 0, changed.stderr
+    for words in ("az1, az2", "nova, east:east-vol", "gpu, ssd", " 2 "):
+        assert words in changed.stdout
+    assert bare.command("pod", "set", "Pod1", "--tag", "").returncode == 0
+    assert "gpu" not in bare.command("pod", "list").stdout
+    for wrong in ((), ("--az-map", "az1"), ("--az-map", "=nova"), ("--weight", "-1")):
+        assert bare.command("pod", "set", "Pod1", *wrong).returncode != 0
     removed = bare.command("pod", "remove", "Pod1")
     assert (removed.returncode, "Pod1 was removed" in removed.stdout) == (0, True)
     assert "Pod1" not in bare.command("pod", "list").stdout
@@ -181,6 +191,10 @@ def test_bindings_are_listed(appliance: Appliance, demo: Client) -> None:
     demo.server("az2")
     lines = appliance.command("binding", "list").stdout.splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [[demo.project, "az2"]]
+    assert appliance.command("pod", "set", "Pod2", "--state", "draining").returncode == 0
+    listed = ("binding", "list", "--project", demo.project)
+    assert len(appliance.command(*listed).stdout.splitlines()) == 1
+    assert len(appliance.command(*listed, "--ended").stdout.splitlines()) == 2
 
 
 def test_operations_that_are_not_served_are_listed(tmp_path: Path) -> None:

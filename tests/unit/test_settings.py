@@ -42,6 +42,16 @@ def of(settings: Settings, name: str) -> Any:
     return found
 
 
+def test_a_list_is_of_what_there_is() -> None:
+    assert parse("scheduling.filters = ['room']").scheduling.filters == ("room",)
+    assert parse("scheduling.filters = []").scheduling.filters == ()
+    assert "a list of 'state', 'health', 'tags', 'room'" in refused("scheduling.filters = ['x']")
+    for text in ("'room'", "[1]", "1"):
+        assert "is not a list of texts" in refused(f"scheduling.filters = {text}")
+    again = parse(commented({"scheduling.filters": ("room", "tags")}))
+    assert again.scheduling.filters == ("room", "tags")
+
+
 def test_an_empty_file_means_the_defaults() -> None:
     assert parse("") == Settings()
 

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import Resource
-from trio2o.domain.values import ACTIVE, Caller, Pod, Route
+from trio2o.domain.values import ACTIVE, Binding, Caller, Pod, Route
 from trio2o.faces.resources import SERVER, VOLUME
 from trio2o.message import Answer, Call
 from trio2o.pods import Target
@@ -52,7 +52,7 @@ class Pods:
         self.answers = answers
         self.down: set[Pod] = set()
         self.sent: list[tuple[str, Call]] = []
-        self.bindings: tuple[Any, ...] = ()
+        self.bound: list[Binding] = []
 
     @property
     def all(self) -> tuple[Pod, ...]:
@@ -70,9 +70,15 @@ class Pods:
     def endpoint(self, pod: Pod, service: str) -> Endpoint:
         return Endpoint()
 
-    def binding(self, project_id: str, az_name: str) -> Any:
-        held = (b for b in self.bindings if (b.tenant_id, b.az_name) == (project_id, az_name))
-        return next(held, None)
+    def bindings(self, project_id: str) -> dict[str, Binding]:
+        return {one.az_name: one for one in self.bound if one.tenant_id == project_id}
+
+    def note(self, binding: Binding) -> None:
+        self.bound.append(binding)
+
+    def zones(self) -> dict[str, list[Pod]]:
+        names = sorted({zone.name for pod in self.all for zone in pod.azs})
+        return {name: [pod for pod in self.all if pod.is_in(name)] for name in names}
 
     async def send(
         self, pod: Pod, target: Target, call: Call, deadline: float, *, stream: bool = False

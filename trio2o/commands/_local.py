@@ -87,8 +87,10 @@ def _typed(name: str, value: str) -> Any:
     default: Any = Settings()
     for part in name.split("."):
         default = getattr(default, part, None)
-    if default is None or not isinstance(default, (str, int, float)):
+    if default is None or not isinstance(default, (str, int, float, tuple)):
         raise click.ClickException(f"{name}: no such setting")
+    if isinstance(default, tuple):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
     try:
         return type(default)(value)
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -110,15 +110,50 @@ def pod_list(config: str) -> None:
 
 @pod.command("set")
 @click.argument("name")
-@click.option("--state", type=click.Choice(["active", "draining", "maintenance"]), required=True)
+@click.option("--state", type=click.Choice(["active", "draining", "maintenance"]))
+@click.option("--weight", type=float, help="Pods of more weight go first, all else being equal.")
+@click.option("--tag", "tags", multiple=True, help="A tag; repeat it. An empty one clears them.")
+@click.option(
+    "--az-map",
+    "zones",
+    multiple=True,
+    metavar="AZ=COMPUTE[:VOLUME]",
+    help="An AZ, and the pod's own names of it; repeat it for all that the pod has.",
+)
+@click.option("--dc", help="A data centre's name, for people.")
 @config_option
-def pod_set(name: str, state: str, config: str) -> None:
-    """Say whether a cloud takes new things (active), only those that belong to what it has
-    (draining), or none at all (maintenance). What it has is served in every state."""
+def pod_set(
+    name: str,
+    state: str | None,
+    weight: float | None,
+    tags: tuple[str, ...],
+    zones: tuple[str, ...],
+    dc: str | None,
+    config: str,
+) -> None:
+    """Change what a cloud is for. A state says whether it takes new things (active), only those
+    that belong to what it has (draining), or none at all (maintenance). What it has is served in
+    every state."""
+    fields: dict[str, Any] = {"state": state, "weight": weight, "dc_name": dc}
+    fields = {key: value for key, value in fields.items() if value is not None}
+    if tags:
+        fields["tags"] = [tag for tag in tags if tag]
+    if zones:
+        fields["availability_zones"] = dict(_zone(text) for text in zones)
+    if not fields:
+        raise click.ClickException("nothing to change was named")
     settings = settings_of(config)
-    body = {"pod": {"state": state}}
-    changed = Client.of(settings).call("PUT", f"{_admin(settings)}/pods/{name}", body)["pod"]
-    _show([changed])
+    url = f"{_admin(settings)}/pods/{name}"
+    _show([Client.of(settings).call("PUT", url, {"pod": fields})["pod"]])
+
+
+def _zone(text: str) -> tuple[str, dict[str, str]]:
+    """`az1=nova` (both services call it so) or `az1=nova:nova-vol` as the admin API has it."""
+    name, equals, own = text.partition("=")
+    if not equals or not name:
+        raise click.ClickException(f"--az-map {text}: AZ=COMPUTE[:VOLUME] is wanted")
+    compute, colon, volume = own.partition(":")
+    return name, {"compute": compute, "volume": volume if colon else compute}
 
 
 @pod.command("remove")
@@ -138,14 +173,20 @@ def _show(pods: list[dict[str, Any]]) -> None:
         ill = [f"{name} {word}" for name, word in item["health"].items() if word != "up"]
         return ", ".join(ill) or ("up" if item["health"] else "")
 
+    def own(zone: dict[str, str]) -> str:
+        apart = zone["volume"] != zone["compute"]
+        return f"{zone['compute']}:{zone['volume']}" if apart else zone["compute"]
+
     show(
-        ("pod_name", "az_name", "pod_az_name", "state", "health", "pod_id"),
+        ("pod_name", "az_name", "pod_az_name", "state", "weight", "tags", "health", "pod_id"),
         (
             (
                 item["pod_name"],
-                item["az_name"],
-                item["pod_az_name"],
+                ", ".join(item["availability_zones"]),
+                ", ".join(map(own, item["availability_zones"].values())),
                 item["state"],
+                f"{item['weight']:g}",
+                ", ".join(item["tags"]),
                 health(item),
                 item["pod_id"],
             )
@@ -160,22 +201,27 @@ def binding() -> None:
 
 
 @binding.command("list")
+@click.option("--ended", is_flag=True, help="Also those that ended.")
+@click.option("--project", default="", help="Only those of this project (its id).")
 @config_option
-def binding_list(config: str) -> None:
+def binding_list(ended: bool, project: str, config: str) -> None:
     """List the bindings that hold."""
     settings = settings_of(config)
     client = Client.of(settings)
-    found = client.call("GET", f"{_admin(settings)}/bindings")["pod_bindings"]
+    query = {"ended": str(ended).lower()} | ({"tenant_id": project} if project else {})
+    url = f"{_admin(settings)}/bindings?{urlencode(query)}"
+    found = client.call("GET", url)["pod_bindings"]
     pods = client.call("GET", f"{_admin(settings)}/pods")["pods"]
     names = {item["pod_id"]: item["pod_name"] for item in pods}
     show(
-        ("tenant_id", "az_name", "pod_name", "created_at", "id"),
+        ("tenant_id", "az_name", "pod_name", "created_at", "ended_at", "id"),
         (
             (
                 item["tenant_id"],
                 item["az_name"],
                 names.get(item["pod_id"], item["pod_id"]),
                 item["created_at"],
+                item["ended_at"] or "",
                 item["id"],
             )
             for item in found

@@ -23,7 +23,8 @@ class Resource:
     `qualified` makes the tenants'. `probe` is a list in which an id is looked for where none can
     be shown by itself, `headers` what the looking call needs. `details` are the members that a
     route keeps, for when the pod is down, `mapped` those that hold ids which tenants may know by
-    another (`scheduler_hints.group`: one level down).
+    another (`scheduler_hints.group`: one level down). `zoned_by` is the service whose names of AZs
+    it has, where that is not its own.
     """
 
     type: str
@@ -41,6 +42,11 @@ class Resource:
     headers: Headers = ()
     details: tuple[str, ...] = ()
     mapped: tuple[str, ...] = ()
+    zoned_by: str = ""
+
+    @property
+    def zone_service(self) -> str:
+        return self.zoned_by or self.service
 
     def missing(self, id: str) -> NotFound:
         """What is said of an unknown id where no pod can be asked for its own words."""

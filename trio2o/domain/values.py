@@ -18,11 +18,27 @@ def is_uuid(text: str) -> bool:
 
 
 @frozen
+class Zone:
+    """An AZ of a pod: the tenants' name of it, and what the pod's Nova and Cinder call it.
+
+    An empty name of the pod's own means that none is sent.
+    """
+
+    name: str
+    compute: str = ""
+    volume: str = ""
+
+    def own(self, service: str) -> str:
+        return self.volume if service == "volume" else self.compute
+
+
+@frozen
 class Pod:
     """One OpenStack cloud, or the top region (the one whose `az_name` is empty).
 
     `number` is a small integer that stays with the pod: the id of its aggregate.
-    `pod_az_name` is the AZ's name inside the pod; empty means that none is sent.
+    `az_name` is its first AZ and `pod_az_name` what the pod calls that; `zones` are all of them,
+    where there are several or its services call one differently. `tags` are what flavors ask for.
     """
 
     pod_id: str
@@ -33,19 +49,39 @@ class Pod:
     dc_name: str
     state: str
     created_at: str
+    weight: float = 1.0
+    tags: tuple[str, ...] = ()
+    zones: tuple[Zone, ...] = ()
 
     @property
     def is_top(self) -> bool:
         return not self.az_name
 
     @property
-    def own_zone(self) -> str:
-        """`az1.Pod2`: this pod, where an AZ has several."""
-        return f"{self.az_name}.{self.pod_name}"
+    def azs(self) -> tuple[Zone, ...]:
+        """Its AZs, the first first."""
+        return self.zones or (Zone(self.az_name, self.pod_az_name, self.pod_az_name),)
 
-    def is_in(self, zone: str) -> bool:
-        """Whether an AZ as tenants write it means this pod (also)."""
-        return zone in (self.az_name, self.own_zone)
+    def zone(self, asked: str) -> Zone | None:
+        """The AZ that tenants mean: `az1`, or `az1.Pod2` for this pod where an AZ has several."""
+        for zone in self.azs:
+            if asked in (zone.name, f"{zone.name}.{self.pod_name}"):
+                return zone
+        return None
+
+    def is_in(self, asked: str) -> bool:
+        return self.zone(asked) is not None
+
+    def is_named(self, asked: str) -> bool:
+        """Whether it is `az1.Pod2`, and this pod is meant."""
+        return any(asked == f"{zone.name}.{self.pod_name}" for zone in self.azs)
+
+    def shown_zone(self, own: str, service: str) -> str:
+        """What tenants call an AZ of the pod; one that has no name of theirs is the first."""
+        for zone in self.zones:
+            if zone.own(service) == own:
+                return zone.name
+        return self.az_name
 
 
 @frozen

@@ -14,9 +14,10 @@ from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
-from trio2o.pods import Pods
+from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Reconcilers
 from trio2o.routes import Routes
+from trio2o.scheduling import Rules
 from trio2o.settings import Settings
 from trio2o.store import Store
 from trio2o.verbs import Context, Operation, Surface, json_answer
@@ -75,6 +76,7 @@ class Parts:
     groups: ServerGroups
     definitions: Mapping[str, Definitions]
     reconcilers: Reconcilers
+    capacity: Capacity
 
 
 def keystone_fault(fault: Fault) -> Answer:
@@ -85,6 +87,16 @@ def keystone_fault(fault: Fault) -> Answer:
         "message": fault.message,
     }
     return json_answer(fault.status, {"error": error})
+
+
+def _rules(settings: Settings) -> Rules:
+    said = settings.scheduling
+    return Rules(
+        frozenset(said.filters),
+        binding=said.binding_multiplier,
+        free=said.free_multiplier,
+        weight=said.weight_multiplier,
+    )
 
 
 class BaseFace:
@@ -116,6 +128,7 @@ class BaseFace:
             tops=ChainMap(
                 parts.groups.tops, *(one.places.tops for one in parts.definitions.values())
             ),
+            rules=_rules(parts.settings),
             unavailable=parts.settings.lists.unavailable,
             patience=parts.settings.lists.timeout,
         )

@@ -25,25 +25,41 @@ async def image_pins(references: Iterable[Any], context: Context) -> tuple[Pin, 
     """
     found: list[tuple[Ref, str]] = []
     for reference in references:
-        id = reference.rpartition("/")[2] if isinstance(reference, str) else ""
-        if is_uuid(id):
-            found += await _embedded(id, context)
+        found += _embedded(await image_of(reference, context))
     return await pins(found, context)
 
 
-async def _embedded(id: str, context: Context) -> list[tuple[Ref, str]]:
+async def image_of(reference: Any, context: Context) -> dict[str, Any]:
+    """An image as the caller sees it, asked for once a call; empty if it cannot be read.
+
+    `reference` is its id, or a URL that ends with it.
+    """
+    id = reference.rpartition("/")[2] if isinstance(reference, str) else ""
+    if not is_uuid(id):
+        return {}
+    if ("image", id) not in context.memo:
+        context.memo["image", id] = await _read(id, context)
+    found: dict[str, Any] = context.memo["image", id]
+    return found
+
+
+async def _read(id: str, context: Context) -> dict[str, Any]:
     headers = ((b"X-Auth-Token", context.caller.token.encode()),)
     call = Call("GET", f"/v2/images/{id}".encode(), headers=headers)
     try:
         answer = await context.pods.send_to_images(call, context.deadline, stream=False)
-    except Fault:
-        return []
-    if not answer.ok or not isinstance(answer.body, bytes):
-        return []
+        if not answer.ok or not isinstance(answer.body, bytes):
+            return {}
+        return msgspec.json.decode(answer.body, type=dict[str, Any])
+    except (Fault, msgspec.MsgspecError):
+        return {}
+
+
+def _embedded(image: dict[str, Any]) -> list[tuple[Ref, str]]:
     try:
-        mapping = msgspec.json.decode(answer.body).get("block_device_mapping")
+        mapping = image.get("block_device_mapping")
         devices = msgspec.json.decode(mapping) if isinstance(mapping, str) else []
-    except (msgspec.DecodeError, AttributeError):
+    except msgspec.DecodeError:
         return []
     return [
         (ref, named)

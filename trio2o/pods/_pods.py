@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -25,7 +25,7 @@ from trio2o.upstream import Broken, Origin, Pool, Resting, Unreachable
 
 log = make_logger()
 
-SERVICES = ("compute", "volume", "network")
+SERVICES = ("compute", "volume", "network", "placement")
 
 
 @frozen
@@ -69,7 +69,7 @@ class Pods:
         self._late: set[Origin] = set()
         self.top: Pod | None = None
         self.all: tuple[Pod, ...] = ()
-        self.bindings: tuple[Binding, ...] = ()
+        self._bound: dict[str, dict[str, Binding]] = {}
         self._by_id: dict[str, Pod] = {}
         self._reloading = DeferredLock()
         self._watchers: list[Callable[[], None]] = []
@@ -89,7 +89,10 @@ class Pods:
 
     async def _read(self) -> None:
         pods = await self._store.read(list_pods)
-        self.bindings = await self._store.read(list_bindings)
+        bindings = await self._store.read(list_bindings)
+        self._bound = {}
+        for binding in bindings:
+            self.note(binding)
         self.top = next((pod for pod in pods if pod.is_top), None)
         self.all = tuple(pod for pod in pods if not pod.is_top)
         before, self._by_id = self._by_id, {pod.pod_id: pod for pod in self.all}
@@ -121,12 +124,21 @@ class Pods:
             raise Unavailable("The pods cannot be found: the identity service was not reached yet.")
         return tuple(pod for pod in self.all if (pod.pod_id, service) in self._endpoints)
 
-    def binding(self, project_id: str, az_name: str) -> Binding | None:
-        """The pod that the project uses for an AZ, if it was bound."""
-        for binding in self.bindings:
-            if binding.tenant_id == project_id and binding.az_name == az_name:
-                return binding
-        return None
+    def note(self, binding: Binding) -> None:
+        """Take up a binding that was recorded; it takes the place of the one for that AZ."""
+        self._bound.setdefault(binding.tenant_id, {})[binding.az_name] = binding
+
+    def bindings(self, project_id: str) -> Mapping[str, Binding]:
+        """The pods that the project uses, by AZ."""
+        return self._bound.get(project_id, {})
+
+    def zones(self) -> dict[str, list[Pod]]:
+        """The pods of each AZ, AZs in the order of their names."""
+        found: dict[str, list[Pod]] = {}
+        for pod in self.all:
+            for zone in pod.azs:
+                found.setdefault(zone.name, []).append(pod)
+        return dict(sorted(found.items()))
 
     def endpoint(self, pod: Pod, service: str) -> Endpoint:
         """Raises `PodUnavailable` if the catalog has none."""

@@ -39,6 +39,10 @@ pods = sa.Table(
     sa.Column("dc_name", sa.String(255), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("weight", sa.Float, nullable=False, server_default="1"),
+    # JSON lists
+    sa.Column("tags", sa.Text, nullable=False, server_default="[]"),
+    sa.Column("zones", sa.Text, nullable=False, server_default="[]"),
     info=HELD,
     sqlite_autoincrement=True,
 )
@@ -55,7 +59,7 @@ bindings = sa.Table(
     "bindings",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("tenant_id", sa.String(255), nullable=False),
+    sa.Column("tenant_id", sa.String(255), nullable=False, index=True),
     sa.Column("pod_id", sa.String(36), nullable=False, index=True),
     sa.Column("az_name", sa.String(255), nullable=False),
     sa.Column("created_at", sa.String(32), nullable=False),

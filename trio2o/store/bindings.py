@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy import Connection
@@ -14,8 +16,7 @@ _holding = bindings.c.ended_at == ""
 
 def list_bindings(connection: Connection) -> tuple[Binding, ...]:
     """The bindings that hold, oldest first."""
-    query = sa.select(bindings).where(_holding).order_by(bindings.c.created_at, bindings.c.id)
-    return tuple(Binding(**row) for row in connection.execute(query).mappings())
+    return find_bindings(connection, {}, ended=False)
 
 
 def bind(connection: Connection, wanted: Binding) -> Binding:
@@ -32,8 +33,12 @@ def bind(connection: Connection, wanted: Binding) -> Binding:
 
 
 def rebind(connection: Connection, wanted: Binding) -> Binding:
-    """Record `wanted`, ending what the project used for that AZ before."""
-    end(connection, wanted.created_at, tenant_id=wanted.tenant_id, az_name=wanted.az_name)
+    """The binding that holds if it is to that pod already; else `wanted`, now recorded, and what
+    the project used for that AZ before has ended."""
+    held = bind(connection, wanted)
+    if held.pod_id == wanted.pod_id:
+        return held
+    end(connection, wanted.created_at, id=held.id)
     connection.execute(sa.insert(bindings).values(**asdict(wanted)))
     return wanted
 
@@ -43,3 +48,22 @@ def end(connection: Connection, now: str, **where: str) -> int:
     named = [bindings.c[key] == value for key, value in where.items()]
     change = sa.update(bindings).where(_holding, *named).values(ended_at=now)
     return connection.execute(change).rowcount
+
+
+def end_outside(connection: Connection, now: str, pod_id: str, zones: Sequence[str]) -> None:
+    """End the bindings to a pod for other AZs than these."""
+    change = sa.update(bindings).where(
+        _holding, bindings.c.pod_id == pod_id, bindings.c.az_name.not_in(zones)
+    )
+    connection.execute(change.values(ended_at=now))
+
+
+def find_bindings(
+    connection: Connection, where: Mapping[str, str], ended: bool
+) -> tuple[Binding, ...]:
+    """Bindings whose columns have these values, oldest first; with `ended` also those that have."""
+    named = [bindings.c[key] == value for key, value in where.items()]
+    standing = [] if ended else [_holding]
+    query = sa.select(bindings).where(*named, *standing)
+    found = connection.execute(query.order_by(bindings.c.created_at, bindings.c.id)).mappings()
+    return tuple(Binding(**row) for row in found)

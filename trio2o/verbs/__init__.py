@@ -6,7 +6,7 @@ from trio2o.verbs._define import Anywhere, Define, Defined, Definitive, Everywhe
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
 from trio2o.verbs._gather import UNAVAILABLE, Gather, Order, incomplete
 from trio2o.verbs._named import Named
-from trio2o.verbs._place import Place, Prepare, edit, edit_member
+from trio2o.verbs._place import Needs, Place, Prepare, edit, edit_member
 from trio2o.verbs._places import Gone
 from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
 from trio2o.verbs._rewrite import raw, rewrite
@@ -25,6 +25,7 @@ __all__ = [
     "Gather",
     "Gone",
     "Named",
+    "Needs",
     "Numbered",
     "Operation",
     "Order",

@@ -18,6 +18,7 @@ from trio2o.domain.versions import ANY, Microversions, Range, Version
 from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end
 from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
+from trio2o.scheduling import Rules
 from trio2o.store import Store
 
 _OURS = HOP_BY_HOP.union(
@@ -54,8 +55,8 @@ class Kinds:
 class Surface:
     """What the verbs have to know of a face: its service, its public URL, its resources.
 
-    `tops` are ids of pods that tenants know by another, with that. `unavailable` and `patience`
-    are the settings `lists.unavailable` and `lists.timeout`.
+    `tops` are ids of pods that tenants know by another, with that. `rules` are how a pod is
+    chosen. `unavailable` and `patience` are the settings `lists.unavailable` and `lists.timeout`.
     """
 
     service: str
@@ -67,6 +68,7 @@ class Surface:
     images_url: str = ""
     positions: Positions = Factory(Positions)
     tops: Mapping[str, str] = {}
+    rules: Rules = Rules()
     kinds: Kinds = Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
     ours: frozenset[bytes] = Factory(
         lambda self: _OURS.union(self.microversions.names if self.microversions else ()),
@@ -82,7 +84,8 @@ class Context:
     """One call's surroundings. `below` is the raw path behind version and project.
 
     `with_project` tells whether the client wrote its project in the path; `deadline` is absolute.
-    `definitions` are those of each kind. `parts` is the face's own, opaque to the verbs.
+    `definitions` are those of each kind. `parts` is the face's own, opaque to the verbs; `memo`
+    keeps what one step of the call has found out for the others.
     """
 
     surface: Surface
@@ -101,6 +104,7 @@ class Context:
     now: Callable[[], float]
     definitions: Mapping[str, Definitions] = {}
     parts: Any = None
+    memo: dict[Any, Any] = Factory(dict)
 
     @property
     def target(self) -> Target:

@@ -123,7 +123,7 @@ class Shared:
         if (coding := header(call.headers, b"accept-encoding")) is not None:
             sent = evolve(sent, headers=with_header(sent.headers, b"Accept-Encoding", coding))
         answer = await context.pods.send_to_images(sent, context.deadline, stream=stream)
-        return rewritten(answer, Rewriter.of(context, context.pods.images().prefix, ""), context)
+        return rewritten(answer, Rewriter.of(context, context.pods.images().prefix), context)
 
 
 async def ask_any(resource: Resource, id: str, call: Call, context: Context) -> Answer:

@@ -112,6 +112,7 @@ class Gather:
         if wanted:  # what the merge needs is asked for too, and cut off again
             query += [("fields", name) for name, _ in ((self.named, False), *keys)]
         listing = _Listing(self, call, context, pages, query, keys)
+        listing.narrowed = self._narrowed(pods, asked)
         listing.kept = wanted or self.brief
         up = [pod for pod in pods if not context.pods.is_down(pod, self.resource.service)]
         listing.unavailable = [pod.pod_name for pod in pods if pod not in up]
@@ -163,6 +164,17 @@ class Gather:
         ours = ("limit", "marker", "offset", "availability_zone")
         return pods, [(name, value) for name, value in asked if name not in ours]
 
+    def _narrowed(self, pods: Sequence[Pod], asked: Query) -> dict[str, Query]:
+        """What pods are asked besides that have several AZs, by pod: those of the filter."""
+        names = [value for name, value in asked if name == "availability_zone"]
+        found: dict[str, Query] = {}
+        for pod in pods if self.resource.service != "network" else ():
+            meant = {zone for name in names if (zone := pod.zone(name))}
+            if 0 < len(meant) < len(pod.azs):
+                own = sorted(zone.own(self.resource.zone_service) for zone in meant)
+                found[pod.pod_id] = [("availability_zone", name) for name in own if name]
+        return found
+
 
 @frozen
 class _Pages:
@@ -207,6 +219,7 @@ class _Listing:
         self.unavailable: list[str] = []
         self.counts: dict[str, int] = {}
         self.kept: tuple[str, ...] = ()
+        self.narrowed: dict[str, Query] = {}
         self.rejected: Answer | None = None
         self.nowhere: Answer | None = None
         self.failed: Answer | None = None
@@ -272,7 +285,7 @@ class _Listing:
         size = self.pages.size
 
         async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
-            query = list(self.query)
+            query = [*self.query, *self.narrowed.get(pod.pod_id, ())]
             if size is not None:
                 scanning = self.pages.marker and not marker
                 ask = max(size + self.pages.offset, SCAN if scanning else 0)

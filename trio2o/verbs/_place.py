@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.domain.errors import BadRequest, Unavailable
+from trio2o.domain.errors import BadRequest, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
-from trio2o.domain.values import Binding, Pod, Route
-from trio2o.message import Answer, Call
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Binding, Pod, Route, Zone
+from trio2o.message import Answer, Body, Call
 from trio2o.routes import details_of
-from trio2o.scheduling import Candidate, Conflicting, NoPod, NoSuchZone, Pin, Wish, choose
+from trio2o.scheduling import (
+    Candidate,
+    Conflicting,
+    NoPod,
+    NoSuchZone,
+    Pin,
+    Rules,
+    Wish,
+    fitting,
+    groups,
+    ranked,
+)
 from trio2o.store import bindings as binding_rows
 from trio2o.verbs._context import Context, below
 from trio2o.verbs._refs import Ref, decode, mentioned, pins, value_at
@@ -33,14 +44,26 @@ Lacking = Callable[[Any, Context], Awaitable[frozenset[str]]]
 
 
 @frozen
+class Needs:
+    """What a body asks of a pod. `tags` are those that `by` wants; `room` tells whether a pod has
+    room for it, `free` which part of a pod is free (None: it cannot be asked)."""
+
+    tags: frozenset[str] = frozenset()
+    by: str = ""
+    room: Callable[[Pod], Awaitable[bool | None]] | None = None
+    free: Callable[[Pod], Awaitable[float | None]] | None = None
+
+
+@frozen
 class Place:
-    """Make something new in the pod that its references pin, else in the project's pod.
+    """Make something new in the pod that its references pin, else in the project's pod, else in
+    the best that has room.
 
     `zone` is the key of the AZ in the body's object (a name, or a list of names). `prepare` is
     a face's own change to the body, `lacking` tells which pods cannot take it, `more` what else
-    than ids pins it. `no_zone` is the
-    API's sentence for an unknown AZ. Where `send_zone` is off the pod is told no AZ at all: the
-    name means something else to it.
+    than ids pins it, `needs` what it asks of a pod. `no_zone` is the API's sentence for an unknown
+    AZ. Where `send_zone` is off the pod is told no AZ at all: the name means something else to it.
+    `follows`: without an AZ it is made in the one that the project uses, before the default one.
     """
 
     makes: Resource
@@ -51,25 +74,44 @@ class Place:
     prepare: Prepare | None = None
     lacking: Lacking | None = None
     more: More | None = None
+    needs: Callable[[Any, Context], Awaitable[Needs]] | None = None
+    follows: bool = False
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         body = decode(call.body)
         found = await pins(mentioned(call.body, self.refs), context)
         if self.more is not None:
             found = (*found, *await self.more(body, context))
-        asked, rest = self._asked(body)
-        lacking = await self.lacking(body, context) if self.lacking else frozenset()
-        pod = self._choose(asked or "", found, lacking, context)
-        pod = await bind(context, pod, pinned=bool(found) or asked == pod.own_zone)
-        sent = call.body
-        if isinstance(sent, bytes) and asked is not None:
-            sent = self._with_zone(sent, pod, rest)
-        if self.prepare is not None and isinstance(sent, bytes):
-            sent = await self.prepare(sent, pod, context)
-        answer = await context.send(pod, evolve(below(call, context), body=sent))
-        if answer.ok and isinstance(answer.body, bytes):
-            await context.routes.learn(self._made(answer.body, pod, context))
-        return rewrite(answer, context, pod)
+        named, rest = self._asked(body)
+        zone = named or ("" if found else self._usual_zone(context))
+        order = await self._order(body, zone, found, context)
+        pinned = bool(found) or order[0].is_named(zone)
+        tell = bool(zone) or (self.follows and not found)
+        last: Answer | PodUnavailable | None = None
+        # the next is tried only where nothing was done, and nothing says that it must be this one
+        for chosen in order[:1] if pinned else order:
+            own = _zone_in(chosen, zone, context)
+            pod = await bind(context, chosen, own.name, pinned=pinned)
+            own = pod.zone(own.name) or pod.azs[0]
+            try:
+                sent = await self._body(call.body, pod, own, (named, rest, tell), context)
+                last = await context.send(pod, evolve(below(call, context), body=sent))
+            except PodUnavailable as refusal:
+                last = refusal
+                continue
+            if last.status != 503:
+                break
+        assert last is not None
+        if isinstance(last, PodUnavailable):
+            raise last
+        if last.ok and isinstance(last.body, bytes):
+            await context.routes.learn(self._made(last.body, pod, context))
+        return rewrite(last, context, pod)
+
+    def _usual_zone(self, context: Context) -> str:
+        """The AZ of what names none: '' where the project's pods decide."""
+        bound = context.pods.bindings(context.caller.project_id)
+        return "" if self.follows and bound else context.surface.default_zone
 
     def _asked(self, body: Any) -> tuple[str | None, str]:
         """The AZ that the body names (None: it names none) and what an admin put behind it."""
@@ -85,17 +127,15 @@ class Place:
         name, colon, rest = value.partition(":")  # zone:host:node
         return name, colon + rest
 
-    def _choose(
-        self, asked: str, found: tuple[Pin, ...], lacking: frozenset[str], context: Context
-    ) -> Pod:
-        zone = asked or ("" if found else context.surface.default_zone)
-        all = candidates(context)
-        # where nothing else is left, the refusal of what is lacking says more than "no pod"
-        fit = [one for one in all if one.pod.pod_id not in lacking]
+    async def _order(
+        self, body: Any, zone: str, found: tuple[Pin, ...], context: Context
+    ) -> list[Pod]:
+        """The pods that may take it, the best first. Raises `BadRequest` or `Unavailable`."""
+        rules = context.surface.rules
+        needs = await self.needs(body, context) if self.needs else Needs()
         try:
-            with suppress(NoPod, NoSuchZone):
-                return choose(fit, Wish(zone, found))
-            return choose(all, Wish(zone, found))
+            wish = Wish(zone, found, needs.tags, needs.by)
+            fit = fitting(candidates(context, zone), wish, rules)
         except NoSuchZone as refusal:
             message = self.no_zone.format(zone=refusal.zone)
             raise BadRequest(message, kind="AvailabilityZoneNotFound") from None
@@ -103,17 +143,34 @@ class Place:
             raise BadRequest(str(refusal)) from None
         except NoPod as refusal:
             raise Unavailable(str(refusal)) from None
+        lacking = await self.lacking(body, context) if self.lacking else frozenset()
+        # where nothing else is left, the refusal of what is lacking says more than "no pod"
+        fit = [one for one in fit if one.pod.pod_id not in lacking] or fit
+        return [one.pod for one in await with_room(fit, needs, rules)]
 
-    def _with_zone(self, body: bytes, pod: Pod, rest: str) -> bytes:
+    async def _body(
+        self, body: Body, pod: Pod, own: Zone, asked: tuple[str | None, str, bool], context: Context
+    ) -> Body:
+        """The body as the pod gets it."""
+        named, rest, tell = asked
+        if not isinstance(body, bytes):
+            return body
+        if named is not None:
+            body = self._with_zone(body, own if named else None, rest)
+        elif tell and self.zone and self.send_zone and len(pod.azs) > 1:
+            body = self._with_zone(body, own, "", add=True)
+        return body if self.prepare is None else await self.prepare(body, pod, context)
+
+    def _with_zone(self, body: bytes, own: Zone | None, rest: str, *, add: bool = False) -> bytes:
         """The body with the pod's own name of its AZ, or without one."""
 
         def change(fields: Fields) -> None:
-            if self.zone not in fields:
+            if self.zone not in fields and not add:
                 return
-            was_list = bytes(fields[self.zone]).lstrip()[:1] == b"["
-            name = pod.pod_az_name + rest if self.send_zone else ""
-            if not name:
-                del fields[self.zone]
+            was_list = bytes(fields.get(self.zone, b"")).lstrip()[:1] == b"["
+            name = (own.own(self.makes.zone_service) if own else "") + rest
+            if not name or not self.send_zone:
+                fields.pop(self.zone, None)
             else:
                 fields[self.zone] = raw([name] if was_list else name)
 
@@ -180,22 +237,77 @@ def edit_member(body: bytes, key: str, changes: Mapping[str, msgspec.Raw | None]
     return msgspec.json.encode(outer)
 
 
-def candidates(context: Context) -> list[Candidate]:
-    """The pods that have this face's service, as they stand for the caller's project."""
+def candidates(context: Context, zone: str) -> list[Candidate]:
+    """The pods that have this face's service, as they stand for the caller's project and an AZ."""
     service = context.surface.service
-    bound = {
-        binding.pod_id: binding.created_at
-        for binding in context.pods.bindings
-        if binding.tenant_id == context.caller.project_id
-    }
+    bound: dict[str, str] = {}
+    for binding in context.pods.bindings(context.caller.project_id).values():
+        pod = context.pods.get(binding.pod_id)
+        meant = pod.zone(zone) if pod and zone else None
+        if not zone or (meant is not None and meant.name == binding.az_name):
+            since = bound.get(binding.pod_id, binding.created_at)
+            bound[binding.pod_id] = min(since, binding.created_at)
     return [
         Candidate(pod, not context.pods.is_down(pod, service), bound.get(pod.pod_id, ""))
         for pod in context.pods.serving(service)
     ]
 
 
-async def bind(context: Context, pod: Pod, *, pinned: bool) -> Pod:
-    """Record that the project uses the pod, before anything is sent to it.
+def _zone_in(pod: Pod, zone: str, context: Context) -> Zone:
+    """The AZ of a pod in which something is made: the one asked for, else the one that the
+    project uses there longest, else the pod's first."""
+    if meant := pod.zone(zone):
+        return meant
+    bindings = context.pods.bindings(context.caller.project_id).values()
+    for binding in sorted(bindings, key=lambda binding: binding.created_at):
+        if binding.pod_id == pod.pod_id and (used := pod.zone(binding.az_name)):
+            return used
+    return pod.azs[0]
+
+
+async def with_room(
+    candidates: Sequence[Candidate], needs: Needs, rules: Rules
+) -> Sequence[Candidate]:
+    """The candidates in their order, without those that say they have no room.
+
+    Who is alone is not asked, nor are pods that the project does not use while one that it uses
+    has room. If none has room the order stands: what cannot be placed ends in ERROR, as in a cloud.
+    """
+    if len(candidates) < 2:
+        return candidates
+    order: list[Candidate] = []
+    full: set[str] = set()
+    enough = False
+    for group in groups(candidates, rules):
+        if not enough:
+            group = await _measured(group, needs, rules, full)
+            enough = any(one.pod.pod_id not in full for one in group)
+        order += ranked(group, rules)
+    return [one for one in order if one.pod.pod_id not in full] or order
+
+
+async def _measured(
+    group: Sequence[Candidate], needs: Needs, rules: Rules, full: set[str]
+) -> list[Candidate]:
+    """The candidates with what is free in them; those that have no room are added to `full`."""
+
+    async def measure(one: Candidate) -> Candidate:
+        free = needs.free if rules.free and len(group) > 1 else None
+        room = needs.room if "room" in rules.filters else None
+        share, fits = await together((_of(free, one.pod), _of(room, one.pod)))
+        if fits is False:
+            full.add(one.pod.pod_id)
+        return evolve(one, free=share)
+
+    return await together(measure(one) for one in group)
+
+
+async def _of(question: Callable[[Pod], Awaitable[Any]] | None, pod: Pod) -> Any:
+    return await question(pod) if question is not None else None
+
+
+async def bind(context: Context, pod: Pod, zone: str, *, pinned: bool) -> Pod:
+    """Record that the project uses the pod for an AZ, before anything is sent to it.
 
     Of two first calls at once one wins, and both use its pod; what is pinned goes where it must,
     and leaves a binding that holds as it is.
@@ -203,13 +315,13 @@ async def bind(context: Context, pod: Pod, *, pinned: bool) -> Pod:
     project = context.caller.project_id
     if not project:  # nothing to bind, and the pod has its own words for such a token
         return pod
-    held = context.pods.binding(project, pod.az_name)
+    held = context.pods.bindings(project).get(zone)
     if held is not None and (pinned or held.pod_id == pod.pod_id):
         return pod
     now = datetime.fromtimestamp(context.now(), UTC).isoformat(timespec="microseconds")
-    wanted = Binding(str(uuid.uuid4()), project, pod.pod_id, pod.az_name, now)
+    wanted = Binding(str(uuid.uuid4()), project, pod.pod_id, zone, now)
     # a pod that was bound and takes nothing new is left: the project moves on
     record = binding_rows.bind if held is None else binding_rows.rebind
     binding = await context.store.write(lambda connection: record(connection, wanted))
-    await context.pods.reload()
+    context.pods.note(binding)
     return pod if pinned else context.pods.get(binding.pod_id) or pod

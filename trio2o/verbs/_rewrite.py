@@ -47,26 +47,25 @@ def raw(value: object) -> msgspec.Raw:
 class Rewriter:
     """Turns what one pod says into what the tenant sees.
 
-    `prefix` is what stands before the version in the pod's paths; `zone` the tenant's AZ name;
-    `number` the pod's.
+    `prefix` is what stands before the version in the pod's paths. Without a `pod` AZs and numbers
+    stay.
     """
 
     url: str
     images_url: str
     prefix: str
-    zone: str
-    number: int = 0
+    pod: Pod | None = None
     tops: Mapping[str, str] = {}
 
     @classmethod
-    def of(cls, context: Context, prefix: str, zone: str, number: int = 0) -> Rewriter:
+    def of(cls, context: Context, prefix: str, pod: Pod | None = None) -> Rewriter:
         surface = context.surface
-        return cls(surface.url, surface.images_url, prefix, zone, number, surface.tops)
+        return cls(surface.url, surface.images_url, prefix, pod, surface.tops)
 
     @classmethod
     def of_pod(cls, context: Context, pod: Pod) -> Rewriter:
         endpoint = context.pods.endpoint(pod, context.surface.service)
-        return cls.of(context, endpoint.prefix, pod.az_name, pod.number)
+        return cls.of(context, endpoint.prefix, pod)
 
     def link(self, href: str) -> str:
         """A link of the pod as ours; a link's host may be any, only its path is looked at."""
@@ -116,15 +115,16 @@ class Rewriter:
             return value
         return raw(links)
 
-    def zones(self, value: msgspec.Raw) -> msgspec.Raw:
-        """An AZ's name, or a list of them; null stays, and where Nova's own services are."""
-        if bytes(value) == b'"internal"':
-            return value
+    def zones(self, value: msgspec.Raw, service: str) -> msgspec.Raw:
+        """An AZ's name; null stays, and where Nova's own services are. What lives in a pod's
+        Neutron is in all AZs of the pod."""
         text = bytes(value)[:1]
+        if self.pod is None or bytes(value) == b'"internal"':
+            return value
         if text == b'"':
-            return raw(self.zone)
+            return raw(self.pod.shown_zone(_text(value), service))
         if text == b"[":
-            return raw([self.zone])
+            return raw([zone.name for zone in self.pod.azs])
         return value
 
     def row(self, value: msgspec.Raw, resource: Resource | None) -> msgspec.Raw:
@@ -139,8 +139,8 @@ class Rewriter:
         if linked:
             self._link_up(fields, b'_links"' in data, resource.nested if resource else ())
         for zone in zones:
-            if (named := fields.get(zone)) is not None:
-                fields[zone] = self.zones(named)
+            if resource and (named := fields.get(zone)) is not None:
+                fields[zone] = self.zones(named, resource.zone_service)
         for path in integers:
             change(fields, path, self._qualified)
         if self.tops and resource:
@@ -168,7 +168,9 @@ class Rewriter:
     def _qualified(self, value: msgspec.Raw) -> msgspec.Raw:
         """A pod's own number as the tenants' (a UUID stays)."""
         text = bytes(value)
-        return raw(qualified(self.number, int(text))) if text.isdigit() else value
+        if self.pod is None or not text.isdigit():
+            return value
+        return raw(qualified(self.pod.number, int(text)))
 
     def rows(self, value: msgspec.Raw, resource: Resource | None) -> msgspec.Raw:
         return raw([self.row(i, resource) if _is_object(i) else i for i in _items(value)])

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from trio2o.domain.errors import PodTimeout, PodUnavailable, Unavailable
-from trio2o.domain.values import Binding, Pod
+from trio2o.domain.values import Binding, Pod, Zone
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import KeystoneUnavailable
 from trio2o.message import Aborted, Answer, Call
@@ -143,11 +143,22 @@ def test_a_reload_shows_what_was_changed_in_the_store(world: World) -> None:
     add_pod(world.connection, evolve(ONE, pod_id="id-3", pod_name="Pod3", az_name="az3"))
     world.catalog.urls["Pod3", "compute"] = "http://three"
     bound = bind(world.connection, Binding("b1", "p1", "id-3", "az3", "2026"))
-    assert world.pods.get("id-3") is None and world.pods.binding("p1", "az3") is None
+    assert world.pods.get("id-3") is None and world.pods.bindings("p1") == {}
     result_of(world.pods.reload())
     assert [pod.pod_name for pod in world.pods.serving("compute")] == ["Pod1", "Pod2", "Pod3"]
-    assert world.pods.binding("p1", "az3") == bound
-    assert world.pods.binding("p1", "az1") is world.pods.binding("p2", "az3") is None
+    assert (world.pods.bindings("p1"), world.pods.bindings("p2")) == ({"az3": bound}, {})
+    moved = evolve(bound, id="b2", pod_id="id-2")
+    world.pods.note(moved)
+    assert world.pods.bindings("p1") == {"az3": moved}
+
+
+def test_an_az_has_all_pods_that_name_it(world: World) -> None:
+    zones = (Zone("az9", "a"), Zone("az2", "b"))
+    add_pod(world.connection, evolve(ONE, pod_id="id-3", pod_name="Pod3", zones=zones))
+    result_of(world.pods.reload())
+    named = {name: [pod.pod_name for pod in pods] for name, pods in world.pods.zones().items()}
+    assert named == {"az1": ["Pod1"], "az2": ["Pod2", "Pod3"], "az9": ["Pod3"]}
+    assert list(named) == sorted(named)
 
 
 def test_a_refresh_shows_what_was_changed_in_the_catalog(world: World) -> None:
@@ -238,7 +249,7 @@ def fail(world: World, origin: str, times: int) -> None:
 
 def test_health_tells_each_service_by_its_last_call(world: World) -> None:
     fail(world, "http://one:8774", 1)
-    wanted = {"compute": "down", "volume": "up", "network": "absent"}
+    wanted = {"compute": "down", "volume": "up", "network": "absent", "placement": "absent"}
     assert world.pods.health(world.one) == wanted  # type: ignore[arg-type]
 
 

@@ -13,12 +13,12 @@ from helpers import result_of
 from twisted.internet.defer import Deferred
 
 from trio2o.domain.errors import StoreConflict
-from trio2o.domain.values import Binding, Pod, Route
+from trio2o.domain.values import Binding, Pod, Route, Zone
 from trio2o.store import NewerSchema, Store
 from trio2o.store._engine import GROUP
 from trio2o.store._schema import REVISION
-from trio2o.store.bindings import bind, end, list_bindings, rebind
-from trio2o.store.pods import add_pod, list_pods, remove_pod, set_state
+from trio2o.store.bindings import bind, end, find_bindings, list_bindings, rebind
+from trio2o.store.pods import add_pod, change_pod, list_pods, remove_pod
 from trio2o.store.routes import count_live, delete_route, find_route, live_routes, record_routes
 
 ONE = Pod("id-1", 0, "Pod1", "az1", "nova", "dc", "active", "2026-01-01")
@@ -289,10 +289,39 @@ def test_a_number_is_never_given_again(world: World) -> None:
     assert world.write(add_pod, TWO).number == 2
 
 
-def test_a_state_is_that_of_one_pod(world: World) -> None:
+def change(**fields: Any) -> Callable[[Pod], Pod]:
+    return lambda pod: evolve(pod, **fields)
+
+
+def test_a_pod_is_what_it_was_changed_to_and_the_others_stay(world: World) -> None:
+    one, two = world.write(add_pod, ONE), world.write(add_pod, TWO)
+    changes = {"state": "draining", "weight": 2.5, "tags": ("a", "b"), "dc_name": "dc"}
+    changes |= {"zones": (Zone("az2", "x", "y"), Zone("az3", "z", "")), "pod_az_name": "x"}
+    world.write(change_pod, "id-2", change(**changes), "2026-02-01")
+    assert world.read(list_pods) == (one, evolve(two, **changes))
+
+
+@pytest.mark.parametrize("state", ["draining", "maintenance"])
+def test_bindings_end_with_a_pod_that_takes_nothing_new(world: World, state: str) -> None:
     world.write(add_pod, ONE), world.write(add_pod, TWO)
-    world.write(set_state, "id-2", "draining")
-    assert [pod.state for pod in world.read(list_pods)] == ["active", "draining"]
+    other = evolve(BOUND, id="b2", pod_id="id-2", az_name="az2")
+    world.write(bind, BOUND), world.write(bind, other)
+    world.write(change_pod, "id-1", change(state=state), "2026-02-01")
+    assert world.read(list_bindings) == (other,)
+    ended = evolve(BOUND, ended_at="2026-02-01")
+    assert world.read(find_bindings, {"pod_id": "id-1"}, True) == (ended,)
+    assert world.read(find_bindings, {"pod_id": "id-1"}, False) == ()
+    assert set(world.read(find_bindings, {}, True)) == {ended, other}
+
+
+def test_bindings_end_with_an_az_that_the_pod_has_no_more(world: World) -> None:
+    world.write(add_pod, evolve(ONE, zones=(Zone("az1", "x"), Zone("az9", "y"))))
+    second = evolve(BOUND, id="b2", az_name="az9")
+    world.write(bind, BOUND), world.write(bind, second)
+    world.write(change_pod, "id-1", change(weight=2.0), "2026-02-01")
+    assert len(world.read(list_bindings)) == 2
+    world.write(change_pod, "id-1", change(zones=(), az_name="az9"), "2026-02-01")
+    assert world.read(list_bindings) == (second,)
 
 
 def test_a_pod_goes_with_its_routes_and_bindings(world: World) -> None:
@@ -338,6 +367,12 @@ def test_rebinding_ends_what_was_before_and_keeps_it_on_record(world: World) -> 
     assert world.read(list_bindings) == (wanted,)
     rows = world.read(statement("SELECT id, ended_at FROM bindings ORDER BY id")).all()
     assert [tuple(row) for row in rows] == [("b1", "2026-03-01"), ("b2", "")]
+
+
+def test_rebinding_to_the_same_pod_changes_nothing(world: World) -> None:
+    world.write(bind, BOUND)
+    assert world.write(rebind, evolve(BOUND, id="b2", created_at="2026-03-01")) == BOUND
+    assert world.read(find_bindings, {}, True) == (BOUND,)
 
 
 def test_a_binding_that_ended_may_be_made_again(world: World) -> None:

@@ -8,13 +8,13 @@ from attrs import evolve
 from helpers import result_of
 from world import PROJECT, Pods, Routes, answer, caller, context, pod, route
 
-from trio2o.domain.errors import BadRequest, Unavailable
-from trio2o.domain.values import DRAINING, MAINTENANCE, Binding, Pod
+from trio2o.domain.errors import BadRequest, PodTimeout, PodUnavailable, Unavailable
+from trio2o.domain.values import DRAINING, MAINTENANCE, Binding, Pod, Zone
 from trio2o.faces.resources import SERVER, VOLUME
 from trio2o.message import Answer, Call
 from trio2o.scheduling import Pin
 from trio2o.store import bindings as binding_rows
-from trio2o.verbs import Context, Place, Ref, edit_member, raw
+from trio2o.verbs import Context, Needs, Place, Ref, edit_member, raw
 
 ID = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"
 VOLUME_ID = "11111111-6a52-4a6a-8f4f-0b7a3f4b1a55"
@@ -109,7 +109,7 @@ def test_the_binding_is_durable_before_anything_is_sent(recorded: list[Binding])
 def test_a_bound_project_goes_where_it_is_bound(recorded: list[Binding]) -> None:
     first, second = pod(1, "az1"), pod(2, "az1")
     where = world(first, second)
-    where.pods.bindings = (Binding("b", PROJECT, second.pod_id, "az1", "2026"),)  # type: ignore[attr-defined]
+    where.pods.note(Binding("b", PROJECT, second.pod_id, "az1", "2026"))
     place(where, availability_zone="az1")
     assert sent(where)[0] == "Pod2"
     assert recorded == []
@@ -229,3 +229,241 @@ def test_members_of_an_object_are_changed_and_the_rest_stays_as_written() -> Non
     changed = edit_member(body, "a", {"x": None, "n": raw("new")})
     assert json.loads(changed) == {"a": {"y": "z", "n": "new"}, "b": [1]}
     assert edit_member(b'{"a":{"x":1}}', "a", {"x": None}) == b'{"a":null}'
+
+
+# which pod goes first, and which next
+
+
+def wide(number: int, *names: str, **fields: Any) -> Pod:
+    """A pod with AZs, each of which it calls `c-` and `v-` and its name."""
+    zones = tuple(Zone(name, f"c-{name}", f"v-{name}") for name in names)
+    return pod(number, names[0], pod_az_name=zones[0].compute, zones=zones, **fields)
+
+
+def needing(asked: list[str], full: tuple[Pod, ...] = (), **needs: Any) -> Place:
+    """A verb whose needs are told by `full` pods having no room; who is asked is noted."""
+
+    async def room(one: Pod) -> bool | None:
+        asked.append(one.pod_name)
+        return one not in full
+
+    async def found(body: Any, context: Context) -> Needs:
+        return Needs(**({"room": room} | needs))
+
+    return evolve(PLACE, needs=found)
+
+
+def bound(where: Context, one: Pod, zone: str = "", since: str = "2026") -> None:
+    where.pods.note(Binding(f"b-{since}", PROJECT, one.pod_id, zone or one.az_name, since))
+
+
+def names(where: Context) -> list[str]:
+    return [name for name, _ in where.pods.sent]  # type: ignore[attr-defined]
+
+
+def test_a_pod_that_has_no_room_is_passed_over() -> None:
+    asked: list[str] = []
+    where = world()
+    place(where, needing(asked, full=(ONE,)))
+    assert (sent(where)[0], sorted(asked)) == ("Pod2", ["Pod1", "Pod2"])
+
+
+def test_where_none_has_room_the_best_takes_it_and_it_ends_in_error_there() -> None:
+    where = world()
+    assert place(where, needing([], full=(ONE, TWO))).status == 202
+    assert sent(where)[0] == "Pod1"
+
+
+def test_who_is_alone_is_not_asked_for_room() -> None:
+    asked: list[str] = []
+    place(world(), needing(asked), availability_zone="az2")
+    place(world(routes=Routes(route(VOLUME, VOLUME_ID, TWO))), needing(asked), volume=VOLUME_ID)
+    assert asked == []
+
+
+def test_only_the_projects_own_pods_are_asked_while_they_have_room() -> None:
+    asked: list[str] = []
+    where = world()
+    bound(where, TWO)
+    place(where, needing(asked))
+    assert (sent(where)[0], asked) == ("Pod2", ["Pod2"])
+
+
+def test_a_project_whose_pod_is_full_is_bound_to_the_next(recorded: list[Binding]) -> None:
+    first, second = pod(1, "az1"), pod(2, "az1")
+    where = world(first, second)
+    bound(where, first)
+    asked: list[str] = []
+    place(where, needing(asked, full=(first,)), availability_zone="az1")
+    assert sent(where)[0] == "Pod2"
+    assert [(one.pod_id, one.az_name) for one in recorded] == [(second.pod_id, "az1")]
+    where.pods.sent.clear()  # type: ignore[attr-defined]
+    place(where, needing(asked, full=(first,)), availability_zone="az1")
+    assert (sent(where)[0], asked[-1]) == ("Pod2", "Pod2")
+    assert len(recorded) == 1
+
+
+def test_the_emptiest_goes_first_unless_the_project_is_bound() -> None:
+    async def free(one: Pod) -> float | None:
+        return {ONE: 0.2, TWO: 0.9}[one]
+
+    where = world()
+    place(where, needing([], free=free))
+    assert sent(where)[0] == "Pod2"
+    where = world()
+    bound(where, ONE)
+    place(where, needing([], free=free))
+    assert sent(where)[0] == "Pod1"
+
+
+def test_weight_decides_between_pods_that_are_alike() -> None:
+    where = world(ONE, evolve(TWO, weight=2.0))
+    place(where)
+    assert sent(where)[0] == "Pod2"
+
+
+def test_tags_are_followed_and_a_pin_without_them_is_400() -> None:
+    tagged = evolve(TWO, tags=("gpu", "ssd"))
+    verb = needing([], tags=frozenset(("gpu",)), by="flavor f")
+    where = world(ONE, tagged)
+    place(where, verb)
+    assert sent(where)[0] == "Pod2"
+    with pytest.raises(BadRequest, match=r"Flavor f asks for tagged gpu.*az1"):
+        place(world(ONE, tagged), verb, availability_zone="az1")
+    pinned = world(ONE, tagged, routes=Routes(route(VOLUME, VOLUME_ID, ONE)))
+    with pytest.raises(BadRequest, match=rf"olume {VOLUME_ID}.*az1.*gpu.*flavor f"):
+        place(pinned, verb, volume=VOLUME_ID)
+
+
+def refusing(status: int) -> Any:
+    return lambda call: answer(status, {"error": {}})
+
+
+def test_the_next_pod_is_tried_where_the_first_refused_at_once(recorded: list[Binding]) -> None:
+    first, second = pod(1, "az1"), pod(2, "az1")
+    where = world(first, second)
+    where.pods.answers[first] = refusing(503)  # type: ignore[attr-defined]
+    assert place(where, availability_zone="az1").status == 202
+    assert names(where) == ["Pod1", "Pod2"]
+    assert [one.pod_id for one in recorded] == [first.pod_id, second.pod_id]
+    assert where.routes.kept["server", ID].pod_id == second.pod_id  # type: ignore[attr-defined]
+
+
+def test_a_pod_that_cannot_be_reached_is_left_for_the_next(recorded: list[Binding]) -> None:
+    def gone(call: Call) -> Answer:
+        raise PodUnavailable("Pod1", "refused")
+
+    where = world()
+    where.pods.answers[ONE] = gone  # type: ignore[attr-defined]
+    assert place(where).status == 202
+    assert names(where) == ["Pod1", "Pod2"]
+    assert [one.az_name for one in recorded] == ["az1", "az2"]
+
+
+@pytest.mark.parametrize("pinned", ["volume", "az"])
+def test_what_is_pinned_is_never_tried_elsewhere(pinned: str) -> None:
+    first, second = pod(1, "az1"), pod(2, "az1")
+    where = world(first, second, routes=Routes(route(VOLUME, VOLUME_ID, first)))
+    where.pods.answers[first] = refusing(503)  # type: ignore[attr-defined]
+    wish = {"volume": VOLUME_ID} if pinned == "volume" else {"availability_zone": "az1.Pod1"}
+    assert place(where, **wish).status == 503
+    assert names(where) == ["Pod1"]
+
+
+def test_a_pod_that_took_the_call_and_did_not_answer_is_the_last() -> None:
+    def late(call: Call) -> Answer:
+        raise PodTimeout("Pod1", "late")
+
+    where = world()
+    where.pods.answers[ONE] = late  # type: ignore[attr-defined]
+    with pytest.raises(PodTimeout):
+        place(where)
+    assert names(where) == ["Pod1"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 500, 502, 504])
+def test_any_other_refusal_is_the_answer(status: int) -> None:
+    where = world()
+    where.pods.answers[ONE] = refusing(status)  # type: ignore[attr-defined]
+    assert place(where).status == status
+    assert names(where) == ["Pod1"]
+
+
+def test_where_all_refuse_the_last_refusal_is_the_answer() -> None:
+    where = world()
+    where.pods.answers |= {ONE: refusing(503), TWO: refusing(503)}  # type: ignore[attr-defined]
+    assert place(where).status == 503
+    assert names(where) == ["Pod1", "Pod2"]
+
+
+# pods with several AZs
+
+
+def test_each_az_of_a_pod_is_told_by_the_pods_own_name_and_bound_by_itself(
+    recorded: list[Binding],
+) -> None:
+    where = world(wide(1, "az1", "az2"), wide(2, "az2"))
+    place(where, availability_zone="az2")
+    assert sent(where) == ("Pod1", {"name": "n", "availability_zone": "c-az2"})
+    where.pods.sent.clear()  # type: ignore[attr-defined]
+    place(where, availability_zone="az2.Pod2")
+    assert sent(where) == ("Pod2", {"name": "n", "availability_zone": "c-az2"})
+    assert [(one.pod_id, one.az_name) for one in recorded] == [("id-1", "az2")]
+
+
+def test_a_binding_counts_for_its_own_az_only() -> None:
+    where = world(wide(1, "az1", "az2"), wide(2, "az2"))
+    bound(where, where.pods.all[0], "az1", "2025")
+    bound(where, where.pods.all[1], "az2", "2026")
+    place(where, availability_zone="az2")
+    assert sent(where)[0] == "Pod2"
+
+
+def test_without_an_az_a_server_is_told_none_and_a_volume_the_one_that_its_project_uses() -> None:
+    volumes = Place(VOLUME, zone="availability_zone", follows=True)
+    where = world(wide(1, "az1", "az2"), wide(2, "az3"))
+    bound(where, where.pods.all[0], "az2")
+    place(where)
+    assert sent(where) == ("Pod1", {"name": "n"})
+    where.pods.sent.clear()  # type: ignore[attr-defined]
+    body = json.dumps({"volume": {"size": 1}}).encode()
+    result_of(volumes(Call("POST", b"/volumes", body=body), where))
+    ((name, call),) = where.pods.sent  # type: ignore[attr-defined]
+    assert (name, json.loads(call.body)) == (
+        "Pod1",
+        {"volume": {"size": 1, "availability_zone": "v-az2"}},
+    )
+
+
+def test_what_is_pinned_is_told_no_az_that_was_not_asked_for() -> None:
+    volumes = Place(VOLUME, (Ref("volume.source", VOLUME),), "availability_zone", follows=True)
+    first = wide(1, "az1", "az2")
+    where = world(first, routes=Routes(route(VOLUME, VOLUME_ID, first)))
+    bound(where, first, "az2")
+    body = json.dumps({"volume": {"source": VOLUME_ID}}).encode()
+    result_of(volumes(Call("POST", b"/volumes", body=body), where))
+    assert where.pods.sent[0][1].body == body  # type: ignore[attr-defined]
+
+
+def test_a_host_without_an_az_stays_without_one() -> None:
+    where = world(wide(1, "az1", "az2"))
+    place(where, availability_zone=":host")
+    assert sent(where)[1]["availability_zone"] == ":host"
+
+
+@pytest.mark.parametrize(("follows", "expected"), [(True, "Pod2"), (False, "Pod1")])
+def test_what_follows_goes_to_the_projects_pod_before_the_default_az(
+    follows: bool, expected: str
+) -> None:
+    where = world()
+    where = evolve(where, surface=evolve(where.surface, default_zone="az1"))
+    bound(where, TWO)
+    place(where, evolve(PLACE, follows=follows))
+    assert sent(where)[0] == expected
+
+
+def test_the_default_az_of_a_pod_that_has_several_is_told() -> None:
+    where = world(wide(1, "az1", "az2"))
+    where = evolve(where, surface=evolve(where.surface, default_zone="az2"))
+    place(where)
+    assert sent(where)[1] == {"name": "n", "availability_zone": "c-az2"}

@@ -16,7 +16,7 @@ from trio2o.verbs._rewrite import Rewriter, rewritten
 
 POD = pod(1, "az1")
 URL = "http://pod.internal:8774/nova/v2.1"
-US = Rewriter("http://top:1", "http://images:2", "/nova", "az1")
+US = Rewriter("http://top:1", "http://images:2", "/nova", pod(1))
 
 KINDS = Kinds.of((SERVER, VOLUME))
 

@@ -131,7 +131,9 @@ class ShowServer:
             "links": _links(id, context),
             "image": _image(details["image"], context),
             "flavor": details["flavor"],
-            "OS-EXT-AZ:availability_zone": pod.az_name,
+            "OS-EXT-AZ:availability_zone": pod.shown_zone(
+                details.get("OS-EXT-AZ:availability_zone", ""), "compute"
+            ),
             "OS-EXT-STS:power_state": 0,
             "user_id": details.get("user_id") or "UNKNOWN",
         }

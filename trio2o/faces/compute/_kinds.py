@@ -30,7 +30,9 @@ SERVICE = Resource(
 )
 
 
-def _kind(collection: str, key: str, *, zones: tuple[str, ...] = (), type: str = "") -> Resource:
+def _kind(
+    collection: str, key: str, *, zones: tuple[str, ...] = (), type: str = "", zoned_by: str = ""
+) -> Resource:
     """`type` is that of the service which has the thing: its routes are the same."""
     return Resource(
         type=type or key,
@@ -39,6 +41,7 @@ def _kind(collection: str, key: str, *, zones: tuple[str, ...] = (), type: str =
         key=key,
         rows=f"{key}s",
         zones=zones,
+        zoned_by=zoned_by,
     )
 
 
@@ -58,5 +61,5 @@ FLOATING_IP_SHOWN = _kind("os-floating-ips", "floating_ip", type="floatingip")
 FLOATING_IP_POOL_SHOWN = _kind("os-floating-ip-pools", "floating_ip_pool")
 GROUP_SHOWN = _kind("os-security-groups", "security_group")
 RULE_SHOWN = _kind("os-security-group-rules", "security_group_rule")
-VOLUME_SHOWN = _kind("os-volumes", "volume", zones=("availabilityZone",))
+VOLUME_SHOWN = _kind("os-volumes", "volume", zones=("availabilityZone",), zoned_by="volume")
 SNAPSHOT_SHOWN = _kind("os-snapshots", "snapshot")

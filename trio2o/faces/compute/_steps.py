@@ -83,14 +83,6 @@ async def choices(call: Call, context: Context) -> Answer:
     return json_answer(300, {"choices": listed})
 
 
-def _zones(context: Context) -> dict[str, list[Pod]]:
-    """The pods of each AZ, AZs in the order of their names."""
-    found: dict[str, list[Pod]] = {}
-    for pod in sorted(context.pods.all, key=lambda pod: (pod.az_name, pod.number)):
-        found.setdefault(pod.az_name, []).append(pod)
-    return found
-
-
 def _available(context: Context, pods: list[Pod]) -> bool:
     return any(not context.pods.is_down(pod, "compute") for pod in pods)
 
@@ -99,7 +91,7 @@ async def zones(call: Call, context: Context) -> Answer:
     """AZs are the pods' AZs; one is available if a pod of it answers."""
     info = [
         {"zoneName": name, "zoneState": {"available": _available(context, pods)}, "hosts": None}
-        for name, pods in _zones(context).items()
+        for name, pods in context.pods.zones().items()
     ]
     return json_answer(200, {"availabilityZoneInfo": info})
 
@@ -121,7 +113,7 @@ async def zones_detail(call: Call, context: Context) -> Answer:
                 for pod in pods
             },
         }
-        for name, pods in _zones(context).items()
+        for name, pods in context.pods.zones().items()
     ]
     return json_answer(200, {"availabilityZoneInfo": info})
 

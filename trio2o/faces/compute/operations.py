@@ -49,7 +49,8 @@ from trio2o.faces.compute._kinds import (
     VOLUME_SHOWN,
 )
 from trio2o.faces.compute._lists import SERVERS, SERVERS_DETAIL
-from trio2o.faces.compute._pins import in_zone, more_pins
+from trio2o.faces.compute._needs import server_needs
+from trio2o.faces.compute._pins import in_zone, more_pins, with_pinned_zone
 from trio2o.faces.compute._steps import (
     GONE,
     assisted_volume,
@@ -63,6 +64,7 @@ from trio2o.faces.compute._steps import (
     zones_detail,
 )
 from trio2o.faces.compute._usage import UsagePages
+from trio2o.faces.needs import volume_needs
 from trio2o.faces.network_resources import (
     FLOATING_IP,
     NETWORK,
@@ -110,11 +112,14 @@ CREATE = Place(
         Ref("server.block_device_mapping_v2.*.uuid", SNAPSHOT),
         Ref("os:scheduler_hints.same_host.*", SERVER),
         Ref("os:scheduler_hints.same_host", SERVER),
+        Ref("OS-SCH-HNT:scheduler_hints.same_host.*", SERVER),
+        Ref("OS-SCH-HNT:scheduler_hints.same_host", SERVER),
     ),
     zone="availability_zone",
     prepare=prepared,
     lacking=lacking,
     more=more_pins,
+    needs=server_needs,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -180,7 +185,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-volumes_boot/{id}/action revertResize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action trigger_crash_dump 2.17-2.102
         DELETE /v2.1/servers/{id}
-        PUT    /v2.1/servers/{id}
         POST   /v2.1/servers/{id}/action addFixedIp 2.1-2.43
         POST   /v2.1/servers/{id}/action addFloatingIp 2.1-2.43
         POST   /v2.1/servers/{id}/action addSecurityGroup
@@ -266,6 +270,12 @@ OPERATIONS: tuple[Operation, ...] = (
         """
         GET    /v2.1/os-volumes_boot/{id} 2.1-2.102
         GET    /v2.1/servers/{id} hot
+        """,
+    ),
+    *rows(
+        Forward(SERVER, prepare=with_pinned_zone),
+        """
+        PUT    /v2.1/servers/{id}
         """,
     ),
     *rows(
@@ -754,7 +764,13 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Place(VOLUME_SHOWN, refs=(Ref("volume.snapshot_id", SNAPSHOT),), zone="availability_zone"),
+        Place(
+            VOLUME_SHOWN,
+            refs=(Ref("volume.snapshot_id", SNAPSHOT),),
+            zone="availability_zone",
+            needs=volume_needs,
+            follows=True,
+        ),
         """
         POST   /v2.1/os-volumes 2.1-2.35
         """,

@@ -45,13 +45,13 @@ async def core_resources(call: Call, context: Context) -> Answer:
 
 async def zones(call: Call, context: Context) -> Answer:
     """The pods' AZs, for networks and routers."""
-    states: dict[str, bool] = {}
-    for pod in context.pods.all:
-        up = not context.pods.is_down(pod, "network")
-        states[pod.az_name] = states.get(pod.az_name, False) or up
+    states = {
+        name: any(not context.pods.is_down(pod, "network") for pod in pods)
+        for name, pods in context.pods.zones().items()
+    }
     listed = [
         {"name": name, "resource": resource, "state": "available" if up else "unavailable"}
-        for name, up in sorted(states.items())
+        for name, up in states.items()
         for resource in ("network", "router")
     ]
     return json_answer(200, {"availability_zones": listed})

@@ -55,11 +55,13 @@ async def healthy(call: Call, context: Context) -> Answer:
 
 async def zones(call: Call, context: Context) -> Answer:
     """The pods' AZs; one is available if a pod of it answers."""
-    states: dict[str, bool] = {}
-    for pod in context.pods.all:
-        up = not context.pods.is_down(pod, "volume")
-        states[pod.az_name] = states.get(pod.az_name, False) or up
-    info = [{"zoneName": name, "zoneState": {"available": states[name]}} for name in sorted(states)]
+    info = [
+        {
+            "zoneName": name,
+            "zoneState": {"available": any(not context.pods.is_down(p, "volume") for p in pods)},
+        }
+        for name, pods in context.pods.zones().items()
+    ]
     return json_answer(200, {"availabilityZoneInfo": info})
 
 

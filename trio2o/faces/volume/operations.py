@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trio2o.faces.needs import volume_needs
 from trio2o.faces.resources import EXTENSION, SNAPSHOT, VOLUME, VOLUME_TYPE
 from trio2o.faces.volume._lists import (
     SNAPSHOTS,
@@ -31,6 +32,8 @@ CREATE_VOLUME = Place(
     no_zone="Availability zone '{zone}' is invalid.",
     prepare=with_type_name,
     more=embedded,
+    needs=volume_needs,
+    follows=True,
 )
 
 CREATE_SNAPSHOT = Place(SNAPSHOT, refs=(Ref("snapshot.volume_id", VOLUME),))
