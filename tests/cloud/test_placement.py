@@ -124,6 +124,16 @@ def test_a_flavor_too_big_for_what_is_left_in_one_pod_goes_to_the_next(project: 
         assert shown == {"first": "az1", "big": "az1", "again": "az1"}
 
 
+def test_an_az_of_a_pod_that_has_no_hosts_has_no_room(project: Project):
+    zones = {
+        "az2": {"compute": "east", "volume": "east-vol"},
+        "az1": {"compute": "nova", "volume": "vol-of-none"},  # all hosts are in east
+    }
+    with changed(project, "Pod2", availability_zones=zones, weight=9):
+        boot(project, "s", availability_zone="az1")
+        assert (names(project, "Pod1"), names(project, "Pod2")) == (["s"], [])
+
+
 def test_a_required_trait_chooses_the_pod_that_has_it(project: Project):
     name = f"CUSTOM_{uuid.uuid4().hex[:8].upper()}"
     with trait("Pod2", name), flavor(**{f"trait:{name}": "required"}) as special:

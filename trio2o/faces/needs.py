@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio2o.domain.values import Pod, is_uuid
+from trio2o.domain.values import Pod, Zone, is_uuid
 from trio2o.pods import Capacity
 from trio2o.verbs import Context, Needs, value_at
 
@@ -19,7 +19,7 @@ async def volume_needs(body: Any, context: Context) -> Needs:
     kind = value_at(body, ("volume", "volume_type"))
     name = kind if isinstance(kind, str) and not is_uuid(kind) else ""
 
-    async def room(pod: Pod) -> bool | None:
+    async def room(pod: Pod, zone: Zone | None) -> bool | None:
         return await capacity.has_storage(pod, float(size), name)
 
     asked = str(size).isdecimal()

@@ -73,17 +73,40 @@ class Capacity:
         flavor: dict[str, Any] | None = await self._brief.get(("flavor", id), ask)
         return flavor
 
-    async def has_candidates(self, pod: Pod, query: Sequence[tuple[str, str]]) -> bool | None:
-        """Whether the pod's Placement has a host for these resources and traits.
+    async def has_candidates(
+        self, pod: Pod, query: Sequence[tuple[str, str]], zone: str = ""
+    ) -> bool | None:
+        """Whether the pod's Placement has a host for these resources and traits, in one of the
+        pod's own AZs if that is named.
 
         It refuses resource classes and traits that it does not know: no host has them.
         """
-        path = f"/allocation_candidates?{urlencode([*query, ('limit', '1')])}"
+        asked = [*query, *(await self._members(pod, zone) if zone else ()), ("limit", "1")]
+        path = f"/allocation_candidates?{urlencode(asked)}"
         status, body = await self._ask(pod, "placement", path, version="1.33")
         if status == 400:
             return False
         found = body.get("allocation_requests")
         return bool(found) if status == 200 and isinstance(found, list) else None
+
+    async def _members(self, pod: Pod, zone: str) -> list[tuple[str, str]]:
+        """What narrows a question to the hosts of an AZ: Placement knows Nova's aggregates. Hosts
+        that are in no AZ's aggregate are those of Nova's default one."""
+
+        async def ask() -> dict[str, list[str]]:
+            status, body = await self._ask(pod, "compute", "/os-aggregates", version="2.41")
+            found: dict[str, list[str]] = {}
+            rows = body.get("aggregates")
+            for row in rows if status == 200 and isinstance(rows, list) else ():
+                if named := row.get("availability_zone"):
+                    found.setdefault(named, []).append(row["uuid"])
+            return found
+
+        aggregates: dict[str, list[str]] = await self._brief.get(("zones", pod.pod_id), ask)
+        if zone in aggregates:
+            return [("member_of", "in:" + ",".join(aggregates[zone]))]
+        others = [uuid for uuids in aggregates.values() for uuid in uuids]
+        return [("member_of", "!in:" + ",".join(others))] if others else []
 
     async def free_memory(self, pod: Pod) -> float | None:
         """Which part of its hosts' memory is free, from 0 to 1."""

@@ -46,11 +46,12 @@ Lacking = Callable[[Any, Context], Awaitable[frozenset[str]]]
 @frozen
 class Needs:
     """What a body asks of a pod. `tags` are those that `by` wants; `room` tells whether a pod has
-    room for it, `free` which part of a pod is free (None: it cannot be asked)."""
+    room for it in an AZ (None: in any), `free` which part of a pod is free. They answer None where
+    the pod cannot be asked."""
 
     tags: frozenset[str] = frozenset()
     by: str = ""
-    room: Callable[[Pod], Awaitable[bool | None]] | None = None
+    room: Callable[[Pod, Zone | None], Awaitable[bool | None]] | None = None
     free: Callable[[Pod], Awaitable[float | None]] | None = None
 
 
@@ -63,7 +64,8 @@ class Place:
     a face's own change to the body, `lacking` tells which pods cannot take it, `more` what else
     than ids pins it, `needs` what it asks of a pod. `no_zone` is the API's sentence for an unknown
     AZ. Where `send_zone` is off the pod is told no AZ at all: the name means something else to it.
-    `follows`: without an AZ it is made in the one that the project uses, before the default one.
+    `follows`: without an AZ it goes to the project's pod where the project has none in the default
+    AZ, and in a pod of several AZs to the one that the project uses.
     """
 
     makes: Resource
@@ -109,9 +111,10 @@ class Place:
         return rewrite(last, context, pod)
 
     def _usual_zone(self, context: Context) -> str:
-        """The AZ of what names none: '' where the project's pods decide."""
+        """The AZ of what names none; '' where the project has pods, and none in the default AZ."""
         bound = context.pods.bindings(context.caller.project_id)
-        return "" if self.follows and bound else context.surface.default_zone
+        default = context.surface.default_zone
+        return "" if self.follows and bound and default not in bound else default
 
     def _asked(self, body: Any) -> tuple[str | None, str]:
         """The AZ that the body names (None: it names none) and what an admin put behind it."""
@@ -146,7 +149,7 @@ class Place:
         lacking = await self.lacking(body, context) if self.lacking else frozenset()
         # where nothing else is left, the refusal of what is lacking says more than "no pod"
         fit = [one for one in fit if one.pod.pod_id not in lacking] or fit
-        return [one.pod for one in await with_room(fit, needs, rules)]
+        return [one.pod for one in await with_room(fit, needs, rules, zone)]
 
     async def _body(
         self, body: Body, pod: Pod, own: Zone, asked: tuple[str | None, str, bool], context: Context
@@ -266,9 +269,9 @@ def _zone_in(pod: Pod, zone: str, context: Context) -> Zone:
 
 
 async def with_room(
-    candidates: Sequence[Candidate], needs: Needs, rules: Rules
+    candidates: Sequence[Candidate], needs: Needs, rules: Rules, zone: str
 ) -> Sequence[Candidate]:
-    """The candidates in their order, without those that say they have no room.
+    """The candidates in their order, without those that say they have no room in the AZ.
 
     Who is alone is not asked, nor are pods that the project does not use while one that it uses
     has room. If none has room the order stands: what cannot be placed ends in ERROR, as in a cloud.
@@ -280,21 +283,23 @@ async def with_room(
     enough = False
     for group in groups(candidates, rules):
         if not enough:
-            group = await _measured(group, needs, rules, full)
+            group = await _measured(group, needs, rules, zone, full)
             enough = any(one.pod.pod_id not in full for one in group)
         order += ranked(group, rules)
     return [one for one in order if one.pod.pod_id not in full] or order
 
 
 async def _measured(
-    group: Sequence[Candidate], needs: Needs, rules: Rules, full: set[str]
+    group: Sequence[Candidate], needs: Needs, rules: Rules, zone: str, full: set[str]
 ) -> list[Candidate]:
     """The candidates with what is free in them; those that have no room are added to `full`."""
 
     async def measure(one: Candidate) -> Candidate:
-        free = needs.free if rules.free and len(group) > 1 else None
         room = needs.room if "room" in rules.filters else None
-        share, fits = await together((_of(free, one.pod), _of(room, one.pod)))
+        free = needs.free if rules.free and len(group) > 1 else None
+        fits, share = await together(
+            (_told(room, one.pod, one.pod.zone(zone)), _told(free, one.pod))
+        )
         if fits is False:
             full.add(one.pod.pod_id)
         return evolve(one, free=share)
@@ -302,8 +307,8 @@ async def _measured(
     return await together(measure(one) for one in group)
 
 
-async def _of(question: Callable[[Pod], Awaitable[Any]] | None, pod: Pod) -> Any:
-    return await question(pod) if question is not None else None
+async def _told(question: Callable[..., Awaitable[Any]] | None, *about: Any) -> Any:
+    return await question(*about) if question is not None else None
 
 
 async def bind(context: Context, pod: Pod, zone: str, *, pinned: bool) -> Pod:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import Pods, context, pod
 
+from trio2o.domain.values import Zone
 from trio2o.faces.compute._needs import placement_query, server_needs
 from trio2o.verbs import Needs
 
@@ -92,8 +93,8 @@ class Capacity:
         self.asked.append(id)
         return self.kept
 
-    async def has_candidates(self, one: Any, query: Any) -> bool:
-        self.asked.append((one.pod_name, query))
+    async def has_candidates(self, one: Any, query: Any, zone: str) -> bool:
+        self.asked.append((one.pod_name, query, zone))
         return True
 
     async def free_memory(self, one: Any) -> float:
@@ -128,5 +129,8 @@ def test_what_is_no_flavor_asks_for_nothing(reference: Any) -> None:
 def test_a_pod_is_asked_for_what_the_server_needs_there() -> None:
     found, capacity = needs(FLAVOR, flavorRef="1", imageRef=None)
     assert found.room is not None
-    assert result_of(found.room(pod(1))) is True  # type: ignore[arg-type]
-    assert capacity.asked[-1] == ("Pod1", [("resources", "MEMORY_MB:512,VCPU:2"), PLAIN])
+    asked = [("resources", "MEMORY_MB:512,VCPU:2"), PLAIN]
+    assert result_of(found.room(pod(1), Zone("az1", "nova", "vol"))) is True  # type: ignore[arg-type]
+    assert capacity.asked[-1] == ("Pod1", asked, "nova")
+    assert result_of(found.room(pod(1), None)) is True  # type: ignore[arg-type]
+    assert capacity.asked[-1] == ("Pod1", asked, "")

@@ -112,6 +112,29 @@ def test_placement_is_asked_for_one_candidate_as_ourselves_and_soon(world: World
     assert header(call.headers, b"OpenStack-API-Version") == b"placement 1.33"
 
 
+@pytest.mark.parametrize(
+    ("zone", "narrowed"),
+    [
+        ("east", ["in:u1,u2"]),
+        ("nova", ["!in:u1,u2,u3"]),  # Nova's default: hosts that are in no AZ's aggregate
+        ("", []),
+    ],
+)
+def test_room_in_an_az_is_that_of_the_hosts_of_its_aggregates(
+    world: World, zone: str, narrowed: list[str]
+) -> None:
+    rows = [("u1", "east"), ("u2", "east"), ("u3", "west"), ("u4", None)]
+    listed = [{"uuid": uuid, "availability_zone": named} for uuid, named in rows]
+    world.says["Pod1"] = {"aggregates": listed, "allocation_requests": [{}]}
+    for _ in range(2):
+        ask = world.capacity.has_candidates(ONE, [("resources", "VCPU:1")], zone)
+        assert result_of(ask) is True
+        query = parse_qsl(world.sent[-1][2].query.decode())
+        assert [value for name, value in query if name == "member_of"] == narrowed
+    paths = [call.path for _, _, call, _ in world.sent]
+    assert paths.count(b"/os-aggregates") == (1 if zone else 0)
+
+
 def test_no_candidate_is_no_room_nor_is_what_placement_has_never_heard_of(world: World) -> None:
     ask = questions(world.capacity)[0]
     world.says["Pod1"] = {"allocation_requests": []}

@@ -31,6 +31,7 @@ from trio2o.upstream import Origin
             False,
         ),
         ("http://a/image", "image", "http://a", "/image", "/v2", False),
+        ("http://a/placement", "placement", "http://a", "/placement", "", False),
         ("http://[fd00::1]:8774/v2.1", "compute", "http://[fd00::1]:8774", "", "/v2.1", False),
         ("http://a/v2.1x", "compute", "http://a", "/v2.1x", "/v2.1", False),
         ("http://v3/b", "volume", "http://v3", "/b", "/v3", False),
@@ -57,6 +58,11 @@ def test_a_path_has_the_project_where_the_pod_or_the_client_wants_it(
     url: str, with_project: bool, path: bytes
 ) -> None:
     assert Endpoint.parse(url, "compute").path(b"/servers", "p1", with_project) == path
+
+
+def test_without_a_project_a_path_is_the_short_one() -> None:
+    made = Endpoint.parse("http://a/v3/$(project_id)s", "volume")
+    assert made.path(b"/types", "", False) == b"/v3/types"
 
 
 @given(

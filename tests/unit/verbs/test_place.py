@@ -243,7 +243,7 @@ def wide(number: int, *names: str, **fields: Any) -> Pod:
 def needing(asked: list[str], full: tuple[Pod, ...] = (), **needs: Any) -> Place:
     """A verb whose needs are told by `full` pods having no room; who is asked is noted."""
 
-    async def room(one: Pod) -> bool | None:
+    async def room(one: Pod, zone: Zone | None) -> bool | None:
         asked.append(one.pod_name)
         return one not in full
 
@@ -272,6 +272,23 @@ def test_where_none_has_room_the_best_takes_it_and_it_ends_in_error_there() -> N
     where = world()
     assert place(where, needing([], full=(ONE, TWO))).status == 202
     assert sent(where)[0] == "Pod1"
+
+
+def test_a_pod_is_asked_for_room_in_its_own_az() -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def room(one: Pod, zone: Zone | None) -> bool | None:
+        asked.append((one.pod_name, zone.compute if zone else ""))
+        return None
+
+    verb = needing([], room=room)
+    where = world(wide(1, "az1", "az2"), wide(2, "az2"))
+    place(where, verb, availability_zone="az2")
+    assert sorted(asked) == [("Pod1", "c-az2"), ("Pod2", "c-az2")]
+    asked.clear()
+    other = evolve(world(*where.pods.all), caller=caller(project_id="f" * 32))
+    place(other, verb)
+    assert sorted(asked) == [("Pod1", ""), ("Pod2", "")]
 
 
 def test_who_is_alone_is_not_asked_for_room() -> None:
@@ -452,7 +469,7 @@ def test_a_host_without_an_az_stays_without_one() -> None:
 
 
 @pytest.mark.parametrize(("follows", "expected"), [(True, "Pod2"), (False, "Pod1")])
-def test_what_follows_goes_to_the_projects_pod_before_the_default_az(
+def test_what_follows_goes_to_the_projects_pod_if_the_project_has_none_in_the_default_az(
     follows: bool, expected: str
 ) -> None:
     where = world()
@@ -460,6 +477,10 @@ def test_what_follows_goes_to_the_projects_pod_before_the_default_az(
     bound(where, TWO)
     place(where, evolve(PLACE, follows=follows))
     assert sent(where)[0] == expected
+    bound(where, ONE, since="2027")
+    where.pods.sent.clear()  # type: ignore[attr-defined]
+    place(where, evolve(PLACE, follows=follows))
+    assert sent(where)[0] == "Pod1"
 
 
 def test_the_default_az_of_a_pod_that_has_several_is_told() -> None:

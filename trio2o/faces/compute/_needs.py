@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
 
-from trio2o.domain.values import Pod
+from trio2o.domain.values import Pod, Zone
 from trio2o.faces.images import image_of
 from trio2o.pods import Capacity
 from trio2o.verbs import Context, Needs, value_at, values_at
@@ -32,8 +32,8 @@ async def server_needs(body: Any, context: Context) -> Needs:
     image = await image_of(value_at(body, ("server", "imageRef")), context)
     query = placement_query(flavor, image, in_volume=_in_volume(body))
 
-    async def room(pod: Pod) -> bool | None:
-        return await capacity.has_candidates(pod, query)
+    async def room(pod: Pod, zone: Zone | None) -> bool | None:
+        return await capacity.has_candidates(pod, query, zone.compute if zone else "")
 
     return Needs(tags, f"flavor {flavor.get('name', id)}", room, capacity.free_memory)
 
