@@ -18,7 +18,7 @@ from trio2o.store import EPOCH, Fenced, Store, StoreAway, revisions
 from trio2o.store._schema import metadata
 from trio2o.store.bindings import bind, end, list_bindings, rebind
 from trio2o.store.lease import give_up_lease, read_lease, take_lease
-from trio2o.store.pods import add_pod, list_pods, remove_pod, set_state
+from trio2o.store.pods import add_pod, change_pod, list_pods, remove_pod
 from trio2o.store.revisions import read_revisions
 from trio2o.store.routes import record_routes
 from trio2o.store.server_groups import put_counterpart
@@ -98,9 +98,13 @@ def test_routes_that_two_record_in_other_orders_are_all_there(two: tuple[World, 
 # revisions
 
 
+def drain(connection: sa.Connection) -> None:
+    change_pod(connection, "id-1", lambda pod: evolve(pod, state="draining"), "2026-02-01")
+
+
 CHANGES = [
     ("pods", lambda c: add_pod(c, TWO)),
-    ("pods", lambda c: set_state(c, "id-1", "draining")),
+    ("pods", lambda c: drain(c)),
     ("bindings", lambda c: rebind(c, evolve(BOUND, id="b2", created_at="2026-02-01"))),
     ("bindings", lambda c: end(c, "2026-02-01", id="b1")),
     ("bindings", lambda c: remove_pod(c, "id-1", "2026-02-01")),
@@ -127,7 +131,7 @@ def test_a_revision_stays_when_a_change_fails_or_is_of_another_table(
     before = other.read(read_revisions)
 
     def half(connection: sa.Connection) -> None:
-        set_state(connection, "id-1", "draining")
+        drain(connection)
         raise ValueError
 
     with pytest.raises(ValueError):
