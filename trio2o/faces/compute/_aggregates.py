@@ -90,7 +90,7 @@ async def list_aggregates(call: Call, context: Context) -> Answer:
 
 async def show_aggregate(call: Call, context: Context) -> Answer:
     number = context.params["id"]
-    if not number.isdecimal():
+    if not re.fullmatch(r"-?\d+", number):
         raise BadRequest("Invalid input received: id must be an integer")
     if pod := _pod(context):
         return json_answer(200, {"aggregate": _of_pod(pod, context)})
@@ -133,12 +133,17 @@ class Changing:
             return said.answer
 
 
-async def _check(call: Call, context: Context, pods: Iterable[Pod] = ()) -> None:
+async def _check(
+    call: Call, context: Context, pods: Iterable[Pod] = (), *, as_it_is: bool = False
+) -> None:
     """Have the first of these pods that answers (else any) say what is wrong with a call, were it
-    not for the aggregate that it names. Raises `_Said`, `Unavailable`."""
+    not for the aggregate that it names. Raises `_Said`, `Unavailable`.
+
+    `as_it_is` is for what is known to be wrong, and new.
+    """
     sent = below(call, context)
     method, path, number = sent.method, sent.path, context.params.get("id", "")
-    if not number:  # what is made has the members of what is changed
+    if not number and not as_it_is:  # what is made has the members of what is changed
         method, path = "PUT", path + b"/" + NOWHERE
     elif number.isdecimal():
         path = path.replace(f"/{number}".encode(), b"/" + NOWHERE, 1)
@@ -160,7 +165,7 @@ def _cannot(context: Context, what: str, why: str, kind: type[Fault] = BadReques
 
 def _now(context: Context) -> str:
     moment = datetime.fromtimestamp(context.now(), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.000000")
 
 
 async def _check_name(name: str, context: Context) -> None:
@@ -172,15 +177,14 @@ async def _check_name(name: str, context: Context) -> None:
 
 async def create_aggregate(call: Call, context: Context) -> Answer:
     """It is nowhere yet: it comes to a pod with the first host of it."""
-    await _check(call, context)
     wish = value_at(decode(call.body), ("aggregate",))
-    name, zone = wish.get("name"), wish.get(ZONE)
-    if name is None or (name != name.strip() and not call.path.startswith(b"/v2/")):
-        why = "it is required" if name is None else "it can not start or end with whitespace"
-        raise BadRequest(f"Invalid input for field/attribute name. Value: {name}. {why}")
-    await _check_name(name.strip(), context)
-    document = {
-        "name": name.strip(),
+    name: Any = wish.get("name") if isinstance(wish, dict) else None
+    fine = isinstance(name, str) and name and name == name.strip()
+    await _check(call, context, as_it_is=not fine)
+    zone = wish.get(ZONE)
+    await _check_name(name, context)
+    document: Document = {
+        "name": name,
         "metadata": {ZONE: zone.strip()} if zone else {},
         "hosts": [],
         "created_at": _now(context),
@@ -262,10 +266,10 @@ async def remove_host(call: Call, context: Context) -> Answer:
     name, found = await _host(call, context, "remove_host")
     await _check(_with_host(call, "remove_host", found), context, [pod for pod, _ in found])
     key = await _key(context, "remove host from", Conflict)
-    ((pod, host),) = found
+    gone = {(pod.pod_id, host) for pod, host in found}
 
     def change(document: Document) -> None:
-        left = [o for o in document["hosts"] if (o["pod"], o["host"]) != (pod.pod_id, host)]
+        left = [one for one in document["hosts"] if (one["pod"], one["host"]) not in gone]
         if len(left) == len(document["hosts"]):
             number = context.params["id"]
             raise NotFound(f"Cannot remove host {name} in aggregate {number}")
