@@ -62,7 +62,8 @@ def _url(value: str) -> str:
     return "" if fine else "a URL such as http://203.0.113.10:19998"
 
 
-def _store(value: str) -> str:
+def store_url(value: str) -> str:
+    """What is allowed as the store's URL, if this is not."""
     fine = not value or re.match(r"sqlite:///(?!:memory:).|postgresql\+psycopg://.", value)
     return "" if fine else "'', sqlite:/// and the path of a file, or postgresql+psycopg://..."
 
@@ -122,9 +123,9 @@ class IdentitySettings:
 class StoreSettings:
     url: str = _setting(
         "",
-        "SQLAlchemy URL of the store ('' = SQLite in the state folder). Several appliances may "
-        "share one in PostgreSQL: postgresql+psycopg://trio2o:PASSWORD@203.0.113.7/trio2o",
-        _store,
+        "SQLAlchemy URL of the store ('' = SQLite in the state folder). Appliances may share one: "
+        "postgresql+psycopg://trio2o:PASSWORD@203.0.113.7/trio2o is PostgreSQL.",
+        store_url,
     )
 
 
@@ -329,9 +330,8 @@ class _Reader:
             raise self.refuse(section, field.name, f"{value!r} is not {words[wanted]}")
         check: Check | None = field.metadata["check"]
         if check and (allowed := check(value)):
-            raise self.refuse(
-                section, field.name, f"{value!r} is not allowed; it must be {allowed}"
-            )
+            told = re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", repr(value))
+            raise self.refuse(section, field.name, f"{told} is not allowed; it must be {allowed}")
         return value
 
 

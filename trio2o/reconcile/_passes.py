@@ -122,28 +122,28 @@ class Passes:
 
     async def _pass(self, name: str) -> Counted:
         state = self._states[name]
-        begun, told, broken = time.monotonic(), self.began(name), False
+        begun, told = time.monotonic(), self.began(name)
         EPOCH.set(self.epoch)
         try:
             state.under_way = Deferred.fromCoroutine(state.reconciler.run())
             state.counted, state.error = await state.under_way, ""
         except CancelledError:
-            raise Unavailable(
-                "The pass was broken off: this process ends, or lost the lease."
-            ) from None
+            why = "The pass was broken off: this process ends, or lost the lease."
+            raise Unavailable(why) from None
         except Exception as error:
             state.error = str(error) or type(error).__name__
             log.error(
                 "reconciler {name} failed\n{traceback}", name=name, traceback=traceback.format_exc()
             )
             raise
+        else:
+            return state.counted
         finally:
             state.under_way = None
             state.last, state.seconds = self._now(), time.monotonic() - begun
-            self._plan(name, self._interval)
-            if not broken:
+            if self.running:  # else it was broken off, and is for the next holder to make
+                self._plan(name, self._interval)
                 await self.ended(name, told)
-        return state.counted
 
     def report(self, name: str) -> dict[str, Any]:
         """How a reconciler stands: times in seconds since 1970, 0 for never."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 READERS = 4
 """Threads that read from PostgreSQL; SQLite is read on the reactor's own."""
@@ -27,7 +27,8 @@ _AGAIN = ("40001", "40P01")
 
 
 def connect(url: str) -> tuple[sa.Engine, sa.Engine]:
-    """Engines for writing and for reading. Raises `ValueError` for a driver that is missing."""
+    """Engines for writing and for reading. Raises `ValueError` for what is no URL of a database,
+    and for a driver that is missing."""
     if is_sqlite(url):
         common = ("PRAGMA busy_timeout=10000", "PRAGMA foreign_keys=ON")
         durable = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
@@ -37,6 +38,8 @@ def connect(url: str) -> tuple[sa.Engine, sa.Engine]:
     try:
         # changes read before they write: each has to be as if it were alone
         return _postgresql(url, "SERIALIZABLE", 1), _postgresql(url, "AUTOCOMMIT", READERS)
+    except ArgumentError as error:
+        raise ValueError(f"store.url: {error}") from None
     except ModuleNotFoundError:
         raise ValueError("store.url needs psycopg: pip install 'trio2o[postgresql]'") from None
 
