@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from tenants import Project, admin_cloud, eventually
+from tenants import Project, admin_cloud, eventually, unlike
 
 PODS = {"az1": "http://127.0.0.1:11774", "az2": "http://127.0.0.1:12774"}
 
@@ -24,9 +24,18 @@ def ask(
 
 def same(project: Project, zone: str, method: str, path: str, version: str, **more: Any) -> Any:
     """The answer, which is the same through us and in the pod directly."""
+    base = PODS[zone]
     ours = ask(project, method, path, version, **more)
-    theirs = ask(project, method, path, version, base=PODS[zone], **more)
-    assert (ours.status_code, ours.text) == (theirs.status_code, theirs.text), path
+    theirs = ask(project, method, path, version, base=base, **more)
+
+    def document(answer: requests.Response, base: str) -> Any:
+        return json.loads(answer.text.replace(base, "")) if answer.text else None
+
+    found = unlike(
+        (ours.status_code, document(ours, project.appliance.url("compute"))),
+        (theirs.status_code, document(theirs, base)),
+    )
+    assert found == "", f"{method} {path} at {version} {more.get('json')}: {found}"
     return ours
 
 
@@ -240,7 +249,7 @@ def test_images_of_servers_are_in_the_image_face_at_once(project: Project):
         assert answer.status_code == 202, answer.text
         if version == "2.44":
             location = answer.headers["Location"]
-            assert location.startswith(project.appliance.url("image") + "/v2/images/")
+            assert location.startswith(project.appliance.url("image") + "/images/")
             assert not answer.content
             id = location.rpartition("/")[2]
         else:
@@ -269,9 +278,7 @@ def test_images_of_servers_are_in_the_image_face_at_once(project: Project):
 def test_security_groups_are_taken_on_and_off(project: Project):
     network = project.network("az1")
     server = project.server("az1", networks=[{"uuid": network.id}])
-    group = project.tenant.network.create_security_group(
-        name="web", availability_zone_hints=["az1"]
-    )
+    group = project.tenant.network.create_security_group(name="web")  # where its project is
     path, action = f"/servers/{server.id}/os-security-groups", f"/servers/{server.id}/action"
 
     def names() -> list[str]:

@@ -109,6 +109,7 @@ class BaseFace:
     wrong_project: ClassVar[str] = "Malformed request URL"
     unversioned: ClassVar[frozenset[str]] = frozenset()
     takes_any_media_type: ClassVar[bool] = False
+    sorted_links: ClassVar[bool] = False
     resources: ClassVar[Mapping[str, Resource]] = {}
     operations: ClassVar[tuple[Operation, ...]]
     app: ClassVar[Table]
@@ -129,6 +130,7 @@ class BaseFace:
                 parts.groups.tops, *(one.places.tops for one in parts.definitions.values())
             ),
             rules=_rules(parts.settings),
+            sorted_links=self.sorted_links,
             unavailable=parts.settings.lists.unavailable,
             patience=parts.settings.lists.timeout,
         )
