@@ -125,13 +125,19 @@ def test_a_flavor_too_big_for_what_is_left_in_one_pod_goes_to_the_next(project: 
 
 
 def test_an_az_of_a_pod_that_has_no_hosts_has_no_room(project: Project):
+    there = admin_cloud("Pod2").compute
+    rack = there.create_aggregate(name=project.name, availability_zone=project.name)
     zones = {
         "az2": {"compute": "east", "volume": "east-vol"},
-        "az1": {"compute": "nova", "volume": "vol-of-none"},  # all hosts are in east
+        "az1": {"compute": project.name, "volume": "vol-of-none"},
     }
-    with changed(project, "Pod2", availability_zones=zones, weight=9):
-        boot(project, "s", availability_zone="az1")
-        assert (names(project, "Pod1"), names(project, "Pod2")) == (["s"], [])
+    try:
+        with changed(project, "Pod2", availability_zones=zones, weight=9):
+            boot(project, "s", availability_zone="az1")
+            assert (names(project, "Pod1"), names(project, "Pod2")) == (["s"], [])
+            assert history(project) == [("Pod1", "az1", True)]
+    finally:
+        there.delete_aggregate(rack)
 
 
 def test_a_required_trait_chooses_the_pod_that_has_it(project: Project):

@@ -120,7 +120,7 @@ def test_a_flavors_tags_choose_the_pod(
     assert len(pod3.rows["servers"]) == 2
     answer = demo.ask("POST", "compute", SERVERS, wish(flavorRef="7", availability_zone="az2"))
     assert answer.status_code == 400
-    for word in ("m7", "gpu, ssd", "az2"):
+    for word in ("Flavor 7", "gpu, ssd", "az2"):
         assert word in answer.json()["badRequest"]["message"]
     volume = demo.volume("az2")
     devices = [{"uuid": volume, "source_type": "volume", "boot_index": 0}]

@@ -110,7 +110,7 @@ def needs(flavor: dict[str, Any] | None, **server: Any) -> tuple[Needs, Capacity
 
 def test_tags_are_those_of_the_flavors_extra_spec() -> None:
     found, _ = needs(FLAVOR | {"extra_specs": {"trio2o:pod_tags": "gpu, ssd,,"}}, flavorRef="1")
-    assert (found.tags, found.by) == (frozenset(("gpu", "ssd")), "flavor f")
+    assert (found.tags, found.by) == (frozenset(("gpu", "ssd")), "flavor 1")
     assert needs(FLAVOR, flavorRef="1")[0].tags == frozenset()
 
 

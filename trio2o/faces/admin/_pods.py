@@ -92,7 +92,7 @@ def _tags_of(value: Any) -> tuple[str, ...]:
 def _zones_of(value: Any) -> dict[str, Zone]:
     """AZs by their names, from `{"az1": {"compute": "nova", "volume": "nova"}}`.
 
-    A service left out, or an empty text, is told none. Raises `BadRequest` or `Unprocessable`.
+    A service left out, or an empty text, is told none. Raises `BadRequest`.
     """
     if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
         raise BadRequest("availability_zones must map names to objects")
@@ -110,8 +110,8 @@ def _zones_of(value: Any) -> dict[str, Zone]:
 def _with_zones(pod: Pod, zones: Mapping[str, Zone]) -> Pod:
     """The pod with these AZs. Raises `Unprocessable` if they cannot be told apart."""
     all = tuple(zones.values())
-    if not all or not all[0].name:
-        raise Unprocessable("A pod has at least one availability zone, and each has a name")
+    if not all:
+        raise Unprocessable("A pod has at least one availability zone")
     for zone in all:
         if not zone.name or ":" in zone.name:
             raise Unprocessable("The name of an availability zone is a text without a colon")

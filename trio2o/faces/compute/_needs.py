@@ -35,7 +35,8 @@ async def server_needs(body: Any, context: Context) -> Needs:
     async def room(pod: Pod, zone: Zone | None) -> bool | None:
         return await capacity.has_candidates(pod, query, zone.compute if zone else "")
 
-    return Needs(tags, f"flavor {flavor.get('name', id)}", room, capacity.free_memory)
+    # by what the caller calls it: the name of a private flavor is not everybody's
+    return Needs(tags, f"flavor {id}", room, capacity.free_memory)
 
 
 def _in_volume(body: Any) -> bool:
