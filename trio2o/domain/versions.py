@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from attrs import field, frozen
@@ -23,6 +24,7 @@ class Version(NamedTuple):
         return f"{self.major}.{self.minor}"
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Version:
         """Raises `ValueError` for what is no number such as 2.90."""
         if not (match := _NUMBER.fullmatch(text)):

@@ -226,7 +226,8 @@ def rewritten(answer: Answer, rewriter: Rewriter, context: Context) -> Answer:
 
 def is_json(answer: Answer) -> bool:
     kind = header(answer.headers, b"content-type") or b""
-    return kind.split(b";")[0].strip().lower() == b"application/json"
+    # written in one way nearly always
+    return kind == b"application/json" or kind.split(b";")[0].strip().lower() == b"application/json"
 
 
 def fields_of(data: bytes) -> Fields:
