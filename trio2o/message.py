@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in order, repeats kept, names as they came."""
@@ -34,13 +34,17 @@ Body = bytes | Stream
 
 @frozen
 class Call:
-    """An HTTP request. `path` is the raw path; `query` is without its question mark."""
+    """An HTTP request. `path` is the raw path; `query` is without its question mark.
+
+    `said` is what the edge makes of the headers: values by names in lower case, repeats joined.
+    """
 
     method: str
     path: bytes
     query: bytes = b""
     headers: Headers = ()
     body: Body = b""
+    said: Mapping[bytes, bytes] | None = field(default=None, eq=False, repr=False)
 
     @property
     def target(self) -> bytes:

@@ -21,7 +21,7 @@ from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate
 from trio2o.message import Aborted, Answer, Body, Stream
-from trio2o.web._head import Head, HeadTooLarge, read_head
+from trio2o.web._head import NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
 
 # Twisted's classes have no types that a subclass could use
@@ -102,6 +102,7 @@ class Channel(TwistedProtocol):
     def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
         self._clock, self._site, self._limits, self._lost = clock, site, limits, lost
         self._buffer = b""
+        self._fields = NONE
         self._exchange: Exchange | None = None
         self._decoder: Any = None
         self._head: Head | None = None
@@ -188,7 +189,9 @@ class Channel(TwistedProtocol):
         self._receiving = False
         self._buffer = buffer[end + 4 :]
         try:
-            self._take(read_head(text))
+            head = read_head(text, self._fields)
+            self._fields = head.fields
+            self._take(head)
         except Fault as fault:
             self.refuse(fault)
         return True
