@@ -96,19 +96,22 @@ HOP_BY_HOP = frozenset(
 """RFC 9110 7.6.1, and those that older software made."""
 
 
+_HARMLESS = frozenset((b"keep-alive", b"close", b""))
+
+
 def end_to_end(headers: Headers, more: frozenset[bytes] = HOP_BY_HOP) -> Headers:
     """The headers without those of one hop: the known ones, and what `Connection` names.
 
     `more` are those to leave out, in lower case: `HOP_BY_HOP` and others.
     """
-    kept = [item for item in headers if item[0].lower() not in more]
-    if len(kept) == len(headers):
-        return headers
-    named = header(headers, b"connection")
-    if named is None or named.lower() in (b"keep-alive", b"close"):
-        return tuple(kept)
-    options = b",".join(value for name, value in headers if name.lower() == b"connection")
-    return without(tuple(kept), [option.strip().lower() for option in options.split(b",")])
+    kept, named = [], []
+    for item in headers:
+        name = item[0].lower()
+        if name not in more:
+            kept.append(item)
+        elif name == b"connection":
+            named += [option.strip().lower() for option in item[1].split(b",")]
+    return without(tuple(kept), named) if set(named) - _HARMLESS else tuple(kept)
 
 
 def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:

@@ -20,6 +20,8 @@ YEAR = 365 * 86400.0
 _OURS = HOP_BY_HOP | {b"content-length"}
 """Headers of an answer that end here."""
 
+_USUAL: tuple[list[bytes], ...] = ([], [b"keep-alive"], [b"close"])
+
 
 class Broken(Exception):
     """The call was sent, or may have been, and no whole answer came."""
@@ -147,7 +149,7 @@ class Connection(Protocol):
         elif known == b"transfer-encoding":
             self._coded = True
         elif known == b"connection":
-            self._options.append(value)
+            self._options += [option.strip().lower() for option in value.split(b",")]
 
     def on_headers_complete(self) -> None:
         if self._whole:
@@ -178,9 +180,8 @@ class Connection(Protocol):
     def _deliver(self, asked: Deferred[Answer]) -> None:
         """The head is there, and what came with it."""
         headers = tuple(self._headers)
-        if self._options:  # what is named there is for us alone
-            named = b",".join(self._options).split(b",")
-            headers = without(headers, [option.strip().lower() for option in named])
+        if self._options not in _USUAL:  # what is named there is for us alone
+            headers = without(headers, self._options)
         if self._whole and self._method != "HEAD":
             body: bytes | Stream = b"".join(self._pieces)
             self._asked = None
