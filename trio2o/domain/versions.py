@@ -107,7 +107,7 @@ class Microversions:
         if self.older:
             for name, value in headers:
                 if name.lower() == self.older.lower().encode():
-                    return value.decode("latin-1").strip()
+                    return value.decode("latin-1").rpartition(",")[2].strip()
         return None
 
     def _is_ours(self, name: str) -> bool:

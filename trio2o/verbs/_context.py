@@ -34,7 +34,8 @@ class Positions(OrderedDict[tuple[Any, ...], Any]):
 class Surface:
     """What the verbs have to know of a face: its service, its public URL, its resources.
 
-    `tops` are ids of pods that tenants know by another, with that. `unavailable` and `patience`
+    `tops` are ids of pods that tenants know by another, with that. `sorted_links`: queries in its
+    links to next pages are in the order of their names. `unavailable` and `patience`
     are the settings `lists.unavailable` and `lists.timeout`.
     """
 
@@ -47,6 +48,7 @@ class Surface:
     images_url: str = ""
     positions: Positions = Factory(Positions)
     tops: Mapping[str, str] = {}
+    sorted_links: bool = False
     unavailable: str = "standard"
     patience: float = math.inf
 
@@ -85,11 +87,19 @@ class Context:
         known = self.surface.microversions
         return known.headers(self.version) if known and self.version else ()
 
-    def link(self, query: Iterable[tuple[str, str]]) -> str:
-        """This call's own URL, as the client wrote it, with another query."""
+    def link(self, query: Iterable[tuple[str, str]], marker: str = "") -> str:
+        """This call's own URL, as the client wrote it, with this query and the next marker."""
+        pairs = list(query)
+        if self.surface.sorted_links:
+            pairs.sort(key=lambda pair: pair[0])
+        names = [name for name, _ in pairs]
+        if marker and "marker" in names:
+            pairs[names.index("marker")] = ("marker", marker)
+        elif marker:
+            pairs.append(("marker", marker))
         project = f"/{self.caller.project_id}" if self.with_project else ""
         path = f"/{self.surface.version}{project}{self.below.decode('latin-1')}"
-        return f"{self.surface.url}{path}?{urlencode(list(query))}"
+        return f"{self.surface.url}{path}?{urlencode(pairs)}"
 
     async def send(self, pod: Pod, call: Call) -> Answer:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""

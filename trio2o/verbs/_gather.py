@@ -81,9 +81,9 @@ class Gather:
     `definition`: they all are, and any pod knows a marker. `gone`: what the caller cannot be
     shown any more, or could never, is a marker all the same.
     `links` is the key of the paging links, `named` the member that a row is told by. `paged`: the
-    list has pages at all. `scan`: a marker is found by reading the list, for nothing else can show
-    it. `absent`: a pod says 404 where it has no row. `stand_in` gives what is shown of pods that
-    are down.
+    list has pages at all, `offset`: it can be begun later by that. `scan`: a marker is found by
+    reading the list, for nothing else can show it. `absent`: a pod says 404 where it has no row.
+    `stand_in` gives what is shown of pods that are down.
     """
 
     resource: Resource
@@ -97,6 +97,7 @@ class Gather:
     gone: Gone | None = None
     named: str = "id"
     paged: bool = True
+    offset: bool = True
     scan: bool = False
     absent: bool = False
     stand_in: StandIn | None = None
@@ -106,6 +107,8 @@ class Gather:
         pages = _Pages.parse(asked, self.cap) if self.paged else _Pages(None, False, "", 0)
         if pages is None:
             return await self._refusal(call, context, "limit or offset is no number")
+        if not self.offset:
+            pages = evolve(pages, offset=0)
         pods, query = self._pods(asked, context)
         keys = self.order.keys(asked, context.version)
         wanted = tuple(value for name, value in asked if name == "fields")
@@ -160,7 +163,7 @@ class Gather:
             for pod in context.pods.serving(self.resource.service)
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset", "availability_zone")
+        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone")
         return pods, [(name, value) for name, value in asked if name not in ours]
 
 
@@ -179,10 +182,10 @@ class _Pages:
         last = dict(asked)
         numbers = {}
         for name in ("limit", "offset"):
-            text = last.get(name, "")
-            if text and not (text.isascii() and text.isdigit()):
+            text = last.get(name)
+            if text is not None and not (text.isascii() and text.isdigit()):
                 return None
-            numbers[name] = int(text) if text else None
+            numbers[name] = None if text is None else int(text)
         limit = numbers["limit"]
         size = cap or None
         if limit is not None and (cap or limit):
@@ -389,8 +392,9 @@ class _Listing:
 
     def _next(self, asked: Query, last: str) -> str:
         """The user's own query, with the last id as marker, at our own address."""
-        query = [(name, value) for name, value in asked if name not in ("marker", "offset")]
-        return self.context.link([*query, ("marker", last)])
+        drop = ("marker", "offset") if self.gather.offset else ()
+        query = [(name, value) for name, value in asked if name not in drop]
+        return self.context.link(query, last)
 
 
 def incomplete(pods: Sequence[str]) -> Unavailable:

@@ -157,7 +157,8 @@ def test_limit_and_offset_cut_the_list(
     owners: dict[str, tuple[int, int, int]], pods: int, limit: int, offset: int
 ) -> None:
     where = cloud_of(owners, pods)
-    found = ids(ask(where, f"limit={limit}&offset={offset}"))
+    query = f"limit={limit}&offset={offset}"
+    found = ids(ask(where, query, evolve(SERVERS_DETAIL, offset=True)))
     assert found == ordered(rows_of(where))[offset : offset + limit]
 
 

@@ -128,6 +128,7 @@ SERVERS_DETAIL = Gather(
     SERVER,
     ServerOrder((), lead=("OS-EXT-STS:task_state", "scheduling")),
     links="servers_links",
+    offset=False,
     gone=Gone("all_tenants=1&changes-since=1970-01-01T00:00:00Z&uuid={id}", Version(2, 74)),
     stand_in=down_rows,
 )
@@ -165,7 +166,9 @@ def _whole(resource: Resource, named: str = "id", **more: Any) -> Gather:
 
 
 def _hypervisors(path: str) -> Since:
-    paged = Gather(HYPERVISOR, _AS_IT_COMES, path, links="hypervisors_links", absent=True)
+    paged = Gather(
+        HYPERVISOR, _AS_IT_COMES, path, links="hypervisors_links", offset=False, absent=True
+    )
     return Since(Version(2, 33), paged, _whole(HYPERVISOR, path=path))
 
 
@@ -182,7 +185,14 @@ FLOATING_IP_POOLS = _whole(FLOATING_IP_POOL_SHOWN, "name", same=lambda row: str(
 _NEWEST_MIGRATION = Order((("created_at", True), ("id", True)))
 MIGRATIONS = Since(
     Version(2, 59),
-    Gather(MIGRATION, _NEWEST_MIGRATION, links="migrations_links", named="uuid", scan=True),
+    Gather(
+        MIGRATION,
+        _NEWEST_MIGRATION,
+        links="migrations_links",
+        named="uuid",
+        offset=False,
+        scan=True,
+    ),
     evolve(_whole(MIGRATION), order=_NEWEST_MIGRATION),
 )
 
