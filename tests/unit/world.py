@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from attrs import evolve
+from twisted.internet.task import Clock
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import Resource
@@ -91,6 +92,9 @@ class Routes:
     def __init__(self, *found: Route) -> None:
         self.kept = {(route.type, route.top_id): route for route in found}
 
+    async def own_token(self) -> str:
+        return "our own"
+
     async def find(self, resource: Resource, id: str, caller: Caller, deadline: float) -> Any:
         return self.kept.get((resource.type, id))
 
@@ -141,7 +145,7 @@ def context(pods: Pods, routes: Routes | None = None, **fields: Any) -> Context:
         "pods": pods,
         "routes": routes or Routes(),
         "store": Store(pods),
-        "clock": None,
+        "clock": Clock(),
         "now": lambda: 1_700_000_000.0,
     }
     return Context(**(values | fields))
@@ -173,7 +177,8 @@ class Table:
         query = dict(parse_qsl(call.query.decode()))
         names, falls = query.get("sort_key"), query.get("sort_dir", "desc") == "desc"
         rows = sorted(self.rows, key=lambda row: row["id"])
-        rows.sort(key=lambda row: row[names or "created"], reverse=falls)
+        key = {"display_name": "name"}.get(names or "", "created")
+        rows.sort(key=lambda row: row[key], reverse=falls)
         if marker := query.get("marker"):
             ids = [row["id"] for row in rows]
             if marker not in ids:

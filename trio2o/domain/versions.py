@@ -108,7 +108,7 @@ class Microversions:
                 "or otherwise incorrect."
             )
         if self.older and (older := said.get(self.older.lower().encode())) is not None:
-            return older.decode("latin-1").strip()
+            return older.decode("latin-1").rpartition(",")[2].strip()
         return None
 
     def _is_ours(self, name: str) -> bool:

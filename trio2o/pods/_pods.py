@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
@@ -21,7 +21,7 @@ from trio2o.settings import ImagesSettings
 from trio2o.store import Store
 from trio2o.store.bindings import list_bindings
 from trio2o.store.pods import list_pods
-from trio2o.upstream import Broken, Pool, Resting, Unreachable
+from trio2o.upstream import Broken, Origin, Pool, Resting, Unreachable
 
 log = make_logger()
 
@@ -67,6 +67,7 @@ class Pods:
         self._ranges: dict[tuple[str, str], Range] = {}
         self._offered: dict[str, Range] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._late: set[Origin] = set()
         self.top: Pod | None = None
         self.all: tuple[Pod, ...] = ()
         self.bindings: tuple[Binding, ...] = ()
@@ -121,9 +122,15 @@ class Pods:
         return found
 
     def is_down(self, pod: Pod, service: str) -> bool:
-        """Whether the pod is known not to answer."""
+        """Whether the pod is known not to answer.
+
+        To wait in vain once is enough: it counts as down until it has answered again.
+        """
         found = self._endpoints.get((pod.pod_id, service))
-        return found is None or self._pool.breaker(found.origin).is_open
+        return found is None or self._is_away(found)
+
+    def _is_away(self, endpoint: Endpoint) -> bool:
+        return endpoint.origin in self._late or self._pool.breaker(endpoint.origin).is_open
 
     def health(self, pod: Pod) -> dict[str, str]:
         """Each service of the pod: "up", "down" or "absent"."""
@@ -170,7 +177,11 @@ class Pods:
         endpoint = self.endpoint(pod, target.service)
         path = endpoint.path(call.path, target.project_id, target.with_project)
         call = Call(call.method, path, call.query, call.headers, call.body)
-        return await self._send(pod.pod_name, endpoint, call, deadline, stream)
+        answer = await self._send(pod.pod_name, endpoint, call, deadline, stream)
+        if answer.status == 406 and target.service in self._own:
+            # what the pod speaks has changed since it was asked
+            Deferred.fromCoroutine(self._look(pod.pod_id, target.service))
+        return answer
 
     async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
@@ -191,16 +202,19 @@ class Pods:
         try:
             answer = await self._pool.send(call, endpoint.origin, deadline)
             if not stream:
-                return await read_answer(answer)
-            return answer
+                answer = await read_answer(answer)
         except Unreachable as error:
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
+            if self._clock.seconds() >= deadline - 0.01:
+                self._late.add(endpoint.origin)
             raise PodTimeout(name, str(error)) from None
         except CancelledError:
             raise
         except Exception as error:
             raise PodTimeout(name, repr(error)) from None
+        self._late.discard(endpoint.origin)
+        return answer
 
     async def refresh(self) -> None:
         """Look again at the catalog, and at the versions and health of every pod."""
@@ -217,9 +231,7 @@ class Pods:
             await self.refresh()
             return
         await self._look_at(
-            key
-            for key, endpoint in self._endpoints.items()
-            if self._pool.breaker(endpoint.origin).is_open
+            key for key, endpoint in self._endpoints.items() if self._is_away(endpoint)
         )
 
     async def _look_at(self, keys: Iterable[tuple[str, str]]) -> None:
@@ -240,6 +252,7 @@ class Pods:
             assert isinstance(answer.body, bytes)
             if answer.status not in (200, 300):
                 return
+            self._late.discard(endpoint.origin)
             found = msgspec.json.decode(answer.body, type=_Versions)
             self._keep(pod_id, service, endpoint.version, found.versions)
             if was_down:
