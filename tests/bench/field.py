@@ -125,7 +125,7 @@ class Field:
 
     def record(self, count: int) -> None:
         """Put so many routes into the appliance's store, as if their servers had been seen."""
-        (file,) = (self.appliance.folder / "state").glob("*.db")
+        (file,) = (self.appliance.folder / "state").glob("*.sqlite")
         details = json.dumps(canned_details())
         with closing(sqlite3.connect(file, timeout=20)) as store, store:
             (pod,) = store.execute("SELECT pod_id FROM pods WHERE pod_name = 'Pod1'").fetchone()
