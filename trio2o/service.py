@@ -199,6 +199,7 @@ class Appliance(Service):
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
         gc.collect()
         gc.freeze()
+        gc.set_threshold(10_000, 20, 20)  # calls leave few cycles behind
         if self._worker is not None:
             self._worker.is_ready()
         log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))

@@ -112,6 +112,9 @@ class Routes:
     async def learn(self, found: Any) -> None:
         self.kept |= {(route.type, route.top_id): route for route in found}
 
+    def has_all(self, resource: Resource, id: str) -> bool:
+        return False
+
     async def note(self, resource: Resource, pod: Pod, rows: Any) -> None:
         """Nothing is learned by listing here."""
 

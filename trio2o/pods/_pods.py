@@ -65,6 +65,7 @@ class Pods:
         self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
         self._interface, self._own = interface, own
         self._ranges: dict[tuple[str, str], Range] = {}
+        self._offered: dict[str, Range] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._late: set[Origin] = set()
         self.top: Pod | None = None
@@ -96,6 +97,7 @@ class Pods:
         self.top = next((pod for pod in pods if pod.is_top), None)
         self.all = tuple(pod for pod in pods if not pod.is_top)
         before, self._by_id = self._by_id, {pod.pod_id: pod for pod in self.all}
+        self._offered.clear()
         self._find_endpoints()
         if set(self._by_id) - set(before):
             self._tell()
@@ -172,6 +174,8 @@ class Pods:
 
     def offered(self, service: str) -> Range:
         """The microversions that all pods share, within those that we know."""
+        if (told := self._offered.get(service)) is not None:
+            return told
         offered = self._own[service]
         for pod in self.all:
             if known := self._ranges.get((pod.pod_id, service)):
@@ -183,6 +187,7 @@ class Pods:
                         pod=pod.pod_name,
                         service=service,
                     )
+        self._offered[service] = offered
         return offered
 
     def speaks(self, pod: Pod, service: str, version: Version) -> bool:
@@ -294,3 +299,4 @@ class Pods:
             if entry.id.split(".")[0] == major and entry.min_version and entry.version:
                 least, most = Version.parse(entry.min_version), Version.parse(entry.version)
                 self._ranges[(pod_id, service)] = Range(least, most)
+                self._offered.clear()

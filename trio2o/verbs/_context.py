@@ -70,15 +70,15 @@ class Surface:
     positions: Positions = Factory(Positions)
     tops: Mapping[str, str] = {}
     rules: Rules = Rules()
+    sorted_links: bool = False
+    unavailable: str = "standard"
+    patience: float = math.inf
     kinds: Kinds = Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
     ours: frozenset[bytes] = Factory(
         lambda self: _OURS.union(self.microversions.names if self.microversions else ()),
         takes_self=True,
     )
     """Headers of a client that pods do not get from it."""
-    sorted_links: bool = False
-    unavailable: str = "standard"
-    patience: float = math.inf
 
 
 @frozen

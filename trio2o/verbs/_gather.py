@@ -17,7 +17,7 @@ from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, answer_headers, below, json_answer
 from trio2o.verbs._forward import ask_any
-from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, id_of, merge
+from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
 from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
 from trio2o.verbs._rewrite import Rewriter, fields_of, raw
 
@@ -205,6 +205,10 @@ class _Pages:
         return cls(size, limit is not None, last.get("marker", ""), numbers["offset"] or 0)
 
 
+Shown = tuple[Pod, msgspec.Raw, str]
+"""A row with the pod that it came from, and its id there."""
+
+
 class _Listing:
     """One list being made."""
 
@@ -232,8 +236,8 @@ class _Listing:
         self.places = Places(resource, self.ranking, gather.gone, more, call, context)
         self.list_key = (context.operation.path, str(context.version), hasher.digest())
 
-    async def rows(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
-        """The rows of this page, each with the pod that it came from."""
+    async def rows(self, pods: Sequence[Pod]) -> list[Shown]:
+        """The rows of this page."""
         if self.pages.size == 0:
             return []
         if not self.keys or self.gather.scan:
@@ -243,7 +247,7 @@ class _Listing:
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
         taken = await self._merged(sources, size)
         self._remember(taken, sources)
-        return [(source.pod, row) for source, row, _ in taken][self.pages.offset :]
+        return [(source.pod, row, place.id) for source, row, place in taken[self.pages.offset :]]
 
     def _told(self, pod: Pod, id: str) -> str:
         """A row's id as the tenant is told it."""
@@ -254,7 +258,7 @@ class _Listing:
         leads = not start or after is None or after.leads
         return Source(pod, self._fetch(pod), self.ranking, start, after, leads)
 
-    async def _scanned(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
+    async def _scanned(self, pods: Sequence[Pod]) -> list[Shown]:
         """A page of the whole list: where rows do not tell their order (then pod after pod, each
         in its own), or where nothing but the list tells a marker's place."""
         pages, self.pages = self.pages, evolve(self.pages, size=None, marker="")
@@ -266,7 +270,7 @@ class _Listing:
             raise UnknownMarker
         start = (ids.index(pages.marker) + 1 if known else 0) + pages.offset
         end = None if pages.size is None else start + pages.size
-        return [(source.pod, row) for source, row, _ in taken[start:end]]
+        return [(source.pod, row, place.id) for source, row, place in taken[start:end]]
 
     async def _merged(
         self, sources: Sequence[Source], size: int | None
@@ -369,28 +373,32 @@ class _Listing:
             last = taken[-1][2]
             self.context.surface.positions.put((*self.list_key, last.id), (last, starts))
 
-    async def note(self, rows: Sequence[tuple[Pod, msgspec.Raw]]) -> None:
+    async def note(self, rows: Sequence[Shown]) -> None:
         """Where things live is learned by listing them."""
+        resource, routes = self.gather.resource, self.context.routes
         by_pod: dict[Pod, list[bytes]] = {}
-        for pod, row in rows:
-            by_pod.setdefault(pod, []).append(bytes(row))
+        for pod, row, id in rows:
+            if not routes.has_all(resource, id):
+                by_pod.setdefault(pod, []).append(bytes(row))
         for pod, shown in by_pod.items():
             await self.context.routes.note(self.gather.resource, pod, shown)
 
     def answer(
         self,
-        rows: Sequence[tuple[Pod, msgspec.Raw]],
+        rows: Sequence[Shown],
         asked: Query,
         extra: Sequence[msgspec.Raw] = (),
     ) -> Answer:
         gather, context = self.gather, self.context
-        rewriters = {pod.pod_id: Rewriter.of_pod(context, pod) for pod, _ in rows}
-        shown = [self._cut(rewriters[pod.pod_id].row(row, gather.resource)) for pod, row in rows]
+        pods = {pod.pod_id: pod for pod, _, _ in rows}
+        rewriters = {id: Rewriter.of_pod(context, pod) for id, pod in pods.items()}
+        resource = gather.resource
+        shown = [self._cut(rewriters[pod.pod_id].row(row, resource)) for pod, row, _ in rows]
         body: dict[str, Any] = {gather.resource.rows: [*extra, *shown]}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         if gather.links and paged and rows and len(rows) == self.pages.size:
-            pod, row = rows[-1]
-            last = self._told(pod, id_of(row, gather.named))
+            pod, _, id = rows[-1]
+            last = self._told(pod, id)
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
         if self.counts:
             body["count"] = sum(self.counts.values())

@@ -9,10 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
+from msgspec.structs import astuple
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.tasks import together
@@ -33,15 +35,18 @@ class MarkerGone(Exception):
 @lru_cache(maxsize=256)
 def _reader(names: tuple[str, ...]) -> Callable[[msgspec.Raw], tuple[Any, ...]]:
     """Reads just these members of a row, UNSET for those it lacks."""
-    fields = {name: f"f{index}" for index, name in enumerate(dict.fromkeys(names))}
+    known = list(dict.fromkeys(names))
+    fields = {name: f"f{index}" for index, name in enumerate(known)}
     kind = msgspec.defstruct(
         "Row",
         [(field, Any, msgspec.UNSET) for field in fields.values()],
         rename={field: name for name, field in fields.items()},
     )
     decode = msgspec.json.Decoder(kind).decode
-    wanted = tuple(fields[name] for name in names)
-    return lambda row: tuple(getattr(read, name) for read in (decode(row),) for name in wanted)
+    if len(known) == len(names):
+        return lambda row: astuple(decode(row))
+    wanted = itemgetter(*(known.index(name) for name in names))
+    return lambda row: wanted(astuple(decode(row)))
 
 
 def id_of(row: msgspec.Raw, named: str = "id") -> str:
@@ -63,6 +68,8 @@ ABSENT = (-1, "")
 
 
 def _comparable(value: Any) -> tuple[int, Any]:
+    if type(value) is str and value.isascii():
+        return (2, value.upper())
     if value is msgspec.UNSET:
         return ABSENT
     if value is None:
@@ -113,19 +120,38 @@ class Ranking:
     named: str = "id"
     zones: tuple[str, ...] = ()
     lead: tuple[str, str] = ("", "")
+    _read: Callable[[msgspec.Raw], tuple[Any, ...]] = field(
+        default=Factory(
+            lambda self: _reader((self.named, self.lead[0], *(name for name, _ in self.keys))),
+            takes_self=True,
+        ),
+        init=False,
+    )
+    _falls: tuple[bool, ...] = field(
+        default=Factory(lambda self: tuple(falls for _, falls in self.keys), takes_self=True),
+        init=False,
+    )
+    _zoned: tuple[int, ...] = field(
+        default=Factory(
+            lambda self: tuple(
+                place for place, (name, _) in enumerate(self.keys) if name in self.zones
+            ),
+            takes_self=True,
+        ),
+        init=False,
+    )
 
     def of(self, row: msgspec.Raw, pod: Pod, *, may_lead: bool = True) -> Rank:
         """Raises `msgspec.ValidationError` if the row is no object with an id."""
-        names = (self.named, self.lead[0], *(name for name, _ in self.keys))
-        id, leading, *values = _reader(names)(row)
+        id, leading, *values = self._read(row)
         if id is None or id is msgspec.UNSET:
             raise msgspec.ValidationError("a row without an id")
-        for place, (name, _) in enumerate(self.keys):
-            if name in self.zones and isinstance(values[place], str):
+        for place in self._zoned:
+            if isinstance(values[place], str):
                 values[place] = pod.az_name
         return Rank(
             tuple(map(_comparable, values)),
-            tuple(falls for _, falls in self.keys),
+            self._falls,
             str(id),
             pod.number,
             leads=may_lead and bool(self.lead[0]) and leading == self.lead[1],
@@ -207,13 +233,12 @@ async def merge(
     A source that fails, or has a row that is none, is given up.
     Of rows for which `same` tells the same (non-empty) text, the first stays.
     """
-    heads: dict[Source, Rank] = {}
+    heads = _Heads(sources)
     taken: list[tuple[Source, msgspec.Raw, Rank]] = []
     seen: set[str] = set()
 
     async def advance(source: Source) -> None:
         """Bring the next head that counts to the front."""
-        heads.pop(source, None)
         while not source.over:
             try:
                 if source.empty:
@@ -227,13 +252,13 @@ async def merge(
                 source.use(head)
                 continue
             source.behind = None
-            heads[source] = head
+            heads.add(source, head)
             return
 
     await together(advance(source) for source in sources)
-    while heads and len(taken) != size:
-        first = _lowest(heads, sources)
-        row, place = first.row, heads[first]
+    while heads.sorted and len(taken) != size:
+        place, _, first = heads.sorted.pop()
+        row = first.row
         first.use(place)
         mark = same(row) if same else ""
         if not mark or mark not in seen:
@@ -244,11 +269,20 @@ async def merge(
     return taken
 
 
-def _lowest(heads: dict[Source, Rank], sources: Sequence[Source]) -> Source:
-    """The source with the lowest head; of equals the first in the pods' order."""
-    best: Source | None = None
-    for source in sources:
-        if source in heads and (best is None or heads[source] < heads[best]):
-            best = source
-    assert best is not None
-    return best
+class _Heads:
+    """The sources' heads, the lowest last; of equals the first in the pods' order."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._order = {source: order for order, source in enumerate(sources)}
+        self.sorted: list[tuple[Rank, int, Source]] = []
+
+    def add(self, source: Source, place: Rank) -> None:
+        order, low, high = self._order[source], 0, len(self.sorted)
+        while low < high:
+            middle = (low + high) // 2
+            other, others, _ = self.sorted[middle]
+            if place < other or (order < others and not other < place):
+                low = middle + 1
+            else:
+                high = middle
+        self.sorted.insert(low, (place, order, source))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
@@ -24,13 +26,26 @@ class UnknownMarker(Exception):
 
 
 def rows_of(pod: Pod, answer: Answer, resource: Resource) -> tuple[list[msgspec.Raw], Fields]:
-    """The rows of a pod's list, and all its members. Raises `PodUnavailable` for what is none."""
+    """The rows of a pod's list, its links and count. Raises `PodUnavailable` for what is none."""
     assert isinstance(answer.body, bytes)
     try:
-        fields = fields_of(answer.body)
-        return msgspec.json.decode(fields[resource.rows], type=list[msgspec.Raw]), fields
-    except (msgspec.MsgspecError, KeyError):
+        fields = _list_decoder(resource.rows)(answer.body)
+    except msgspec.MsgspecError:
         raise PodUnavailable(pod.pod_name, "its list is none") from None
+    links = {"links": fields.links, f"{resource.rows}_links": fields.own_links}
+    more = {name: value for name, value in links.items() if value}
+    if fields.count:
+        more["count"] = fields.count
+    return fields.rows, more
+
+
+@lru_cache(maxsize=256)
+def _list_decoder(rows: str) -> Callable[[bytes], Any]:
+    """Reads a list in one go: its rows, and what is said of it beside them."""
+    names = {"rows": rows, "own_links": f"{rows}_links"}
+    more = [(name, msgspec.Raw, msgspec.Raw()) for name in ("own_links", "links", "count")]
+    kind = msgspec.defstruct("List", [("rows", list[msgspec.Raw]), *more], rename=names)
+    return msgspec.json.Decoder(kind).decode
 
 
 @frozen
