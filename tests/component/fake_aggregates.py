@@ -44,6 +44,8 @@ def aggregates(pod: "FakePod", call: Call, path: list[str]) -> Reply:
 
 def create(pod: "FakePod", wish: Row) -> Reply:
     rows = pod.rows["aggregates"]
+    if "name" not in wish:
+        raise Fault(400, "Invalid input for field/attribute aggregate.")
     if wish["name"] in {row["name"] for row in rows.values()}:
         raise Fault(409, f"Aggregate {wish['name']} already exists.")
     zone = wish.get("availability_zone")
