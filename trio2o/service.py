@@ -20,6 +20,7 @@ from twisted.python import usage
 from txaio.tx import make_logger
 
 from trio2o.definitions import Aggregates, Definitions, Flavors, Keypairs, ServerGroups
+from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -32,8 +33,9 @@ from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
 from trio2o.settings import BadSettings, Settings, load
-from trio2o.state import take_state
+from trio2o.state import lock_state
 from trio2o.store import EVERY, Held, NewerSchema, Store
+from trio2o.store.lease import break_lease
 from trio2o.upstream import Pool
 from trio2o.web import FaceSite, Limits, Pipeline
 from trio2o.workers import Worker, Workers
@@ -115,11 +117,13 @@ class Appliance(Service):
     async def _start(self) -> None:
         reactor, settings = self._reactor, self._settings
         if self._worker is None:
-            self._lock = await take_state(reactor, settings)
+            self._lock = lock_state(settings)
         else:
             settings = self._settings = self._worker.share(settings)
             self._worker.begin(reactor)
         self.store = store = Store(reactor, settings.store_url)
+        if self._worker is None:
+            await store.write(break_lease)
         self.pool = pool = Pool(reactor, settings.pods.connections, settings.pods.connect_timeout)
         agent: Any = pool
         keystone = Keystone(reactor, time.time, agent, settings.identity)
@@ -223,6 +227,8 @@ class Appliance(Service):
         async def once() -> None:
             try:
                 await work()
+            except Unavailable:
+                return  # the store's, which tells of it itself
             except Exception:
                 log.error("a periodic look failed\n{traceback}", traceback=traceback.format_exc())
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from trio2o.settings import Settings
-from trio2o.store import Store, is_sqlite
-from trio2o.store.lease import break_lease
 
 
 def lock_state(settings: Settings) -> TextIO:
@@ -25,16 +23,3 @@ def lock_state(settings: Settings) -> TextIO:
         file.close()
         raise OSError(f"another process uses {folder}") from None
     return file
-
-
-async def take_state(reactor: Any, settings: Settings) -> TextIO:
-    """Lock the state. Raises as `lock_state` and `Store` do.
-
-    Who held the lease of a store that is in no other's reach has ended.
-    """
-    lock = lock_state(settings)
-    if is_sqlite(settings.store_url):
-        store = Store(reactor, settings.store_url)
-        await store.write(break_lease)
-        store.close()
-    return lock

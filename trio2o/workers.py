@@ -24,8 +24,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from txaio.tx import make_logger
 
 from trio2o.settings import Settings
-from trio2o.state import take_state
-from trio2o.store import NewerSchema
+from trio2o.state import lock_state
+from trio2o.store import NewerSchema, Store
+from trio2o.store.lease import break_lease
 
 log = make_logger()
 
@@ -182,7 +183,10 @@ class Workers(Service):
 
     async def _start(self) -> None:
         settings = self._settings
-        self._lock = await take_state(self._reactor, settings)
+        self._lock = lock_state(settings)
+        store = Store(self._reactor, settings.store_url)  # the schema is made once
+        await store.write(break_lease)
+        store.close()
         for face in FACES:
             if listen := getattr(settings.faces, face).listen:
                 port = await serverFromString(self._reactor, listen).listen(_NoFactory())

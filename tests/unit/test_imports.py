@@ -36,7 +36,7 @@ ALLOWED = (
     LEAVES
     | {name: allowed | set(LEAVES) for name, allowed in LEVELS.items()}
     | {
-        "state": {"store", "settings"},
+        "state": {"settings"},
         "workers": {"state", "store", "settings"},
         "service": {*LEVELS, *LEAVES, "state", "workers"},
         "commands": {"service", "state", "store", "settings", "domain"},

@@ -101,3 +101,8 @@ def is_away(error: Exception) -> bool:
     state = getattr(error.orig, "sqlstate", "no driver that has states")
     # 57P01-57P03: it is being shut down, or comes up; 53300: it has no connection free
     return error.connection_invalidated or state in (None, "57P01", "57P02", "57P03", "53300")
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether another process held SQLite's lock for all of the time that is waited."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", "") == "SQLITE_BUSY"

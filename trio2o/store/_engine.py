@@ -20,7 +20,7 @@ from txaio.tx import make_logger
 
 from trio2o.domain.errors import Unavailable
 from trio2o.store import revisions
-from trio2o.store._databases import READERS, connect, is_away, is_sqlite, may_work_again
+from trio2o.store._databases import READERS, connect, is_away, is_locked, is_sqlite, may_work_again
 from trio2o.store._schema import upgrade
 from trio2o.store.lease import check_epoch
 
@@ -42,7 +42,8 @@ EPOCH: ContextVar[int | None] = ContextVar("EPOCH", default=None)
 
 
 class StoreAway(Unavailable):
-    """The database does not answer. A write may have been made all the same."""
+    """The database does not answer, or others hold it. Where the connection broke off, a write
+    may have been made all the same."""
 
     def __init__(self) -> None:
         super().__init__("The store cannot be reached at the moment.")
@@ -75,6 +76,7 @@ class Store:
         """Raises `ValueError`, `OSError` (no such database), `NewerSchema`."""
         self._reactor = reactor
         self._closed = False
+        self._well = True
         self.committed: Callable[[float, int], None] = lambda seconds, changes: None
         """Told of each commit, in the writer's thread: how long it took, how many changes."""
         self._waiting: queue.SimpleQueue[tuple[Callable[[Connection], Any], Deferred[Any]] | None]
@@ -143,13 +145,23 @@ class Store:
                 if not is_away(error):
                     self._reactor.callFromThread(done.errback, error)
                 elif last:
-                    log.error("the store cannot be read: {why}", why=error.args[0])
+                    self._answers(False, error)
                     self._reactor.callFromThread(done.errback, StoreAway())
                 else:
                     continue  # a connection that was kept may be older than the server
             else:
+                self._answers(True)
                 self._reactor.callFromThread(done.callback, result)
             return
+
+    def _answers(self, well: bool, error: Exception | None = None) -> None:
+        """Tell once when the database is away, and once when it is back."""
+        if self._well != well:
+            self._well = well
+            if error is not None:
+                log.error("the store is away: {why}", why=error.args[0])
+            else:
+                log.info("the store answers again")
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -173,7 +185,8 @@ class Store:
                 for one in group:
                     self._commit([one])
                 return
-            results = [Failure(error)] * len(group)
+            hindered = may_work_again(error) or is_locked(error)
+            results = [Failure(StoreAway() if hindered else error)] * len(group)
         self._reactor.callFromThread(_answer, [done for _, done in group], results)
 
     def _make(self, changes: Iterable[Callable[[Connection], Any]]) -> list[Any]:
@@ -189,12 +202,13 @@ class Store:
                     revisions.bump(connection, changed)
                     committing = True
                 self.committed(time.perf_counter() - begun, len(wanted))
+                self._answers(True)
                 return results
             except Exception as error:
                 away = is_away(error)
                 # whether a commit that broke off was made is not known: it is not made again
                 if away and (committing or time.monotonic() > end):
-                    log.error("the store cannot be written: {why}", why=error.args[0])
+                    self._answers(False, error)
                     raise StoreAway from error
                 if tried == AGAIN or not (away or may_work_again(error)):
                     raise

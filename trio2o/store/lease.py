@@ -66,8 +66,10 @@ def give_up_lease(connection: Connection, holder: str) -> None:
 
 
 def break_lease(connection: Connection) -> None:
-    """Let another take it at once, for a caller that knows that no holder is alive."""
-    connection.execute(sa.update(lease).values(expires=0.0))
+    """Let another take it at once, for who holds the lock on the state: with SQLite no other
+    process can be alive that holds the lease. PostgreSQL is shared beyond that lock."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(sa.update(lease).values(expires=0.0))
 
 
 def check_epoch(connection: Connection, epoch: int) -> None:
