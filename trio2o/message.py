@@ -34,13 +34,17 @@ Body = bytes | Stream
 
 @frozen
 class Call:
-    """An HTTP request. `path` is the raw path; `query` is without its question mark."""
+    """An HTTP request. `path` is the raw path; `query` is without its question mark.
+
+    `peer` is the address that it came from ('' = not known).
+    """
 
     method: str
     path: bytes
     query: bytes = b""
     headers: Headers = ()
     body: Body = b""
+    peer: str = ""
 
     @property
     def target(self) -> bytes:
@@ -49,12 +53,21 @@ class Call:
 
 
 @frozen
+class Source:
+    """The pod that gave an answer, and the seconds until its head was there."""
+
+    pod: str
+    seconds: float
+
+
+@frozen
 class Answer:
-    """An HTTP response."""
+    """An HTTP response. `source` is told where it is one pod's, changed or not."""
 
     status: int
     headers: Headers = ()
     body: Body = b""
+    source: Source | None = None
 
     @property
     def ok(self) -> bool:

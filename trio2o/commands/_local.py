@@ -84,6 +84,10 @@ def _typed(name: str, value: str) -> Any:
         default = getattr(default, part, None)
     if default is None or not isinstance(default, (str, int, float)):
         raise click.ClickException(f"{name}: no such setting")
+    if isinstance(default, bool):
+        value = {"true": "1", "false": ""}.get(value.lower(), value)
+        if value not in ("1", ""):
+            raise click.ClickException(f"{name}: true or false is wanted")
     try:
         return type(default)(value)
     except ValueError:

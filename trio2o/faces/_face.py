@@ -19,8 +19,9 @@ from trio2o.reconcile import Passes
 from trio2o.routes import Routes
 from trio2o.settings import Settings
 from trio2o.store import Store
+from trio2o.telemetry import Telemetry
 from trio2o.verbs import Context, Operation, Surface, json_answer
-from trio2o.web import Asked, FaceSite
+from trio2o.web import Asked, FaceSite, Shares
 
 TITLES = {
     400: "Bad Request",
@@ -35,6 +36,7 @@ TITLES = {
     413: "Request Entity Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Entity",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     502: "Bad Gateway",
@@ -61,7 +63,7 @@ FAULT_NAMES = {
 
 @frozen
 class Parts:
-    """What the service gives to every face."""
+    """What the service gives to every face. `health` says why no calls should come ('' = fine)."""
 
     clock: Any
     now: Callable[[], float]
@@ -74,6 +76,9 @@ class Parts:
     keypairs: Keypairs
     groups: ServerGroups
     passes: Passes
+    telemetry: Telemetry
+    shares: Shares
+    health: Callable[[], str]
 
 
 def keystone_fault(fault: Fault) -> Answer:

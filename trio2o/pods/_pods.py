@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
-from trio2o.message import Answer, Call, end_to_end, read_answer
+from trio2o.message import Answer, Call, Source, end_to_end, read_answer
 from trio2o.pods._endpoints import Endpoint
 from trio2o.settings import ImagesSettings
 from trio2o.store import Store
@@ -35,6 +35,16 @@ class Target:
     service: str
     project_id: str
     with_project: bool = False
+
+
+@frozen
+class Load:
+    """Calls under way, calls that wait, failures in a row, whether it is held to be down."""
+
+    in_flight: int
+    waiting: int
+    failures: int
+    down: bool
 
 
 class _VersionEntry(msgspec.Struct):
@@ -59,8 +69,11 @@ class Pods:
         interface: str,
         own: dict[str, Range],
         images: ImagesSettings,
+        called: Callable[[str, str, float, str], None] = lambda *_: None,
     ) -> None:
-        """`own` are the microversions that the faces know, by service."""
+        """`own` are the microversions that the faces know, by service. `called` is told of each
+        call to a pod: its name, the service, seconds, and what failed ('' = nothing)."""
+        self._called = called
         self._images_url, self._images_region = images.url, images.region
         self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
         self._interface, self._own = interface, own
@@ -165,13 +178,16 @@ class Pods:
         endpoint = self.endpoint(pod, target.service)
         path = endpoint.path(call.path, target.project_id, target.with_project)
         call = evolve(call, path=path)
-        return await self._send(pod.pod_name, endpoint, call, deadline, stream)
+        share = target.project_id
+        return await self._send(
+            pod.pod_name, target.service, endpoint, call, deadline, stream, share
+        )
 
     async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
         endpoint = self.images()
         call = evolve(call, path=endpoint.prefix.encode() + call.path)
-        return await self._send(IMAGES, endpoint, call, deadline, stream)
+        return await self._send(IMAGES, "image", endpoint, call, deadline, stream)
 
     def images(self) -> Endpoint:
         """Where the real Glance is. Raises `PodUnavailable` if the catalog has none."""
@@ -181,21 +197,44 @@ class Pods:
         return Endpoint.parse(url, "image")
 
     async def _send(
-        self, name: str, endpoint: Endpoint, call: Call, deadline: float, stream: bool
+        self,
+        name: str,
+        service: str,
+        endpoint: Endpoint,
+        call: Call,
+        deadline: float,
+        stream: bool,
+        share: str = "",
     ) -> Answer:
+        begun, failure = self._clock.seconds(), ""
         try:
-            answer = await self._pool.send(call, endpoint.origin, deadline)
+            answer = await self._pool.send(call, endpoint.origin, deadline, share=share)
             if not stream:
                 answer = await read_answer(answer)
         except Unreachable as error:
+            failure = "unavailable"
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
+            failure = "timeout"
             raise PodTimeout(name, str(error)) from None
         except CancelledError:
+            failure = "given up"
             raise
         except Exception as error:
+            failure = "timeout"
             raise PodTimeout(name, repr(error)) from None
-        return evolve(answer, headers=end_to_end(answer.headers))
+        finally:
+            seconds = self._clock.seconds() - begun
+            self._called(name, service, seconds, failure)
+        return evolve(answer, headers=end_to_end(answer.headers), source=Source(name, seconds))
+
+    def load(self, pod: Pod, service: str) -> Load | None:
+        """How busy a service of a pod is; None if it has none."""
+        found = self._endpoints.get((pod.pod_id, service))
+        if found is None:
+            return None
+        places, breaker = self._pool.places(found.origin), self._pool.breaker(found.origin)
+        return Load(places.in_flight, places.waiting, breaker.failures, breaker.is_open)
 
     async def refresh(self) -> None:
         """Look again at the catalog, and at the versions and health of every pod."""

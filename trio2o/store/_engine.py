@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -50,6 +51,8 @@ class Store:
     def __init__(self, reactor: FromThread, url: str) -> None:
         self._reactor = reactor
         self._closed = False
+        self.committed: Callable[[float, int], None] = lambda seconds, changes: None
+        """Told of each commit, in the writer's thread: how long it took, how many changes."""
         self._waiting: queue.SimpleQueue[tuple[Callable[[Connection], Any], Deferred[Any]] | None]
         self._waiting = queue.SimpleQueue()
         common = ("PRAGMA busy_timeout=10000", "PRAGMA foreign_keys=ON")
@@ -99,6 +102,7 @@ class Store:
 
     def _commit(self, connection: Connection, group: list[Any]) -> None:
         """All changes in one transaction; if one fails, each in its own."""
+        begun = time.perf_counter()
         try:
             with connection.begin():
                 results = [change(connection) for change, _ in group]
@@ -109,5 +113,6 @@ class Store:
                 return
             self._reactor.callFromThread(group[0][1].errback, error)
             return
+        self.committed(time.perf_counter() - begun, len(group))
         for (_, done), result in zip(group, results, strict=True):
             self._reactor.callFromThread(done.callback, result)

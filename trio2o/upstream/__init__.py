@@ -1,6 +1,18 @@
 """Connections to the servers behind us: pods, Keystone, Glance."""
 
 from trio2o.upstream._breaker import Breaker
-from trio2o.upstream._pool import Broken, Busy, Origin, Pool, Resting, Unreachable
+from trio2o.upstream._places import Busy, Places, Unreachable
+from trio2o.upstream._pool import Broken, Origin, Pool, Resting
+from trio2o.upstream._trust import Trust
 
-__all__ = ["Breaker", "Broken", "Busy", "Origin", "Pool", "Resting", "Unreachable"]
+__all__ = [
+    "Breaker",
+    "Broken",
+    "Busy",
+    "Origin",
+    "Places",
+    "Pool",
+    "Resting",
+    "Trust",
+    "Unreachable",
+]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -13,7 +13,6 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import (
     Agent,
-    BrowserLikePolicyForHTTPS,
     HTTPConnectionPool,
     _HTTP11ClientFactory,
 )
@@ -30,12 +29,11 @@ from zope.interface import implementer
 from trio2o.message import Answer, Body, Call
 from trio2o.upstream._bodies import AnswerStream, BytesProducer, StreamProducer
 from trio2o.upstream._breaker import Breaker
+from trio2o.upstream._places import Busy, Places, Unreachable
+from trio2o.upstream._trust import Trust
 
 IDLE = 4
 """Seconds an idle connection is kept: below the shortest keep-alive that servers use (5 s)."""
-
-WAITING = 4
-"""Calls that may wait for a place, as a multiple of the places."""
 
 YEAR = 365 * 86400.0
 
@@ -82,16 +80,8 @@ class _Kept(HTTPConnectionPool):
         return super()._newConnection(key, endpoint)
 
 
-class Unreachable(Exception):
-    """No byte of the call was sent."""
-
-
 class Resting(Unreachable):
     """The origin is held to be down, and it is not time to look again."""
-
-
-class Busy(Unreachable):
-    """Too many calls to this origin are under way."""
 
 
 class Broken(Exception):
@@ -108,42 +98,12 @@ class Origin:
         return self.url.decode("ascii")
 
 
-@define
-class _Places:
-    """How many calls to an origin are under way, and who waits."""
-
-    free: int
-    limit: int
-    queue: deque[Deferred[None]] = Factory(deque)
-
-    async def take(self, clock: Any, seconds: float) -> None:
-        """Wait for a place, so long at most. Raises `Busy`."""
-        if self.free > 0:
-            self.free -= 1
-            return
-        if len(self.queue) >= self.limit * WAITING:
-            raise Busy("too many calls under way")
-        turn: Deferred[None] = Deferred(self.queue.remove)
-        self.queue.append(turn)
-        try:
-            await turn.addTimeout(seconds, clock)
-        except defer.TimeoutError:
-            raise Busy("no place became free in time") from None
-
-    def give(self) -> None:
-        if self.queue:
-            self.queue.popleft().callback(None)
-        else:
-            self.free += 1
-
-
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     """Where to connect to. Each is made once: the IDNA of a name costs as much as a call's send."""
 
-    def __init__(self, reactor: Any, timeout: float) -> None:
-        self._reactor, self._timeout = reactor, timeout
-        self._policy = BrowserLikePolicyForHTTPS()
+    def __init__(self, reactor: Any, timeout: float, trust: Trust) -> None:
+        self._reactor, self._timeout, self._trust = reactor, timeout, trust
         self._made: dict[tuple[bytes, bytes, int], Any] = {}
 
     def endpointForURI(self, uri: Any) -> Any:  # noqa: N802
@@ -152,7 +112,7 @@ class _Endpoints:
             host = uri.host.decode("ascii").strip("[]")
             made: Any = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._timeout)
             if uri.scheme == b"https":
-                made = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), made)
+                made = wrapClientTLS(self._trust.creator(host), made)
             self._made[key] = made
         return self._made[key]
 
@@ -165,17 +125,26 @@ class Pool:
     redirects are not followed, cookies not kept, bodies not decoded.
     """
 
-    def __init__(self, reactor: Any, connections: int, connect_timeout: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        connections: int,
+        connect_timeout: float,
+        *,
+        share: int = 0,
+        trust: Trust | None = None,
+    ) -> None:
+        """`share`: the most of an origin's connections that one project takes (0: all)."""
         self._reactor = reactor
-        self._limit = connections
+        self._limit, self._share = connections, share
         self._kept: Any = _Kept(reactor)  # type: ignore[no-untyped-call]
         self._kept._factory = _QuietFactory
         self._kept.maxPersistentPerHost = connections
         self._kept.retryAutomatically = False
         self._kept.cachedConnectionTimeout = IDLE
-        endpoints = _Endpoints(reactor, connect_timeout)
+        endpoints = _Endpoints(reactor, connect_timeout, trust or Trust())
         self._agent: Any = Agent.usingEndpointFactory(reactor, endpoints, self._kept)
-        self._places: dict[Origin, _Places] = {}
+        self._places: dict[Origin, Places] = {}
         self._breakers: dict[Origin, Breaker] = {}
 
     def request(
@@ -199,10 +168,25 @@ class Pool:
             self._breakers[origin] = Breaker(self._reactor.seconds)
         return self._breakers[origin]
 
+    def places(self, origin: Origin) -> Places:
+        """How busy an origin is."""
+        places = self._places.get(origin)
+        if places is None:
+            places = self._places[origin] = Places(self._limit, self._share)
+        return places
+
     async def send(
-        self, call: Call, origin: Origin, deadline: float, *, probe: bool = False
+        self,
+        call: Call,
+        origin: Origin,
+        deadline: float,
+        *,
+        probe: bool = False,
+        share: str = "",
     ) -> Answer:
         """The origin's answer, its body a stream. `deadline` is absolute, for head and body.
+
+        `share` is the project that it is done for: projects take turns where an origin is busy.
 
         An origin held to be down gets nothing but calls that `probe` it now and then.
         Raises `Unreachable` (`Busy`) if nothing was sent, `Broken` if it is not known.
@@ -210,25 +194,27 @@ class Pool:
         breaker = self.breaker(origin)
         if not breaker.allows(probe=probe):
             raise Resting("it did not answer lately")
-        places = self._places.get(origin)
-        if places is None:
-            places = self._places[origin] = _Places(self._limit, self._limit)
+        places = self.places(origin)
         try:
-            await places.take(self._reactor, max(self._left(deadline), 0))
+            await places.take(self._reactor, max(self._left(deadline), 0), share)
         except BaseException:
             breaker.abandoned()
             raise
+
+        def give() -> None:
+            places.give(share)
+
         try:
-            answer = await self._exchange(call, origin, deadline, places)
+            answer = await self._exchange(call, origin, deadline, give)
         except (Unreachable, Broken) as error:
-            places.give()
+            give()
             if isinstance(error, Busy):
                 breaker.abandoned()
             else:
                 breaker.failed()
             raise
         except BaseException:
-            places.give()
+            give()
             breaker.abandoned()
             raise
         if answer.status in AWAY:
@@ -238,7 +224,7 @@ class Pool:
         return answer
 
     async def _exchange(
-        self, call: Call, origin: Origin, deadline: float, places: _Places
+        self, call: Call, origin: Origin, deadline: float, give: Callable[[], None]
     ) -> Answer:
         if self._left(deadline) <= 0:
             raise Busy("no time is left")
@@ -247,7 +233,7 @@ class Pool:
             asked = self._request(call, origin, max(self._left(deadline), 0))
             fresh = self._kept.fresh
             try:
-                return self._answer(await asked, deadline, places)
+                return self._answer(await asked, deadline, give)
             except (ConnectError, DNSLookupError) as error:
                 raise Unreachable(str(error)) from None
             except defer.TimeoutError:
@@ -282,9 +268,9 @@ class Pool:
         request.addBoth(lambda result: None if given_up else asked.callback(result))
         return asked.addTimeout(left, self._reactor)
 
-    def _answer(self, response: Any, deadline: float, places: _Places) -> Answer:
+    def _answer(self, response: Any, deadline: float, give: Callable[[], None]) -> Answer:
         def ended() -> None:
-            places.give()
+            give()
             if timer.active():
                 timer.cancel()
 

@@ -3,6 +3,7 @@
 from trio2o.web._channel import Limits
 from trio2o.web._mount import Mounted, mount
 from trio2o.web._pipeline import Asked, Face, Pipeline, Row
+from trio2o.web._shares import Shares
 from trio2o.web._site import FaceSite
 
-__all__ = ["Asked", "Face", "FaceSite", "Limits", "Mounted", "Pipeline", "Row", "mount"]
+__all__ = ["Asked", "Face", "FaceSite", "Limits", "Mounted", "Pipeline", "Row", "Shares", "mount"]

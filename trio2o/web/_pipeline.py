@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+import time
 import traceback
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -27,7 +28,9 @@ from trio2o.domain.errors import (
 from trio2o.domain.values import Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
-from trio2o.message import Answer, Call, Headers, header
+from trio2o.message import Answer, Call, Headers, Source, Stream, header
+from trio2o.telemetry import LEFT, Ended, Trace, masked
+from trio2o.web._shares import Shares
 
 log = make_logger()
 
@@ -124,19 +127,67 @@ class Face(Protocol):
 NOBODY = Caller("", "", "", (), 0.0)
 
 
+_FORWARDED = re.compile(rb"x-forwarded-.*|forwarded|x-real-ip", re.IGNORECASE)
+"""What a proxy before us tells of the client."""
+
+
 def strip_identity(headers: Headers) -> Headers:
     """The headers without those that would tell a service behind us who calls."""
     return tuple(item for item in headers if not _SPOOFED.fullmatch(item[0]))
 
 
+class _Counted:
+    """A stream that tells how many bytes were read of it, once it ended or was given up."""
+
+    def __init__(self, stream: Stream, ended: Callable[[int], None]) -> None:
+        self._stream, self._ended = stream, ended
+        self.length = stream.length
+        self._size = 0
+        self._over = False
+
+    async def read(self) -> bytes:
+        try:
+            piece = await self._stream.read()
+        except BaseException:
+            self._end()
+            raise
+        self._size += len(piece)
+        if not piece:
+            self._end()
+        return piece
+
+    def abort(self, why: Exception) -> None:
+        self._end()
+        self._stream.abort(why)
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._ended(self._size)
+
+
 class Pipeline:
-    """The way of a call from its head to its answer."""
+    """The way of a call from its head to its answer. What is public may be changed any time."""
 
     def __init__(
-        self, clock: Any, tokens: Tokens, policy: Policy, auth_url: str, timeout: float
+        self,
+        clock: Any,
+        tokens: Tokens,
+        policy: Policy,
+        auth_url: str,
+        timeout: float,
+        *,
+        shares: Shares | None = None,
+        ended: Callable[[Ended], None] = lambda _: None,
     ) -> None:
-        self._clock, self._tokens, self._policy = clock, tokens, policy
-        self._auth_url, self._timeout = auth_url, timeout
+        """`ended` is told of each call when it ends, its body included."""
+        self._clock, self._tokens, self._auth_url = clock, tokens, auth_url
+        self._ended = ended
+        self.policy, self.timeout = policy, timeout
+        self.proxies: frozenset[str] = frozenset()
+        self.opened: frozenset[str] = frozenset()
+        """Paths of rows that an operator opened to everybody."""
+        self.shares = shares or Shares(clock)
 
     async def serve(
         self, face: Face, rows: Sequence[Row], call: Call, segments: Sequence[str], project: str
@@ -145,12 +196,70 @@ class Pipeline:
 
         `segments` are the values of the path's variables, `project` its project id ('' = none).
         """
+        call, peer = self._received(call)
         sent = header(call.headers, b"x-openstack-request-id") or b""
         request_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else f"req-{uuid.uuid4()}"
-        call = evolve(call, headers=strip_identity(call.headers))
+        trace = Trace(
+            face.name,
+            call.method,
+            call.path,
+            call.query,
+            peer,
+            request_id,
+            self._clock.seconds(),
+            rows[0] if rows else None,
+            ids=tuple(segments),
+        )
+        try:
+            answer = await self._served(face, rows, call, segments, project, trace)
+        except CancelledError:
+            self._tell(trace, Answer(LEFT), 0)
+            raise
+        body = answer.body
+        if isinstance(body, bytes):
+            self._tell(trace, answer, 0 if call.method == "HEAD" else len(body))
+            return answer
+        return evolve(answer, body=_Counted(body, lambda size: self._tell(trace, answer, size)))
+
+    def _received(self, call: Call) -> tuple[Call, str]:
+        """The call without what a client could make up, and the address it came from."""
+        headers, peer = strip_identity(call.headers), call.peer
+        if peer in self.proxies:
+            told = header(headers, b"x-forwarded-for")
+            peer = told.decode("latin-1").rpartition(",")[2].strip() if told else peer
+        else:
+            headers = tuple(item for item in headers if not _FORWARDED.fullmatch(item[0]))
+        return evolve(call, headers=headers), peer
+
+    def _tell(self, trace: Trace, answer: Answer, size: int) -> None:
+        source = answer.source
+        location = b"" if trace.method != "POST" else header(answer.headers, b"location")
+        self._ended(
+            Ended(
+                trace,
+                answer.status,
+                size,
+                self._clock.seconds() - trace.begun,
+                time.time(),
+                source.pod if source else "",
+                source.seconds if source else 0.0,
+                location.decode("latin-1") if location else "",
+            )
+        )
+
+    async def _served(
+        self,
+        face: Face,
+        rows: Sequence[Row],
+        call: Call,
+        segments: Sequence[str],
+        project: str,
+        trace: Trace,
+    ) -> Answer:
+        request_id = trace.request_id
         version: Version | None = None
         try:
-            caller = await self._caller(face, rows, call)
+            caller = trace.caller = await self._caller(face, rows, call)
             if face.microversions and not _unversioned(face, rows):
                 version = face.microversions.asked(call.headers, face.offered())
             if project and caller is not NOBODY and project != caller.project_id:
@@ -159,8 +268,11 @@ class Pipeline:
             if rows and not face.takes_any_media_type:
                 _check_media_type(call)
             row = select(rows, call, version)
-            if row.policy:
-                self._policy.check(row.policy, caller)
+            # an action that no row knows is for the pod to refuse
+            named = not row.action or row.action.encode() in _text(call)
+            trace.row, trace.chosen = row, named
+            if row.policy and caller is not NOBODY:
+                self.policy.check(row.policy, caller)
             names = re.findall(r"\{(\w+)\}", row.path)
             asked = Asked(
                 params=dict(zip(names, segments, strict=False)),
@@ -170,9 +282,15 @@ class Pipeline:
                 version=version,
                 request_id=request_id,
                 # an image takes as long as it takes
-                deadline=math.inf if row.stream else self._clock.seconds() + self._timeout,
+                deadline=math.inf if row.stream else self._clock.seconds() + self.timeout,
             )
-            answer = await face.perform(row, call, asked)
+            share = caller.project_id or caller.user_id
+            if (turn := self.shares.take(share)) is not None:
+                await turn
+            try:
+                answer = await face.perform(row, call, asked)
+            finally:
+                self.shares.give(share)
         except Fault as fault:
             if isinstance(fault, NotAcceptable):
                 version = fault.version
@@ -183,7 +301,7 @@ class Pipeline:
             log.error(
                 "{method} {path} [{request_id}]\n{traceback}",
                 method=call.method,
-                path=call.path.decode("latin-1"),
+                path=masked(call.path),
                 request_id=request_id,
                 traceback=traceback.format_exc(),
             )
@@ -191,7 +309,7 @@ class Pipeline:
         return evolve(answer, headers=(*answer.headers, *_told(face, answer, version, request_id)))
 
     async def _caller(self, face: Face, rows: Sequence[Row], call: Call) -> Caller:
-        if rows and all(row.open for row in rows):
+        if rows and all(row.open or row.path in self.opened for row in rows):
             return NOBODY
         token = header(call.headers, b"x-auth-token")
         if not token:
@@ -211,12 +329,14 @@ class Pipeline:
             log.warn(
                 "{method} {path}: {message} {why} [{request_id}]",
                 method=call.method,
-                path=call.path.decode("latin-1"),
+                path=masked(call.path),
                 message=fault.message,
                 why=fault.why,
                 request_id=request_id,
             )
         answer = face.fault(fault)
+        if isinstance(fault, (PodUnavailable, PodTimeout)):
+            answer = evolve(answer, source=Source(fault.pod, 0.0))
         more: Headers = ()
         if isinstance(fault, Unauthorized):
             more = ((b"WWW-Authenticate", f'Keystone uri="{self._auth_url}"'.encode()),)
@@ -257,10 +377,13 @@ def select(rows: Sequence[Row], call: Call, version: Version | None) -> Row:
 def _members(call: Call) -> list[str]:
     """The names in a JSON object. Raises `BadRequest` if the body is none."""
     try:
-        body = call.body if isinstance(call.body, bytes) else b""
-        return list(msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+        return list(msgspec.json.decode(_text(call), type=dict[str, msgspec.Raw]))
     except msgspec.MsgspecError:
         raise BadRequest("Malformed request body") from None
+
+
+def _text(call: Call) -> bytes:
+    return call.body if isinstance(call.body, bytes) else b""
 
 
 def _check_media_type(call: Call) -> None:

@@ -236,7 +236,8 @@ def _call(request: Any, stream: bool) -> Call:
     else:
         body = request.content.read()
     _, _, query = request.uri.partition(b"?")
-    return Call(request.method.decode("ascii"), request.path, query, headers, body)
+    peer = getattr(request.getClientAddress(), "host", "")
+    return Call(request.method.decode("ascii"), request.path, query, headers, body, peer)
 
 
 async def write(request: Any, answer: Answer) -> None:

@@ -1,0 +1,24 @@
+"""What no log may hold, where it could stand in a URL."""
+
+from __future__ import annotations
+
+import re
+
+_IN_PATH = re.compile(
+    r"(?<=/os-console-auth-tokens/)[^/]+"  # the id is the secret
+    r"|gAAAA[\w%=-]+"  # a Fernet token
+    r"|eyJ[\w%=.-]{20,}"  # a signed one (JWS)
+)
+_IN_QUERY = re.compile(
+    r"(?<![^&;])([^=&;]*(?:token|passw|secret|signature|key_data|user_data)[^=&;]*)=[^&;]*", re.I
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def masked(path: bytes, query: bytes = b"") -> str:
+    """Path and query as they may be written down."""
+    text = _IN_PATH.sub("***", path.decode("latin-1"))
+    if query:
+        shown = _IN_PATH.sub("***", query.decode("latin-1"))
+        text += "?" + _IN_QUERY.sub(r"\1=***", shown)
+    return _CONTROL.sub("?", text)
