@@ -38,11 +38,15 @@ class Places:
     def in_flight(self) -> int:
         return self._limit - self._free
 
-    async def take(self, clock: Any, seconds: float, share: str = "") -> None:
-        """Wait for a place, so long at most. Raises `Busy`."""
+    def take(self, share: str = "") -> bool:
+        """Take a place if there is one for this share at once."""
         if self._free > 0 and self._may(share):
             self._grant(share)
-            return
+            return True
+        return False
+
+    async def wait(self, clock: Any, seconds: float, share: str = "") -> None:
+        """Wait for a place, so long at most. Raises `Busy`."""
         if self.waiting >= self._limit * WAITING:
             self._make_room(share)
         queue = self._queues.setdefault(share, deque())

@@ -2,90 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 from twisted.internet import defer
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.web._newclient import HTTP11ClientProtocol
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    _HTTP11ClientFactory,
-)
+from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
+from twisted.internet.protocol import Factory as ProtocolFactory
 from twisted.web.http_headers import Headers as WebHeaders
-from twisted.web.iweb import (
-    UNKNOWN_LENGTH,
-    IAgent,
-    IAgentEndpointFactory,
-    IBodyProducer,
-    IResponse,
-)
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from trio2o.message import Answer, Body, Call
-from trio2o.upstream._bodies import AnswerStream, BytesProducer, StreamProducer
+from trio2o.message import Answer, Call, read_answer
 from trio2o.upstream._breaker import Breaker
+from trio2o.upstream._connection import YEAR, Broken, Connection, Stale
+from trio2o.upstream._own import OwnResponse, produced
 from trio2o.upstream._places import Busy, Places, Unreachable
 from trio2o.upstream._trust import Trust
 
 IDLE = 4
 """Seconds an idle connection is kept: below the shortest keep-alive that servers use (5 s)."""
 
-YEAR = 365 * 86400.0
-
 AWAY = (502, 503, 504)
 
-
-class _Client(HTTP11ClientProtocol):
-    """Understands `Connection` in any case and with several options (RFC 9110 7.6.1), and drops
-    the headers that it names: Twisted keeps its value to itself."""
-
-    def request(self, request: Any) -> Any:
-        answered = super().request(request)
-        parser: Any = self._parser
-        received = parser.allHeadersReceived
-
-        def seen() -> None:
-            values = parser.connHeaders.getRawHeaders(b"connection", ())
-            if options := [one.strip().lower() for v in values for one in v.split(b",")]:
-                parser.connHeaders.setRawHeaders(b"connection", options)
-                for option in options:
-                    parser.headers.removeHeader(option)
-            received()
-
-        parser.allHeadersReceived = seen
-        return answered
-
-
-class _QuietFactory(_HTTP11ClientFactory):
-    """A line in the log for each connection helps nobody."""
-
-    noisy = False
-
-    def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
-        return _Client(self._quiescentCallback)  # type: ignore[no-untyped-call]
-
-
-class _Kept(HTTPConnectionPool):
-    """Connections that are kept. `fresh` is set when one had to be made."""
-
-    fresh = False
-
-    def _newConnection(self, key: Any, endpoint: Any) -> Any:  # noqa: N802
-        self.fresh = True
-        return super()._newConnection(key, endpoint)
+_TARGET = re.compile(rb"/[!-~]*")
 
 
 class Resting(Unreachable):
     """The origin is held to be down, and it is not time to look again."""
-
-
-class Broken(Exception):
-    """The call was sent, or may have been, and no whole answer came."""
 
 
 @frozen
@@ -98,23 +47,15 @@ class Origin:
         return self.url.decode("ascii")
 
 
-@implementer(IAgentEndpointFactory)
-class _Endpoints:
-    """Where to connect to. Each is made once: the IDNA of a name costs as much as a call's send."""
+@define(eq=False)
+class _Server:
+    """What is known of an origin. `idle` are connections that are kept, the oldest first."""
 
-    def __init__(self, reactor: Any, timeout: float, trust: Trust) -> None:
-        self._reactor, self._timeout, self._trust = reactor, timeout, trust
-        self._made: dict[tuple[bytes, bytes, int], Any] = {}
-
-    def endpointForURI(self, uri: Any) -> Any:  # noqa: N802
-        key = (uri.scheme, uri.host, uri.port)
-        if key not in self._made:
-            host = uri.host.decode("ascii").strip("[]")
-            made: Any = HostnameEndpoint(self._reactor, host, uri.port, timeout=self._timeout)
-            if uri.scheme == b"https":
-                made = wrapClientTLS(self._trust.creator(host), made)
-            self._made[key] = made
-        return self._made[key]
+    endpoint: Any
+    host: bytes
+    places: Places
+    breaker: Breaker
+    idle: list[Connection] = Factory(list)
 
 
 @implementer(IAgent)
@@ -137,43 +78,37 @@ class Pool:
         """`share`: the most of an origin's connections that one project takes (0: all)."""
         self._reactor = reactor
         self._limit, self._share = connections, share
-        self._kept: Any = _Kept(reactor)  # type: ignore[no-untyped-call]
-        self._kept._factory = _QuietFactory
-        self._kept.maxPersistentPerHost = connections
-        self._kept.retryAutomatically = False
-        self._kept.cachedConnectionTimeout = IDLE
-        endpoints = _Endpoints(reactor, connect_timeout, trust or Trust())
-        self._agent: Any = Agent.usingEndpointFactory(reactor, endpoints, self._kept)
-        self._places: dict[Origin, Places] = {}
-        self._breakers: dict[Origin, Breaker] = {}
+        self._timeout = connect_timeout
+        self._trust = trust or Trust()
+        self._servers: dict[bytes, _Server] = {}
+        self._sweeping: Any = None
 
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: WebHeaders | None = None,
-        bodyProducer: IBodyProducer | None = None,  # noqa: N803
-    ) -> Deferred[IResponse]:
-        sent: Deferred[IResponse] = self._agent.request(method, uri, headers, bodyProducer)
-        return sent
+    def _server(self, origin: Origin) -> _Server:
+        found = self._servers.get(origin.url)
+        if found is None:
+            found = self._servers[origin.url] = self._new(origin)
+        return found
 
-    def close(self) -> Deferred[None]:
-        """Close the connections that are kept."""
-        closed: Deferred[None] = self._kept.closeCachedConnections()
-        return closed
+    def _new(self, origin: Origin) -> _Server:
+        """Made once for each: the IDNA of a name costs as much as a call's send."""
+        parts = urlsplit(origin.url)
+        assert parts.hostname is not None
+        secure = parts.scheme == b"https"
+        port = parts.port or (443 if secure else 80)
+        name = parts.hostname.decode("ascii")
+        endpoint: Any = HostnameEndpoint(self._reactor, name, port, timeout=self._timeout)
+        if secure:
+            endpoint = wrapClientTLS(self._trust.creator(name), endpoint)
+        places = Places(self._limit, self._share)
+        return _Server(endpoint, parts.netloc, places, Breaker(self._reactor.seconds))
 
     def breaker(self, origin: Origin) -> Breaker:
         """What is known of an origin's health."""
-        if origin not in self._breakers:
-            self._breakers[origin] = Breaker(self._reactor.seconds)
-        return self._breakers[origin]
+        return self._server(origin).breaker
 
     def places(self, origin: Origin) -> Places:
         """How busy an origin is."""
-        places = self._places.get(origin)
-        if places is None:
-            places = self._places[origin] = Places(self._limit, self._share)
-        return places
+        return self._server(origin).places
 
     async def send(
         self,
@@ -184,28 +119,28 @@ class Pool:
         probe: bool = False,
         share: str = "",
     ) -> Answer:
-        """The origin's answer, its body a stream. `deadline` is absolute, for head and body.
+        """The origin's answer: its body a stream, or bytes if all of it came with the head.
 
-        `share` is the project that it is done for: projects take turns where an origin is busy.
-
-        An origin held to be down gets nothing but calls that `probe` it now and then.
+        `deadline` is absolute, for head and body. An origin held to be down gets nothing but
+        calls that `probe` it now and then. `share` is the project that it is done for: projects
+        take turns where an origin is busy.
         Raises `Unreachable` (`Busy`) if nothing was sent, `Broken` if it is not known.
         """
-        breaker = self.breaker(origin)
+        server = self._server(origin)
+        breaker, places = server.breaker, server.places
         if not breaker.allows(probe=probe):
             raise Resting("it did not answer lately")
-        places = self.places(origin)
         try:
-            await places.take(self._reactor, max(self._left(deadline), 0), share)
+            head = _head(call, server.host)
+            if not places.take(share):
+                await places.wait(self._reactor, max(self._left(deadline), 0), share)
         except BaseException:
             breaker.abandoned()
             raise
-
-        def give() -> None:
-            places.give(share)
-
+        give = partial(places.give, share)
         try:
-            answer = await self._exchange(call, origin, deadline, give)
+            again = call.method in ("GET", "HEAD")
+            answer = await self._exchange(server, head, call, deadline, give, again)
         except (Unreachable, Broken) as error:
             give()
             if isinstance(error, Busy):
@@ -224,74 +159,139 @@ class Pool:
         return answer
 
     async def _exchange(
-        self, call: Call, origin: Origin, deadline: float, give: Callable[[], None]
+        self,
+        server: _Server,
+        head: bytes,
+        call: Call,
+        deadline: float,
+        over: Callable[[], None],
+        again: bool = False,
     ) -> Answer:
-        if self._left(deadline) <= 0:
+        """`again`: a call that found a kept connection closed may be sent on another."""
+        if deadline <= self._reactor.seconds():
             raise Busy("no time is left")
-        while True:
-            self._kept.fresh = False
-            asked = self._request(call, origin, max(self._left(deadline), 0))
-            fresh = self._kept.fresh
+        while server.idle:
+            connection = server.idle.pop()
             try:
-                return self._answer(await asked, deadline, give)
-            except (ConnectError, DNSLookupError) as error:
-                raise Unreachable(str(error)) from None
-            except defer.TimeoutError:
-                raise Broken("no answer in time") from None
-            except defer.CancelledError:
-                raise
-            except Exception as error:  # the connection was lost, or what came is no HTTP
-                if fresh or call.method not in ("GET", "HEAD"):
-                    raise Broken(f"{type(error).__name__}: {error}") from None
+                return await connection.ask(head, call.method, call.body, deadline, over)
+            except Stale:
+                if not again or not isinstance(call.body, bytes):
+                    raise
+        connection = await self._connect(server, deadline)
+        return await connection.ask(head, call.method, call.body, deadline, over)
 
     def _left(self, deadline: float) -> float:
         """Seconds until a deadline, which may be infinite; timers cannot be."""
         left: float = min(deadline - self._reactor.seconds(), YEAR)
         return left
 
-    def _request(self, call: Call, origin: Origin, left: float) -> Deferred[IResponse]:
-        headers = WebHeaders()
-        for name, value in call.headers:
-            headers.addRawHeader(name, value)
-        request: Deferred[IResponse] = self._agent.request(
-            call.method.encode("ascii"), origin.url + call.target, headers, _producer(call)
-        )
-        # what Twisted says of a request that is cancelled cannot be told from a lost connection
-        given_up = False
+    async def _connect(self, server: _Server, deadline: float) -> Connection:
+        def built() -> Connection:
+            return Connection(self._reactor, free, gone)
 
-        def give_up(_: Any) -> None:
-            nonlocal given_up
-            given_up = True
-            request.cancel()
+        def free(connection: Connection) -> None:
+            if len(server.idle) >= self._limit:
+                connection.transport.loseConnection()
+                return
+            connection.idle_since = self._reactor.seconds()
+            server.idle.append(connection)
+            if self._sweeping is None:
+                self._sweeping = self._reactor.callLater(IDLE, self._sweep)
 
-        asked: Deferred[IResponse] = Deferred(give_up)
-        request.addBoth(lambda result: None if given_up else asked.callback(result))
-        return asked.addTimeout(left, self._reactor)
+        def gone(connection: Connection) -> None:
+            if connection in server.idle:
+                server.idle.remove(connection)
 
-    def _answer(self, response: Any, deadline: float, give: Callable[[], None]) -> Answer:
-        def ended() -> None:
-            give()
-            if timer.active():
-                timer.cancel()
+        factory: Any = ProtocolFactory.forProtocol(built)
+        factory.noisy = False
+        connecting: Deferred[Connection] = server.endpoint.connect(factory)
+        try:
+            return await connecting.addTimeout(self._left(deadline), self._reactor)
+        except (ConnectError, DNSLookupError) as error:
+            raise Unreachable(str(error)) from None
+        except (ConnectingCancelledError, defer.TimeoutError):
+            if self._left(deadline) > 0:
+                raise CancelledError from None
+            raise Unreachable("no connection in time") from None
 
-        length = None if response.length is UNKNOWN_LENGTH else response.length
-        stream = AnswerStream(length, ended)
-        late = Broken("no whole answer in time")
-        timer = self._reactor.callLater(max(self._left(deadline), 0), stream.abort, late)
-        response.deliverBody(stream)
-        headers = tuple(
+    def _sweep(self) -> None:
+        """Close what was idle for long enough; the rest is looked at when it will be."""
+        self._sweeping = None
+        now = self._reactor.seconds()
+        oldest = now
+        for server in self._servers.values():
+            while server.idle and server.idle[0].idle_since + IDLE <= now:
+                _close(server.idle.pop(0))
+            if server.idle:
+                oldest = min(oldest, server.idle[0].idle_since)
+        if oldest < now or any(server.idle for server in self._servers.values()):
+            self._sweeping = self._reactor.callLater(oldest + IDLE - now, self._sweep)
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept."""
+        for server in self._servers.values():
+            while server.idle:
+                _close(server.idle.pop())
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        return defer.succeed(None)
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: WebHeaders | None = None,
+        bodyProducer: IBodyProducer | None = None,  # noqa: N803
+    ) -> Deferred[IResponse]:
+        return Deferred.fromCoroutine(self._own(method, uri, headers, bodyProducer))
+
+    async def _own(
+        self, method: bytes, uri: bytes, headers: WebHeaders | None, producer: IBodyProducer | None
+    ) -> Any:
+        """Neither limits nor breakers: who asks has time-outs of its own, and cancels."""
+        parts = urlsplit(uri)
+        sent = tuple(
             (name, value)
-            for name, values in response.headers.getAllRawHeaders()
+            for name, values in (headers or WebHeaders()).getAllRawHeaders()
             for value in values
         )
-        return Answer(response.code, headers, stream)
+        body = await produced(producer) if producer is not None else b""
+        call = Call(method.decode("ascii"), parts.path or b"/", parts.query, sent, body)
+        server = self._server(Origin(parts.scheme + b"://" + parts.netloc))
+        head = _head(call, server.host)
+        answer = await self._exchange(server, head, call, float("inf"), lambda: None)
+        return OwnResponse(await read_answer(answer))
 
 
-def _producer(call: Call) -> Any:
-    body: Body = call.body
-    if not isinstance(body, bytes):
-        return StreamProducer(body)
-    # a POST without a body still says so: Content-Length: 0
-    if body or call.method in ("POST", "PUT", "PATCH"):
-        return BytesProducer(body)
-    return None
+def _close(connection: Connection) -> None:
+    connection.unwatch()
+    connection.transport.loseConnection()
+
+
+def _head(call: Call, host: bytes) -> bytes:
+    """The head of a request. Raises `ValueError` for what would be read as something else."""
+    target = call.target
+    if not _TARGET.fullmatch(target):
+        raise ValueError(f"{target!r} is no path")
+    lines = [b"%s %s HTTP/1.1" % (call.method.encode("ascii"), target)]
+    hosted = False
+    for name, value in call.headers:
+        lines.append(name + b": " + value)
+        hosted = hosted or (len(name) == 4 and name.lower() == b"host")
+    if not hosted:
+        lines.append(b"Host: " + host)
+    body = call.body
+    if isinstance(body, bytes):
+        # a POST without a body still says so: Content-Length: 0
+        if body or call.method in ("POST", "PUT", "PATCH"):
+            lines.append(b"Content-Length: %d" % len(body))
+    elif body.length is None:
+        lines.append(b"Transfer-Encoding: chunked")
+    else:
+        lines.append(b"Content-Length: %d" % body.length)
+    lines += (b"", b"")
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+        raise ValueError("a line break in a header")
+    return head

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from origins import GET, OK, ORIGIN, POST, Asked, Link, World
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import DNSLookupError
+from twisted.internet.error import ConnectionDone, DNSLookupError
 from twisted.python.failure import Failure
 
 from trio2o.message import Aborted, Answer
@@ -96,10 +96,17 @@ def test_an_answer_that_ends_with_its_connection_is_whole_and_the_connection_not
     world: World,
 ) -> None:
     asked, link = answered(world, b"HTTP/1.1 200 OK\r\n\r\nhi")
-    link.close()
+    link.close(ConnectionDone())
     assert asked.body == b"hi"
     world.send()
     assert world.knocks == 1
+
+
+def test_an_answer_that_ends_with_a_connection_that_was_cut_is_not_whole(world: World) -> None:
+    asked, link = answered(world, b"HTTP/1.1 200 OK\r\n\r\nhi")
+    link.close()
+    with pytest.raises(Aborted):
+        assert asked.body
 
 
 @pytest.mark.parametrize(
@@ -139,8 +146,8 @@ def test_an_answer_that_came_unasked_is_given_to_nobody(world: World, at_once: b
         link.say(evil)
     world.turn()
     second = world.send()
-    assert (world.knocks, second.ended) == (0 if at_once else 1, [])
-    (link if at_once else world.accept()).say(OK.replace(b"hi", b"me"))
+    assert (world.knocks, second.ended) == (1, [])
+    world.accept().say(OK.replace(b"hi", b"me"))
     assert second.body == b"me"
 
 

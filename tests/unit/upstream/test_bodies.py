@@ -7,37 +7,31 @@ from attrs import evolve
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
-from origins import OK, POST, World
+from origins import OK, POST, Asked, Link, World
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import UNKNOWN_LENGTH
 
+from trio2o.domain.streams import PIECE, Inflow
 from trio2o.message import Aborted, whole
-from trio2o.upstream._bodies import PIECE, AnswerStream, BytesProducer, StreamProducer
 
 
 class Arriving:
-    """An answer's body on a transport."""
+    """A body on a transport."""
 
     def __init__(self, length: int | None = None) -> None:
-        self.ends = 0
-        self.stream = AnswerStream(length, self.ended)
+        self.given_up = 0
         self.link = StringTransport(lenient=True)
-        self.stream.makeConnection(self.link)
+        self.stream = Inflow(length, self.link, self.give_up)
 
-    def ended(self) -> None:
-        self.ends += 1
+    def give_up(self) -> None:
+        self.given_up += 1
 
     def come(self, *pieces: bytes) -> None:
         for piece in pieces:
-            self.stream.dataReceived(piece)
+            self.stream.push(piece)
 
-    def end(self, why: BaseException | None = None) -> None:
-        self.stream.connectionLost(Failure(why or ResponseDone()))
+    def end(self, why: Exception | None = None) -> None:
+        self.stream.end(why)
 
     @property
     def paused(self) -> bool:
@@ -59,7 +53,7 @@ def test_what_came_is_what_is_read(pieces: list[bytes], ended_first: bool) -> No
         body.come(*pieces)
         body.end()
         assert result_of(reading) == b"".join(pieces)
-    assert body.ends == 1
+    assert body.given_up == 0
     assert body.read() == body.read() == b""
 
 
@@ -88,45 +82,35 @@ def test_the_connection_is_paused_while_nobody_reads() -> None:
     assert result_of(reading) == b"z"
 
 
-@pytest.mark.parametrize("why", [ConnectionLost(), ValueError("no chunk")])
-def test_a_body_that_breaks_off_is_no_body(why: Exception) -> None:
+def test_a_body_that_breaks_off_is_no_body() -> None:
     body = Arriving(9)
     body.come(b"abc")
-    body.end(why)
+    body.end(ValueError("it broke off"))
     assert body.read() == b"abc"
     for _ in range(2):
-        with pytest.raises(Aborted, match="the answer broke off"):
+        with pytest.raises(Aborted, match="it broke off"):
             body.read()
-    assert body.ends == 1
 
 
 def test_who_waits_for_a_body_that_breaks_off_is_told() -> None:
     body = Arriving()
     reading = Deferred.fromCoroutine(body.stream.read())
-    body.end(ConnectionLost())
-    with pytest.raises(Aborted, match="the answer broke off"):
+    body.end(ValueError("it broke off"))
+    with pytest.raises(Aborted, match="it broke off"):
         result_of(reading)
 
 
-def test_a_body_that_ends_with_its_connection_is_whole() -> None:
-    body = Arriving()
-    body.come(b"abc")
-    body.end(PotentialDataLoss())
-    assert (body.read(), body.read()) == (b"abc", b"")
-
-
-def test_an_aborted_body_closes_its_connection_and_is_read_no_more() -> None:
+def test_an_aborted_body_is_given_up_once_and_read_no_more() -> None:
     body = Arriving()
     body.come(b"abc")
     body.stream.abort(ValueError("enough"))
-    assert body.link.disconnecting
+    body.stream.abort(ValueError("again"))
+    assert body.given_up == 1
     body.come(b"def")
     with pytest.raises(Aborted, match="enough"):
         body.read()
-    assert body.ends == 0
-    body.end(ConnectionLost())
+    body.end(ValueError("it broke off"))
     body.end()
-    assert body.ends == 1
     with pytest.raises(Aborted, match="enough"):
         body.read()
 
@@ -144,7 +128,7 @@ def test_aborting_a_body_that_ended_changes_nothing() -> None:
     body.come(b"abc")
     body.end()
     body.stream.abort(ValueError("late"))
-    assert (body.read(), body.read(), body.link.disconnecting) == (b"abc", b"", False)
+    assert (body.read(), body.read(), body.given_up) == (b"abc", b"", 0)
 
 
 def test_a_body_larger_than_the_limit_is_aborted() -> None:
@@ -152,7 +136,7 @@ def test_a_body_larger_than_the_limit_is_aborted() -> None:
     body.come(b"abc", b"def")
     with pytest.raises(Aborted, match="a body of more than 5 bytes"):
         result_of(whole(body.stream, 5))
-    assert body.link.disconnecting
+    assert body.given_up == 1
 
 
 # ours
@@ -178,41 +162,34 @@ class Source:
         self.aborted.append(str(why))
 
 
-def test_bytes_are_given_at_once() -> None:
-    producer, link = BytesProducer(b"abc"), StringTransport()
-    assert producer.length == 3
-    assert result_of(producer.startProducing(link)) is None
-    producer.pauseProducing(), producer.resumeProducing(), producer.stopProducing()
-    assert link.value() == b"abc"
-
-
-@pytest.mark.parametrize(("length", "told"), [(7, 7), (0, 0), (None, UNKNOWN_LENGTH)])
-def test_a_stream_tells_its_length_if_it_is_known(length: int | None, told: Any) -> None:
-    assert StreamProducer(Source(length=length)).length == told
+def sending(source: Source) -> tuple[Asked, Link]:
+    world = World()
+    asked = world.send(evolve(POST, body=source))
+    return asked, world.accept()
 
 
 def test_a_stream_is_read_as_the_connection_takes_it() -> None:
     first: Deferred[bytes] = Deferred()
-    source, link = Source(first, b"b", b"c"), StringTransport()
-    producer = StreamProducer(source)
-    done = producer.startProducing(link)
-    producer.pauseProducing()
+    source = Source(first, b"b", b"c", length=3)
+    asked, link = sending(source)
+    link.producer.pauseProducing()
     first.callback(b"a")
-    assert (source.reads, link.value(), done.called) == (1, b"a", False)
-    producer.resumeProducing()
-    assert (source.reads, link.value(), done.called) == (4, b"abc", True)
+    assert (source.reads, link.value()[-1:]) == (1, b"a")
+    link.producer.resumeProducing()
+    assert (source.reads, link.value()[-3:], link.producer) == (4, b"abc", None)
+    link.say(OK)
+    assert asked.body == b"hi"
 
 
 def test_a_stream_whose_connection_went_away_is_aborted_and_read_no_more() -> None:
     first: Deferred[bytes] = Deferred()
     source = Source(first, b"b")
-    producer = StreamProducer(source)
-    done = producer.startProducing(StringTransport())
-    producer.pauseProducing()
+    asked, link = sending(source)
+    link.producer.pauseProducing()
     first.callback(b"a")
-    producer.stopProducing()
+    link.close()
     assert (source.reads, source.aborted) == (1, ["the server behind went away"])
-    assert done.called
+    assert type(asked.error).__name__ == "Broken"
 
 
 @pytest.mark.parametrize("length", [4, None])
