@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine
@@ -13,12 +15,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString, wrapServerTLS
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python import usage
-from txaio.tx import make_logger
+from txaio.tx import make_logger, set_global_log_level
 
 from trio2o.definitions import Keypairs, ServerGroups
 from trio2o.faces import BaseFace, Parts
@@ -32,14 +34,26 @@ from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
 from trio2o.reconcile import Passes
 from trio2o.routes import Routes, Sweep
-from trio2o.settings import BadSettings, Settings, load
+from trio2o.running import Certificates, Health, Notifier
+from trio2o.settings import BadSettings, Settings, differences, load
 from trio2o.store import NewerSchema, Store
-from trio2o.upstream import Pool
-from trio2o.web import FaceSite, Limits, Pipeline
+from trio2o.telemetry import Telemetry
+from trio2o.upstream import Pool, Trust
+from trio2o.web import FaceSite, Limits, Pipeline, Shares
 
 log = make_logger()
 
 FACES: tuple[type[BaseFace], ...] = (AdminFace, ComputeFace, VolumeFace, NetworkFace, ImageFace)
+
+LIVE = (
+    *("service.shutdown", "service.drain", "service.disable_file", "service.proxies"),
+    *("log.", "limits.", "pods.timeout", "pods.ca_file"),
+    *("identity.token_cache", "identity.policy_file"),
+)
+"""Settings that a reload takes over: these, and sections (with a dot at the end)."""
+
+ON_THEIR_WAY = 1.0
+"""Seconds after the end of listening for which connections without a call stay open."""
 
 RECHECK = 1.0
 """Seconds between looks at pods that are down (each as often as its breaker allows)."""
@@ -56,7 +70,7 @@ def makeService(options: Options) -> Service:  # noqa: N802
     from twisted.internet import reactor
 
     try:
-        appliance = Appliance(reactor, load(options["config"]))
+        appliance = Appliance(reactor, load(options["config"]), options["config"])
     except BadSettings as error:
         raise SystemExit(f"trio2o: {error}") from None
 
@@ -73,18 +87,25 @@ def makeService(options: Options) -> Service:  # noqa: N802
 class Appliance(Service):
     """All faces in one process. It listens once the store and the catalog were read."""
 
-    def __init__(self, reactor: Any, settings: Settings) -> None:
-        self._reactor, self._settings = reactor, settings
+    def __init__(self, reactor: Any, settings: Settings, path: str = "") -> None:
+        """`path` is the settings' file, for SIGHUP to read it again ('' = there is none)."""
+        self._reactor, self._settings, self._path = reactor, settings, path
         self.sites: list[FaceSite] = []
         self.failed = False
+        self.health = Health(settings.service.disable_file)
+        self.notifier = Notifier(reactor, os.environ)
         self.store: Store | None = None
         self.pool: Pool | None = None
         self.passes: Passes | None = None
+        self.telemetry: Telemetry | None = None
+        self._reloads: list[Callable[[Settings], None]] = []
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
     def startService(self) -> None:  # noqa: N802
         self.running = 1
+        if self._path and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         self.started = Deferred.fromCoroutine(self._start())
         self.started.addErrback(self._failed)
 
@@ -102,12 +123,27 @@ class Appliance(Service):
         Path(settings.service.state).mkdir(mode=0o700, parents=True, exist_ok=True)
         os.umask(0o077)
         self._lock = _lock(Path(settings.service.state) / "lock")
+        logs = settings.telemetry
+        self.telemetry = telemetry = Telemetry(logs.access_log, logs.audit_log)
+        metrics = telemetry.metrics
         self.store = store = Store(reactor, settings.store_url)
-        self.pool = pool = Pool(reactor, settings.pods.connections, settings.pods.connect_timeout)
+        store.committed = metrics.committed
+        if settings.pods.insecure:
+            log.warn("pods.insecure: certificates of Keystone, Glance and the pods are not checked")
+        trust = Trust(settings.pods.ca_file, insecure=settings.pods.insecure)
+        self._reloads.append(lambda new: trust.load(new.pods.ca_file))
+        self.pool = pool = Pool(
+            reactor,
+            settings.pods.connections,
+            settings.pods.connect_timeout,
+            share=settings.pods.project_connections,
+            trust=trust,
+        )
         agent: Any = pool
         keystone = Keystone(reactor, time.time, agent, settings.identity)
         catalog = Catalog(keystone)
-        tokens = Tokens(time.time, keystone, settings.identity.token_cache)
+        believed = settings.identity.token_cache
+        tokens = Tokens(time.time, keystone, believed, metrics.token_looked_up)
         own = {face.name: face.microversions.own for face in FACES if face.microversions}
         pods = Pods(
             reactor,
@@ -117,6 +153,7 @@ class Appliance(Service):
             settings.pods.interface,
             own,
             settings.images,
+            metrics.pod_called,
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
@@ -126,6 +163,7 @@ class Appliance(Service):
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
+        shares = Shares(reactor)
         parts = Parts(
             reactor,
             time.time,
@@ -138,10 +176,33 @@ class Appliance(Service):
             keypairs=keypairs,
             groups=groups,
             passes=passes,
+            telemetry=telemetry,
+            shares=shares,
+            health=self.health.reason,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
-        policy = Policy(rules, settings.identity.policy_file)
-        pipeline = Pipeline(reactor, tokens, policy, keystone.auth_url, settings.pods.timeout)
+        pipeline = Pipeline(
+            reactor,
+            tokens,
+            Policy(rules, settings.identity.policy_file),
+            keystone.auth_url,
+            settings.pods.timeout,
+            shares=shares,
+            ended=telemetry.ended,
+        )
+
+        def configure(new: Settings) -> None:
+            """What calls are served by, and may change."""
+            pipeline.policy = Policy(rules, new.identity.policy_file)
+            pipeline.timeout = new.pods.timeout
+            pipeline.proxies = new.proxies
+            shares.limit = new.limits.project_calls
+            tokens.believed = new.identity.token_cache
+
+        if settings.telemetry.metrics == "open":
+            pipeline.opened = frozenset(("/metrics",))
+        configure(settings)
+        self._reloads.append(configure)
         await pods.reload()
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
@@ -153,6 +214,7 @@ class Appliance(Service):
         gc.collect()
         gc.freeze()
         log.info("Trio2o serves {count} pods", count=len(pods.all))
+        self.notifier.ready(f"{len(pods.all)} pods")
 
     def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def once() -> None:
@@ -167,37 +229,87 @@ class Appliance(Service):
         self._loops.append(loop)
 
     async def _listen(self, face: BaseFace, pipeline: Pipeline) -> None:
-        listen = getattr(self._settings.faces, face.name).listen
-        if not listen:
+        own = getattr(self._settings.faces, face.name)
+        if not own.listen:
             return
-        limits = _limits(self._settings, face.name)
         resource: Any = face.app.resource()
-        face.site = FaceSite(self._reactor, face, resource, pipeline, limits)
-        self.sites.append(face.site)
-        endpoint = serverFromString(self._reactor, listen)
-        self._ports.append(await endpoint.listen(face.site))
-        log.info("{face} face at {listen}", face=face.name, listen=listen)
+        limits = _limits(self._settings, face.name)
+        face.site = site = FaceSite(self._reactor, face, resource, pipeline, limits)
+        self.sites.append(site)
+        endpoint = serverFromString(self._reactor, own.listen)
+        if own.certificate:
+            certificates: Any = Certificates(own.certificate, own.private_key)
+            endpoint = wrapServerTLS(certificates, endpoint)
+            self._reloads.append(lambda new: certificates.reload())
+
+        def limit(new: Settings) -> None:
+            site.limits = _limits(new, face.name)
+
+        self._reloads.append(limit)
+        self._ports.append(await endpoint.listen(site))
+        log.info("{face} face at {listen}", face=face.name, listen=own.listen)
+
+    def reload(self) -> None:
+        """Take over what may change in the settings' file, and read other files again."""
+        self.notifier.reloading()
+        try:
+            new = load(self._path)
+        except BadSettings as error:
+            log.error("nothing was reloaded: {error}", error=error)
+        else:
+            changed = list(differences(self._settings, new))
+            log.info("the settings were read again; changed: {changed}", changed=changed)
+            for name in changed:
+                if not name.startswith(LIVE):
+                    log.warn("{name} is taken over at the next start", name=name)
+            self._settings = new
+            self.health.disable_file = new.service.disable_file
+            set_global_log_level(new.log.level)
+            for take_over in self._reloads:
+                try:
+                    take_over(new)
+                except (OSError, ValueError) as error:
+                    log.error("what was read before stays: {error}", error=error)
+        if self.telemetry is not None:
+            self.telemetry.reopen()
+        self.notifier.tell("READY=1")
 
     async def _stop(self) -> None:
+        self.health.draining = True
+        self.notifier.stopping()
+        if self._ports and self._settings.service.drain:
+            await deferLater(self._reactor, self._settings.service.drain)
         for port in self._ports:
             await port.stopListening()
         for loop in self._loops:
             loop.stop()
         if self.passes is not None:
             self.passes.stop()
-        running = [task for site in self.sites for task in site.running]
-        if running:
-            log.info("{count} calls in flight are finished first", count=len(running))
-            ended: Deferred[Any] = DeferredList(running, consumeErrors=True)
-            limit: Deferred[None] = Deferred()
-            timer = self._reactor.callLater(self._settings.service.shutdown, limit.callback, None)
-            await DeferredList([ended, limit], fireOnOneCallback=True)
-            if timer.active():
-                timer.cancel()
+        await self._drain()
         if self.pool is not None:
             await self.pool.close()
         if self.store is not None:
             self.store.close()
+        if self.telemetry is not None:
+            self.telemetry.close()
+        self.notifier.close()
+
+    async def _drain(self) -> None:
+        """Calls in flight, and those on their way on open connections, are finished first."""
+        begun = self._reactor.seconds()
+        for site in self.sites:
+            site.draining = True
+        if count := sum(len(site.running) for site in self.sites):
+            log.info("{count} calls in flight are finished first", count=count)
+        while any(site.running or site.channels for site in self.sites):
+            waited = self._reactor.seconds() - begun
+            if waited >= self._settings.service.shutdown:
+                log.warn("calls in flight were not finished in time")
+                break
+            if waited >= ON_THEIR_WAY:
+                for site in self.sites:
+                    site.close_idle()
+            await deferLater(self._reactor, 0.05)
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0

@@ -266,6 +266,11 @@ class Settings:
     faces: FacesSettings = _section(FacesSettings, "The APIs.")
 
     @property
+    def proxies(self) -> frozenset[str]:
+        """Addresses of proxies that are believed."""
+        return frozenset(filter(None, map(str.strip, self.service.proxies.split(","))))
+
+    @property
     def store_url(self) -> str:
         return self.store.url or f"sqlite:///{Path(self.service.state) / 'trio2o.sqlite'}"
 

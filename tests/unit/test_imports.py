@@ -13,6 +13,7 @@ LEAVES = {
     "domain": {"message"},
     "settings": {"message", "domain"},
     "telemetry": {"message", "domain"},
+    "running": set(),
 }
 LEVELS = {
     "upstream": set(),

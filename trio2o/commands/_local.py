@@ -45,7 +45,7 @@ def serve(config: str) -> None:
     from trio2o.service import Appliance
 
     running: Any = reactor
-    appliance = Appliance(running, settings)
+    appliance = Appliance(running, settings, config)
     running.callWhenRunning(appliance.startService)
     running.addSystemEventTrigger("before", "shutdown", appliance.stopService)
     running.run()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import msgspec
+
 from trio2o.telemetry._masking import masked
 from trio2o.telemetry._trace import Ended, stamp
 
@@ -59,11 +61,19 @@ def _outcome(status: int) -> str:
     return "success" if status < 400 else "failure"
 
 
+class _Made(msgspec.Struct):
+    id: str = ""
+
+
 def _target(ended: Ended) -> str:
     """The id in the path, or that of what was made."""
     if ended.trace.ids:
         return ended.trace.ids[-1]
-    return ended.location.rstrip("/").rpartition("/")[2] or "unknown"
+    try:
+        (made,) = msgspec.json.decode(ended.made, type=dict[str, _Made]).values()
+        return made.id or "unknown"
+    except (msgspec.MsgspecError, ValueError):
+        return "unknown"
 
 
 def _kind(face: str, row: Any) -> str:

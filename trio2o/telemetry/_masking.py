@@ -10,7 +10,8 @@ _IN_PATH = re.compile(
     r"|eyJ[\w%=.-]{20,}"  # a signed one (JWS)
 )
 _IN_QUERY = re.compile(
-    r"(?<![^&;])([^=&;]*(?:token|passw|secret|signature|key_data|user_data)[^=&;]*)=[^&;]*", re.I
+    r"(?<![^&;])([^=&;]*(?:token|passw|adminpass|secret|signature|key_data|user_data)[^=&;]*)=[^&;]*",
+    re.I,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -36,7 +36,8 @@ class Trace:
 @frozen
 class Ended:
     """A call that ended. `size` is what of the body was given to the client, in bytes; `at` is
-    the time of day; `pod` gave the answer, within `pod_seconds`."""
+    the time of day; `pod` gave the answer, within `pod_seconds`; `made` is the body that told of
+    something new."""
 
     trace: Trace
     status: int
@@ -45,7 +46,7 @@ class Ended:
     at: float
     pod: str = ""
     pod_seconds: float = 0.0
-    location: str = ""
+    made: bytes = b""
 
 
 def stamp(at: float) -> str:

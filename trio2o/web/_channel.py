@@ -95,7 +95,20 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
     def connectionMade(self) -> None:  # noqa: N802
         self.timeOut = self.limits.idle_seconds or None
         self.totalHeadersSize = self.MAX_LENGTH = self.limits.header_bytes
+        self.site.channels.add(self)
         super().connectionMade()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, nor its beginning here."""
+        return not (self._receiving or self._handlingRequest)
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802
+        if self.site.draining:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        persistent: bool = super().checkPersistence(request, version)
+        return persistent
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self._refused:
@@ -128,6 +141,7 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
 
     def connectionLost(self, reason: Any) -> None:  # noqa: N802
         self._stop_timer()
+        self.site.channels.discard(self)
         super().connectionLost(reason)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802

@@ -233,7 +233,7 @@ class Pipeline:
 
     def _tell(self, trace: Trace, answer: Answer, size: int) -> None:
         source = answer.source
-        location = b"" if trace.method != "POST" else header(answer.headers, b"location")
+        made = answer.body if trace.method == "POST" and answer.ok else b""
         self._ended(
             Ended(
                 trace,
@@ -243,7 +243,7 @@ class Pipeline:
                 time.time(),
                 source.pod if source else "",
                 source.seconds if source else 0.0,
-                location.decode("latin-1") if location else "",
+                made if isinstance(made, bytes) else b"",
             )
         )
 

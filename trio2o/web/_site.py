@@ -147,15 +147,24 @@ class FaceSite(_Site):  # type: ignore[misc]
         self, reactor: Any, face: Face, resource: IResource, pipeline: Pipeline, limits: Limits
     ) -> None:
         super().__init__(resource, reactor=reactor)
-        self.face, self._pipeline, self._limits = face, pipeline, limits
+        self.face, self._pipeline, self.limits = face, pipeline, limits
         self.running: set[Deferred[Any]] = set()
+        self.channels: set[Channel] = set()
+        self.draining = False
+        """Each connection is closed behind its next answer, and says so."""
+
+    def close_idle(self) -> None:
+        """Close the connections on which nothing is under way."""
+        for channel in list(self.channels):
+            if channel.is_idle:
+                channel.loseConnection()
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         channel = Channel()
         channel.factory = self
         channel.site = self
         channel.requestFactory = self.requestFactory
-        channel.limits, channel.fault = self._limits, self.own
+        channel.limits, channel.fault = self.limits, self.own
         channel.callLater = self.reactor.callLater
         return channel
 
@@ -173,8 +182,8 @@ class FaceSite(_Site):  # type: ignore[misc]
     ) -> None:
         """Serve a request and write its answer."""
         streamed = bool(rows) and rows[0].stream
-        if not streamed and request.received > self._limits.whole_bytes:
-            limit = self._limits.whole_bytes
+        if not streamed and request.received > self.limits.whole_bytes:
+            limit = self.limits.whole_bytes
             await write(request, self.own(TooLarge(f"A body may have {limit} bytes.")))
             return
         call = _call(request, streamed)
