@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from attrs import define, frozen
@@ -49,6 +50,12 @@ class Ended:
     made: bytes = b""
 
 
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def stamp(at: float) -> str:
     """`2026-01-31T10:00:00.123+00:00`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1000):03d}+00:00"

@@ -14,10 +14,13 @@ SHOW = Operation("GET", "/v1/things/{id}", VERB)
 ACTION = Operation("POST", "/v1/things/{id}/action", VERB, action="reboot")
 
 
+ORDER = ("face", "operation", "verb", "pod", "service", "kind", "status", "found")
+
+
 def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
     """Values of one sample by their labels' values."""
     return {
-        tuple(sample.labels.values()): sample.value
+        tuple(sample.labels[key] for key in ORDER if key in sample.labels): sample.value
         for family in parsed(metrics.text().decode())
         for sample in family.samples
         if sample.name == name
