@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in order, repeats kept, names as they came."""
@@ -53,21 +53,12 @@ class Call:
 
 
 @frozen
-class Source:
-    """The pod that gave an answer, and the seconds until its head was there."""
-
-    pod: str
-    seconds: float
-
-
-@frozen
 class Answer:
-    """An HTTP response. `source` is told where it is one pod's, changed or not."""
+    """An HTTP response."""
 
     status: int
     headers: Headers = ()
     body: Body = b""
-    source: Source | None = None
 
     @property
     def ok(self) -> bool:
@@ -76,34 +67,48 @@ class Answer:
 
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The first value of a header, whatever the case of its name."""
-    name = name.lower()
-    return next((value for key, value in headers if key.lower() == name), None)
+    name, size = name.lower(), len(name)
+    for key, value in headers:
+        if len(key) == size and key.lower() == name:
+            return value
+    return None
 
 
 def without(headers: Headers, names: Iterable[bytes]) -> Headers:
     """The headers but for those named (in lower case)."""
     unwanted = frozenset(names)
-    return tuple(item for item in headers if item[0].lower() not in unwanted)
+    return tuple([item for item in headers if item[0].lower() not in unwanted])
 
 
-HOP_BY_HOP = (
-    b"connection",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
 )
 """RFC 9110 7.6.1, and those that older software made."""
 
 
-def end_to_end(headers: Headers) -> Headers:
-    """The headers without those of one hop: the known ones, and what `Connection` names."""
-    named = b",".join(value for name, value in headers if name.lower() == b"connection")
-    return without(headers, (*HOP_BY_HOP, *(n.strip().lower() for n in named.split(b","))))
+def end_to_end(headers: Headers, more: frozenset[bytes] = HOP_BY_HOP) -> Headers:
+    """The headers without those of one hop: the known ones, and what `Connection` names.
+
+    `more` are those to leave out, in lower case: `HOP_BY_HOP` and others.
+    """
+    kept = [item for item in headers if item[0].lower() not in more]
+    if len(kept) == len(headers):
+        return headers
+    named = header(headers, b"connection")
+    if named is None or named.lower() in (b"keep-alive", b"close"):
+        return tuple(kept)
+    options = b",".join(value for name, value in headers if name.lower() == b"connection")
+    return without(tuple(kept), [option.strip().lower() for option in options.split(b",")])
 
 
 def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:
@@ -130,4 +135,4 @@ async def read_answer(answer: Answer, limit: int = 64 * 1024 * 1024) -> Answer:
     """The answer with its body read whole into memory."""
     if isinstance(answer.body, bytes):
         return answer
-    return evolve(answer, body=await whole(answer.body, limit))
+    return Answer(answer.status, answer.headers, await whole(answer.body, limit))

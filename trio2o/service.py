@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList, TimeoutError
 from twisted.internet.endpoints import serverFromString, wrapServerTLS
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall, deferLater
@@ -232,9 +232,8 @@ class Appliance(Service):
         own = getattr(self._settings.faces, face.name)
         if not own.listen:
             return
-        resource: Any = face.app.resource()
         limits = _limits(self._settings, face.name)
-        face.site = site = FaceSite(self._reactor, face, resource, pipeline, limits)
+        site = FaceSite(self._reactor, face, face.app, pipeline, limits)
         self.sites.append(site)
         endpoint = serverFromString(self._reactor, own.listen)
         if own.certificate:
@@ -296,20 +295,23 @@ class Appliance(Service):
 
     async def _drain(self) -> None:
         """Calls in flight, and those on their way on open connections, are finished first."""
-        begun = self._reactor.seconds()
+        begun, limit = self._reactor.seconds(), self._settings.service.shutdown
         for site in self.sites:
             site.draining = True
         if count := sum(len(site.running) for site in self.sites):
             log.info("{count} calls in flight are finished first", count=count)
-        while any(site.running or site.channels for site in self.sites):
-            waited = self._reactor.seconds() - begun
-            if waited >= self._settings.service.shutdown:
-                log.warn("calls in flight were not finished in time")
-                break
-            if waited >= ON_THEIR_WAY:
-                for site in self.sites:
-                    site.close_idle()
+
+        def left(end: float) -> float:
+            seconds: float = begun + end - self._reactor.seconds()
+            return seconds
+
+        while left(min(ON_THEIR_WAY, limit)) > 0 and any(site.in_use for site in self.sites):
             await deferLater(self._reactor, 0.05)
+        ended: Deferred[Any] = DeferredList([site.close() for site in self.sites])
+        try:
+            await ended.addTimeout(max(left(limit), 0), self._reactor)
+        except TimeoutError:
+            log.warn("calls in flight were not finished in time")
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from attrs import evolve
+from twisted.internet.task import Clock
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import Resource
@@ -141,7 +142,7 @@ def context(pods: Pods, routes: Routes | None = None, **fields: Any) -> Context:
         "pods": pods,
         "routes": routes or Routes(),
         "store": Store(pods),
-        "clock": None,
+        "clock": Clock(),
         "now": lambda: 1_700_000_000.0,
     }
     return Context(**(values | fields))

@@ -42,10 +42,15 @@ class Inflow:
             return
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > PIECE and not self._held:
+        if self._size > PIECE:
+            self.hold()
+        self._wake()
+
+    def hold(self) -> None:
+        """Hold the connection until somebody reads."""
+        if not self._held:
             self._held = True
             self._source.pauseProducing()
-        self._wake()
 
     def end(self, why: Exception | None = None) -> None:
         """No more comes: all of it is there, or with `why` it broke off."""

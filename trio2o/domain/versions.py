@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
 from trio2o.domain.errors import BadRequest, NotAcceptable
-from trio2o.message import Headers
+from trio2o.message import Headers, header
 
 _NUMBER = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
 
@@ -62,6 +62,7 @@ class Microversions:
     own: Range
     older: str = ""
     lenient: bool = False
+    _told: dict[Version, Headers] = field(factory=dict, init=False, eq=False, repr=False)
 
     def asked(self, headers: Headers, offered: Range) -> Version:
         """The version a call is to be served in. Raises `BadRequest` or `NotAcceptable`."""
@@ -89,7 +90,7 @@ class Microversions:
         values = [
             value.decode("latin-1")
             for name, value in headers
-            if name.lower() == b"openstack-api-version"
+            if len(name) == 21 and name.lower() == b"openstack-api-version"
         ]
         parts = [part.split() for value in values for part in value.split(",")]
         names = [part for part in parts if part and self._is_ours(part[0])]
@@ -104,10 +105,8 @@ class Microversions:
                 "The server could not comply with the request since it is either malformed "
                 "or otherwise incorrect."
             )
-        if self.older:
-            for name, value in headers:
-                if name.lower() == self.older.lower().encode():
-                    return value.decode("latin-1").strip()
+        if self.older and (older := header(headers, self.older.encode())) is not None:
+            return older.decode("latin-1").strip()
         return None
 
     def _is_ours(self, name: str) -> bool:
@@ -115,9 +114,12 @@ class Microversions:
 
     def headers(self, version: Version) -> Headers:
         """The headers that tell this version, in a call and in its answer."""
-        told = ((b"OpenStack-API-Version", f"{self.service} {version}".encode()),)
-        if self.older:
-            told = (*told, (self.older.encode(), str(version).encode()))  # type: ignore[assignment]
+        told = self._told.get(version)
+        if told is None:
+            told = ((b"OpenStack-API-Version", f"{self.service} {version}".encode()),)
+            if self.older:
+                told = (*told, (self.older.encode(), str(version).encode()))
+            self._told[version] = told
         return told
 
     def vary(self) -> Headers:

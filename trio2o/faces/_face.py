@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from attrs import frozen
-from klein import Klein
 
 from trio2o.definitions import Keypairs, ServerGroups
 from trio2o.domain.errors import Fault
@@ -21,7 +20,7 @@ from trio2o.settings import Settings
 from trio2o.store import Store
 from trio2o.telemetry import Telemetry
 from trio2o.verbs import Context, Operation, Surface, json_answer
-from trio2o.web import Asked, FaceSite, Shares
+from trio2o.web import Asked, Shares, Table
 
 TITLES = {
     400: "Bad Request",
@@ -92,7 +91,7 @@ def keystone_fault(fault: Fault) -> Answer:
 
 
 class BaseFace:
-    """A face: `operations` is its table, `app` the Klein application made of it."""
+    """A face: `operations` is its table, `app` what finds a row of it."""
 
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
@@ -103,9 +102,7 @@ class BaseFace:
     takes_any_media_type: ClassVar[bool] = False
     resources: ClassVar[Mapping[str, Resource]] = {}
     operations: ClassVar[tuple[Operation, ...]]
-    app: ClassVar[Klein]
-
-    site: FaceSite
+    app: ClassVar[Table]
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -160,17 +157,6 @@ class BaseFace:
             clock=parts.clock,
             now=parts.now,
             parts=parts,
+            trace=asked.trace,
         )
         return await row.verb(call, context)
-
-    def respond(
-        self,
-        request: Any,
-        rows: Sequence[Operation],
-        segments: Sequence[str] = (),
-        project: str = "",
-    ) -> Awaitable[None]:
-        return self.site.answer(request, rows, segments, project)
-
-    def no_such_method(self, request: Any, allowed: Sequence[str]) -> Awaitable[None]:
-        return self.site.wrong_method(request, allowed)

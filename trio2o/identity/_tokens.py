@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from attrs import define, evolve
+from attrs import define
 
 from trio2o.domain.errors import Unauthorized
 from trio2o.domain.tasks import Once
@@ -63,7 +63,7 @@ class Tokens:
         if found.caller is None or over:
             raise Unauthorized("The request you have made requires authentication.")
         # the cache is keyed by a hash: the token itself is kept by its request alone
-        return evolve(found.caller, token=token)
+        return found.caller.with_token(token)
 
     @property
     def cached(self) -> int:

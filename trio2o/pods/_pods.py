@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
-from trio2o.message import Answer, Call, Source, end_to_end, read_answer
+from trio2o.message import Answer, Call, read_answer
 from trio2o.pods._endpoints import Endpoint
 from trio2o.settings import ImagesSettings
 from trio2o.store import Store
@@ -177,7 +177,7 @@ class Pods:
         """
         endpoint = self.endpoint(pod, target.service)
         path = endpoint.path(call.path, target.project_id, target.with_project)
-        call = evolve(call, path=path)
+        call = Call(call.method, path, call.query, call.headers, call.body)
         share = target.project_id
         return await self._send(
             pod.pod_name, target.service, endpoint, call, deadline, stream, share
@@ -210,7 +210,8 @@ class Pods:
         try:
             answer = await self._pool.send(call, endpoint.origin, deadline, share=share)
             if not stream:
-                answer = await read_answer(answer)
+                return await read_answer(answer)
+            return answer
         except Unreachable as error:
             failure = "unavailable"
             raise PodUnavailable(name, str(error)) from None
@@ -224,9 +225,7 @@ class Pods:
             failure = "timeout"
             raise PodTimeout(name, repr(error)) from None
         finally:
-            seconds = self._clock.seconds() - begun
-            self._called(name, service, seconds, failure)
-        return evolve(answer, headers=end_to_end(answer.headers), source=Source(name, seconds))
+            self._called(name, service, self._clock.seconds() - begun, failure)
 
     def load(self, pod: Pod, service: str) -> Load | None:
         """How busy a service of a pod is; None if it has none."""

@@ -46,7 +46,7 @@ def event(ended: Ended) -> dict[str, Any]:
         "target": {
             "id": _target(ended),
             "typeURI": _kind(trace.face, row),
-            "host": {"id": ended.pod or "unknown"},
+            "host": {"id": ",".join(trace.pods) or "unknown"},
         },
         "observer": {"id": "trio2o", "typeURI": f"service/{trace.face}"},
         "requestPath": masked(trace.path, trace.query),

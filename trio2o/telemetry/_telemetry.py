@@ -23,8 +23,8 @@ def access_line(ended: Ended) -> bytes:
             "status": ended.status,
             "bytes": ended.size,
             "seconds": round(ended.seconds, 6),
-            "pod": ended.pod,
-            "pod_seconds": round(ended.pod_seconds, 6),
+            "pod": ",".join(trace.pods),
+            "pod_seconds": round(trace.pod_seconds, 6),
             "operation": operation(trace.row) if trace.chosen else "",
             "project": caller.project_id if caller else "",
             "user": caller.user_id if caller else "",
@@ -55,9 +55,9 @@ class Telemetry:
             trace.row,
             trace.chosen,
             ended.status,
-            ended.pod,
+            trace.pod,
             ended.seconds,
-            ended.pod_seconds,
+            trace.pod_seconds,
         )
         if self._access is not None:
             self._access.put(ended)

@@ -10,13 +10,21 @@ from urllib.parse import urlencode
 import msgspec
 from attrs import Factory, frozen
 
+from trio2o.domain.errors import IMAGES
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
-from trio2o.message import Answer, Call, Headers, end_to_end, with_header, without
+from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end
 from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
 from trio2o.store import Store
+from trio2o.telemetry import Trace
+
+_OURS = HOP_BY_HOP.union(
+    (b"host", b"content-length", b"expect", b"accept-encoding", b"cookie"),
+    (b"x-openstack-request-id",),
+)
+_THEIRS = HOP_BY_HOP.union((b"content-length", b"server", b"date", b"set-cookie", b"alt-svc"))
 
 
 class Positions(OrderedDict[tuple[Any, ...], Any]):
@@ -27,6 +35,19 @@ class Positions(OrderedDict[tuple[Any, ...], Any]):
         self.move_to_end(key)
         if len(self) > 10_000:
             self.popitem(last=False)
+
+
+@frozen
+class Kinds:
+    """The kinds of things of a face, by the keys of one and of many in bodies."""
+
+    one: Mapping[str, Resource]
+    many: Mapping[str, Resource]
+
+    @classmethod
+    def of(cls, resources: Iterable[Resource]) -> Kinds:
+        known = tuple(resources)
+        return cls({kind.key: kind for kind in known}, {kind.rows: kind for kind in known})
 
 
 @frozen
@@ -45,6 +66,12 @@ class Surface:
     images_url: str = ""
     positions: Positions = Factory(Positions)
     tops: Mapping[str, str] = {}
+    kinds: Kinds = Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
+    ours: frozenset[bytes] = Factory(
+        lambda self: _OURS.union(self.microversions.names if self.microversions else ()),
+        takes_self=True,
+    )
+    """Headers of a client that pods do not get from it."""
 
 
 @frozen
@@ -70,6 +97,7 @@ class Context:
     clock: Any
     now: Callable[[], float]
     parts: Any = None
+    trace: Trace = Factory(Trace)
 
     @property
     def target(self) -> Target:
@@ -90,7 +118,20 @@ class Context:
     async def send(self, pod: Pod, call: Call) -> Answer:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
         stream = self.operation.stream
-        return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+        self.trace.asks(pod.pod_name, self.clock.seconds())
+        try:
+            return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+        finally:
+            self.trace.heard(self.clock.seconds())
+
+    async def send_to_images(self, call: Call) -> Answer:
+        """The real Glance's answer. Raises as `Pods.send`."""
+        stream = self.operation.stream
+        self.trace.asks(IMAGES, self.clock.seconds())
+        try:
+            return await self.pods.send_to_images(call, self.deadline, stream=stream)
+        finally:
+            self.trace.heard(self.clock.seconds())
 
 
 Verb = Callable[[Call, Context], Awaitable[Answer]]
@@ -98,7 +139,10 @@ Verb = Callable[[Call, Context], Awaitable[Answer]]
 
 @frozen
 class Operation:
-    """One row of an API. `open` rows need no token; `policy` is named where the top decides."""
+    """One row of an API. `open` rows need no token; `policy` is named where the top decides.
+
+    `hot` rows are found before Klein is asked.
+    """
 
     method: str
     path: str
@@ -108,29 +152,19 @@ class Operation:
     policy: str = ""
     stream: bool = False
     open: bool = False
-
-
-_OURS = (b"host", b"content-length", b"expect", b"accept-encoding", b"cookie")
-_THEIRS = (b"content-length", b"server", b"date", b"set-cookie", b"alt-svc")
+    hot: bool = False
 
 
 def below(call: Call, context: Context) -> Call:
     """The client's call as pods get it: path below the version, one pinned version."""
-    known = context.surface.microversions
-    headers = without(end_to_end(call.headers), (*_OURS, *(known.names if known else ())))
-    headers = with_header(headers, b"X-Openstack-Request-Id", context.request_id.encode())
-    return Call(
-        call.method,
-        context.below,
-        call.query,
-        (*headers, *context.version_headers),
-        call.body,
-    )
+    id = (b"X-Openstack-Request-Id", context.request_id.encode())
+    headers = (*end_to_end(call.headers, context.surface.ours), id, *context.version_headers)
+    return Call(call.method, context.below, call.query, headers, call.body)
 
 
 def answer_headers(headers: Headers) -> Headers:
     """What of a pod's headers reaches the client."""
-    return without(end_to_end(headers), _THEIRS)
+    return end_to_end(headers, _THEIRS)
 
 
 def json_answer(status: int, body: Any, headers: Headers = ()) -> Answer:

@@ -11,19 +11,28 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
 
 from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, header
-from trio2o.verbs._context import Context, answer_headers
+from trio2o.verbs._context import Context, Kinds, answer_headers
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _link = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _text = msgspec.json.Decoder(str).decode
+
+
+class _Link(msgspec.Struct, forbid_unknown_fields=True):
+    rel: str
+    href: str
+
+
+_plain_links = msgspec.json.Decoder(list[_Link]).decode
 _encode = msgspec.json.encode
+_OBJECT, _LIST = b"{["
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?(?=/|$)")
 _IMAGE = re.compile(r"(?:/v2)?/images/[^/]+$")
@@ -61,36 +70,48 @@ class Rewriter:
 
     def link(self, href: str) -> str:
         """A link of the pod as ours; a link's host may be any, only its path is looked at."""
-        parts = urlsplit(href)
-        if not parts.scheme:
+        scheme, _, rest = href.partition("://")
+        if not rest:
             return href
-        path = parts.path
+        start = rest.find("/")
+        path, _, query = rest[start:].partition("?") if start >= 0 else ("", "", "")
         if found := _VERSION.search(path):
             path = path[found.start() :]
         elif self.prefix and path.startswith(self.prefix + "/"):
             path = path[len(self.prefix) :]
-        return self.url + path + (f"?{parts.query}" if parts.query else "")
+        return f"{self.url}{path}?{query}" if query else self.url + path
 
     def location(self, value: bytes) -> bytes:
         """`Location` of something made: ours, or the image face's."""
-        href = value.decode("latin-1")
-        path = urlsplit(href).path
-        if self.images_url and (found := _IMAGE.search(path)):
-            return (self.images_url + found.group()).encode("latin-1")
-        return self.link(href).encode("latin-1")
+        return self.image(value.decode("latin-1")).encode("latin-1")
+
+    def image(self, href: str) -> str:
+        """A link that leads to the image face if it is an image's."""
+        if self.images_url and (found := _IMAGE.search(urlsplit(href).path)):
+            return self.images_url + found.group()
+        return self.link(href)
 
     def links(self, value: msgspec.Raw) -> msgspec.Raw:
         """A list of `{"rel", "href"}`; anything else stays."""
+        try:
+            plain = _plain_links(value)
+            for one in plain:
+                # Nova's images name Glance so; its own links are `self` and `bookmark`
+                alternate = one.rel == "alternate"
+                one.href = self.image(one.href) if alternate else self.link(one.href)
+            return raw(plain)
+        except msgspec.MsgspecError:
+            return self._odd_links(value)
+
+    def _odd_links(self, value: msgspec.Raw) -> msgspec.Raw:
+        """Links that have other members too, or are none."""
         try:
             links = _link(value)
             for link in links:
                 if "href" in link:
                     href = _text(link["href"])
-                    # Nova's images name Glance so; its own links are `self` and `bookmark`
-                    if bytes(link.get("rel", b"")) == b'"alternate"':
-                        link["href"] = raw(self.location(href.encode()).decode())
-                    else:
-                        link["href"] = raw(self.link(href))
+                    alternate = bytes(link.get("rel", b"")) == b'"alternate"'
+                    link["href"] = raw(self.image(href) if alternate else self.link(href))
         except msgspec.MsgspecError:
             return value
         return raw(links)
@@ -99,7 +120,7 @@ class Rewriter:
         """An AZ's name, or a list of them; null stays, and where Nova's own services are."""
         if bytes(value) == b'"internal"':
             return value
-        text = bytes(value).lstrip()[:1]
+        text = bytes(value)[:1]
         if text == b'"':
             return raw(self.zone)
         if text == b"[":
@@ -111,26 +132,31 @@ class Rewriter:
         data = bytes(value)
         zones = resource.zones if resource else ()
         integers = resource.integers if resource else ()
-        if (
-            b'links"' not in data
-            and not integers
-            and not any(zone.encode() in data for zone in zones)
-        ):
+        linked = b'links"' in data
+        if not linked and not integers and not any(zone.encode() in data for zone in zones):
             return value
-        fields = _fields(value)
-        for name in fields:
-            if name == "links" or name.endswith("_links"):
-                fields[name] = self.links(fields[name])
-            elif name in zones:
-                fields[name] = self.zones(fields[name])
-            elif resource and name in resource.nested and _is_object(fields[name]):
-                fields[name] = self.row(fields[name], None)
+        fields = _fields(data)
+        if linked:
+            self._link_up(fields, b'_links"' in data, resource.nested if resource else ())
+        for zone in zones:
+            if (named := fields.get(zone)) is not None:
+                fields[zone] = self.zones(named)
         for path in integers:
             change(fields, path, self._qualified)
         if self.tops and resource:
             for path in resource.mapped:
                 change(fields, path, self._renamed)
         return raw(fields)
+
+    def _link_up(self, fields: Fields, more: bool, nested: Iterable[str]) -> None:
+        """Rewrite an object's links, those of other names if there are `more`, and the nested."""
+        names = [name for name in fields if name.endswith("_links")] if more else []
+        for name in ("links", *names):
+            if (value := fields.get(name)) is not None:
+                fields[name] = self.links(value)
+        for name in nested:
+            if (value := fields.get(name)) is not None and _is_object(value):
+                fields[name] = self.row(value, None)
 
     def _renamed(self, value: msgspec.Raw) -> msgspec.Raw:
         """An id of the pod (or a list of them) as the tenants'."""
@@ -147,21 +173,19 @@ class Rewriter:
     def rows(self, value: msgspec.Raw, resource: Resource | None) -> msgspec.Raw:
         return raw([self.row(i, resource) if _is_object(i) else i for i in _items(value)])
 
-    def body(self, data: bytes, resources: Iterable[Resource]) -> bytes:
+    def body(self, data: bytes, kinds: Kinds) -> bytes:
         """A whole document: each top-level object or list of objects."""
         try:
             fields = _fields(data)
         except msgspec.MsgspecError:
             return data
-        one = {resource.key: resource for resource in resources}
-        many = {resource.rows: resource for resource in resources}
         for name, value in fields.items():
             if name == "links" or name.endswith("_links"):
                 fields[name] = self.links(value)
-            elif _is_object(value):
-                fields[name] = self.row(value, one.get(name))
-            elif bytes(value).lstrip()[:1] == b"[":
-                fields[name] = self.rows(value, many.get(name))
+            elif (first := memoryview(value)[0]) == _OBJECT:
+                fields[name] = self.row(value, kinds.one.get(name))
+            elif first == _LIST:
+                fields[name] = self.rows(value, kinds.many.get(name))
         return _encode(fields)
 
 
@@ -179,7 +203,7 @@ def change(fields: Fields, path: str, how: Callable[[msgspec.Raw], msgspec.Raw])
 
 
 def _is_object(value: msgspec.Raw) -> bool:
-    return bytes(value).lstrip()[:1] == b"{"
+    return memoryview(value)[0] == _OBJECT  # raw values have no blanks before them
 
 
 def rewrite(answer: Answer, context: Context, pod: Pod) -> Answer:
@@ -188,14 +212,16 @@ def rewrite(answer: Answer, context: Context, pod: Pod) -> Answer:
 
 
 def rewritten(answer: Answer, rewriter: Rewriter, context: Context) -> Answer:
-    headers = tuple(
-        (name, rewriter.location(value) if name.lower() == b"location" else value)
-        for name, value in answer_headers(answer.headers)
-    )
+    headers = answer_headers(answer.headers)
+    if header(headers, b"location") is not None:
+        headers = tuple(
+            (name, rewriter.location(value) if name.lower() == b"location" else value)
+            for name, value in headers
+        )
     body = answer.body
     if isinstance(body, bytes) and body[:1] == b"{" and is_json(answer):
-        body = rewriter.body(body, context.surface.resources.values())
-    return evolve(answer, headers=headers, body=body)
+        body = rewriter.body(body, context.surface.kinds)
+    return Answer(answer.status, headers, body)
 
 
 def is_json(answer: Answer) -> bool:

@@ -11,7 +11,7 @@ from trio2o.verbs._context import Operation, Verb
 
 
 def rows(verb: Verb, text: str, **more: Any) -> tuple[Operation, ...]:
-    """Operations from lines of `METHOD /path [action] [least-most]`, all with one verb.
+    """Operations from lines of `METHOD /path [action] [least-most] [hot]`, all with one verb.
 
     `2.26-` is from 2.26 on, `2.1-2.35` up to 2.35. `more` are fields of `Operation`.
     """
@@ -26,6 +26,8 @@ def _row(words: list[str], verb: Verb, more: dict[str, Any]) -> Operation:
         if dash and least.replace(".", "").isdigit():
             versions = Range(Version.parse(least), Version.parse(most) if most else ANY.most)
             operation = evolve(operation, versions=versions)
+        elif word == "hot":
+            operation = evolve(operation, hot=True)
         else:
             operation = evolve(operation, action=word)
     return operation

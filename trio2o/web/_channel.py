@@ -1,37 +1,48 @@
-"""HTTP/1.1 received strictly: what one reader could take for two things is refused.
+"""One connection of a client: requests in, one after the other, and their answers out.
 
-Twisted's channel parses; this one says no where Twisted is lenient (RFC 9112; each rule has a
-test), answers errors in the API's own shape, and bounds time and size while receiving.
+Heads are read by `read_head`; time and size are bounded while receiving; errors have the API's
+own shape.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import unquote_to_bytes
+from math import inf
+from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import define, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
 from twisted.web import http
 
-from trio2o.domain.errors import BadRequest, Fault, NotImplementedHere, TooLarge
-from trio2o.message import Answer
+from trio2o.domain.errors import BadRequest, Fault, TooLarge
+from trio2o.domain.streams import Inflow
+from trio2o.domain.tasks import Gate
+from trio2o.message import Aborted, Answer, Body, Call, Stream
+from trio2o.web._head import Head, HeadTooLarge, read_head
+from trio2o.web._mount import Found
 
 # Twisted's classes have no types that a subclass could use
-_HTTPChannel: Any = http.HTTPChannel
 _ChunkedTransferDecoder: Any = http._ChunkedTransferDecoder
+_IdentityTransferDecoder: Any = http._IdentityTransferDecoder
+_Malformed: Any = http._MalformedChunkedDataError
 
-METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+BEHIND = 16 * 1024
+"""Bytes that are read behind a request that is being answered, at most."""
 
-_REASONS = {
-    400: b"Bad Request",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    431: b"Request Header Fields Too Large",
-    501: b"Not Implemented",
+CLOSING = 15.0
+"""Seconds that a client has to take what is left, once we close."""
+
+LEAVING = 30.0
+"""Seconds that a client may go on sending a body that was answered before its end."""
+
+STATUS = {
+    status: b"HTTP/1.1 %d %s" % (status, reason) for status, reason in http.RESPONSES.items()
+} | {
+    413: b"HTTP/1.1 413 Content Too Large",
+    431: b"HTTP/1.1 431 Request Header Fields Too Large",
 }
-
-_BAD_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})|%(?:2[fF]|5[cC]|7[fF]|[01][0-9a-fA-F])")
 
 
 @frozen
@@ -49,27 +60,30 @@ class Limits:
     idle_seconds: float = 75.0
 
 
-class HeadTooLarge(Fault):
-    status = 431
-
-
 class TooSlow(Fault):
     status = 408
 
 
-def check_path(target: bytes) -> None:
-    """Raise `BadRequest` for a path that two readers could understand differently."""
-    path = target.partition(b"?")[0]
-    if not path.startswith(b"/") or b"//" in path or b"\\" in path or b"#" in target:
-        raise BadRequest("Malformed request URL")
-    if _BAD_ESCAPE.search(path) or any(byte > 126 for byte in target):
-        raise BadRequest("Malformed request URL")
-    try:
-        decoded = unquote_to_bytes(path).decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadRequest("Malformed request URL") from None
-    if any(segment in (".", "..") for segment in decoded.split("/")):
-        raise BadRequest("Malformed request URL")
+@define(eq=False)
+class Exchange:
+    """A request and what becomes of it. `gone`: nobody waits for the answer any more."""
+
+    head: Head
+    found: Found
+    task: Deferred[Any] | None = None
+    gone: bool = False
+
+
+class Site(Protocol):
+    """What a channel's site does for it. While it is `draining`, each answer is the last."""
+
+    draining: bool
+
+    def find(self, head: Head) -> Found: ...
+    def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None: ...
+    def left(self, exchange: Exchange) -> None: ...
+    def own(self, fault: Fault, call: Call) -> Answer: ...
+    def date(self) -> bytes: ...
 
 
 class _Chunked(_ChunkedTransferDecoder):  # type: ignore[misc]
@@ -78,152 +92,393 @@ class _Chunked(_ChunkedTransferDecoder):  # type: ignore[misc]
     def _dataReceived_CHUNK_LENGTH(self) -> bool:  # noqa: N802
         end = self._buffer.find(b"\r\n")
         if b";" in (self._buffer[:end] if end >= 0 else self._buffer):
-            raise http._MalformedChunkedDataError("chunk extensions are not taken")
+            raise _Malformed("chunk extensions are not taken")
         more: bool = super()._dataReceived_CHUNK_LENGTH()
         return more
 
 
-class Channel(_HTTPChannel):  # type: ignore[misc]
-    """One connection of a client. `limits` and `fault` are set by the site."""
+class Channel(TwistedProtocol):
+    """One connection. Its answers come by `answer`."""
 
-    limits: Limits = Limits()
-    fault: Callable[[Fault], Answer]
-    _timer: Any = None
-    _refused = False
-    _receiving = False
+    transport: Any
+    peer = ""
+
+    def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
+        self._clock, self._site, self._limits, self._lost = clock, site, limits, lost
+        self._buffer = b""
+        self._exchange: Exchange | None = None
+        self._decoder: Any = None
+        self._head: Head | None = None
+        self._pieces: list[bytes] = []
+        self._size = self._most = 0
+        self._inflow: Inflow | None = None
+        self._receiving = self._pumping = self._ending = self._leaving = False
+        self._holds: set[str] = set()
+        self._full = False
+        self._room = Gate()
+        self._writing: Stream | None = None
+        self._due, self._then = inf, self.close
+        self._timer: Any = None
 
     def connectionMade(self) -> None:  # noqa: N802
-        self.timeOut = self.limits.idle_seconds or None
-        self.totalHeadersSize = self.MAX_LENGTH = self.limits.header_bytes
-        self.site.channels.add(self)
-        super().connectionMade()
+        self.transport.registerProducer(self, True)
+        self._wait(self._limits.idle_seconds, self.close)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request is under way, nor its beginning here."""
-        return not (self._receiving or self._handlingRequest)
+    # time: one timer, which is left alone while it is early enough
 
-    def checkPersistence(self, request: Any, version: bytes) -> bool:  # noqa: N802
-        if self.site.draining:
-            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
-            return False
-        persistent: bool = super().checkPersistence(request, version)
-        return persistent
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        """Do `then` so long from now (0: never), in place of what was to be done."""
+        self._then = then
+        self._due = self._clock.seconds() + seconds if seconds else inf
+        if self._timer is not None and self._timer.getTime() > self._due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and seconds:
+            self._timer = self._clock.callLater(seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        left = self._due - self._clock.seconds()
+        if left <= 0:
+            self._due = inf
+            self._then()
+        elif left < inf:
+            self._timer = self._clock.callLater(left, self._look)
+
+    # requests in
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if self._refused:
+        if self._ending:
             return
-        self._begin(data)
-        super().dataReceived(data)
-        self._begin(self._buffer)  # behind a call that was answered at once
-
-    def _begin(self, data: bytes) -> None:
-        """A head has begun, if it had not (empty lines before it are no part of it)."""
-        idle = not (self._receiving or self._handlingRequest or self._refused)
-        if idle and data.strip(b"\r\n"):
-            self._receiving = True
-            self._allow(self.limits.header_seconds)
-
-    def _allow(self, seconds: float) -> None:
-        """From now on this long, whatever trickles in meanwhile (0: any time)."""
-        self._stop_timer()
-        if seconds:
-            self._timer = self.callLater(seconds, self._out_of_time)
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
-
-    def _out_of_time(self) -> None:
-        self._timer = None
-        self.refuse(TooSlow("The request was not received in time."))
-
-    def connectionLost(self, reason: Any) -> None:  # noqa: N802
-        self._stop_timer()
-        self.site.channels.discard(self)
-        super().connectionLost(reason)
-
-    def lineReceived(self, line: bytes) -> None:  # noqa: N802
-        self._begin(line)
-        if line[:1] in (b" ", b"\t"):
-            return self.refuse(BadRequest("Malformed header: folded lines are not taken"))
-        if self._receivedHeaderSize + len(line) > self.totalHeadersSize:
-            return self.lineLengthExceeded(line)
-        super().lineReceived(line)
-        return None
-
-    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
-        size = self.limits.header_bytes
-        self.refuse(HeadTooLarge(f"The head of a request may have {size} bytes."))
-
-    def headerReceived(self, line: bytes) -> bool:  # noqa: N802
-        name, _, value = line.partition(b":")
-        # behind us, WSGI reads X_Roles as X-Roles
-        if b"_" in name:
-            self.refuse(BadRequest("Malformed header: underscores are not taken in names"))
-            return False
-        coded = name.lower() == b"transfer-encoding"
-        if coded and (value.strip().lower() != b"chunked" or self._version != b"HTTP/1.1"):
-            self.refuse(BadRequest("Transfer-Encoding may be chunked, in HTTP/1.1, and no other"))
-            return False
-        if not super().headerReceived(line):
-            return False
-        if coded:
-            request = self.requests[-1]
-            self._transferDecoder = _Chunked(request.handleContentChunk, self._finishRequestBody)
-        return True
-
-    def allHeadersReceived(self) -> None:  # noqa: N802
-        if self._refused:
+        if self._decoder is not None:
+            self._feed(data)
+            self._pump()
             return
+        self._buffer = self._buffer + data if self._buffer else data
+        if self._exchange is None:
+            self._pump()
+        elif len(self._buffer) > BEHIND:
+            self._hold("behind")
+
+    def _pump(self) -> None:
+        """Begin what is in the buffer, request after request, as far as they are answered."""
+        if self._pumping:
+            return
+        self._pumping = True
         try:
-            self._check_head()
+            while self._is_free() and self._begin() and not self._full:
+                pass
+        finally:
+            self._pumping = False
+
+    def _is_free(self) -> bool:
+        return self._exchange is None and self._decoder is None and not self._ending
+
+    def _begin(self) -> bool:
+        """Take a request from the buffer; False if there is no whole head yet."""
+        while self._buffer.startswith(b"\r\n"):
+            self._buffer = self._buffer[2:]
+        buffer, most = self._buffer, self._limits.header_bytes
+        end = buffer.find(b"\r\n\r\n")
+        text = buffer[: end + 2] if end >= 0 else buffer
+        if len(text) > most and len(text) - 2 * text.count(b"\r\n") > most:
+            self.refuse(HeadTooLarge(f"The head of a request may have {most} bytes."))
+            return False
+        if end < 0:
+            if buffer and buffer != b"\r" and not self._receiving:
+                self._receiving = True
+                self._wait(self._limits.header_seconds, self._out_of_time)
+            return False
+        self._receiving = False
+        self._buffer = buffer[end + 4 :]
+        try:
+            self._take(read_head(text))
         except Fault as fault:
             self.refuse(fault)
+        return True
+
+    def _take(self, head: Head) -> None:
+        found = self._site.find(head)
+        if head.length == 0:
+            self._serve(head, found, b"")
             return
-        self._allow(self.limits.body_seconds)
-        super().allHeadersReceived()
+        limits, stream = self._limits, bool(found.rows) and found.rows[0].stream
+        most = limits.body_bytes
+        if not stream:
+            most = min(most or limits.whole_bytes, limits.whole_bytes)
+        if most and head.length is not None and head.length > most:
+            raise self._too_large(most)
+        self._head, self._size, self._most, self._pieces = head, 0, most, []
+        self._found = found
+        if head.length is None:
+            self._decoder = _Chunked(self._received, self._whole)
+        else:
+            self._decoder = _IdentityTransferDecoder(head.length, self._received, self._whole)
+        if limits.body_seconds:
+            self._wait(limits.body_seconds, self._out_of_time)
+        else:
+            self._wait(limits.idle_seconds, self.close)
+        rest, self._buffer = self._buffer, b""
+        if stream:
+            self._inflow = inflow = Inflow(head.length, _Asked(self), self._unwanted)
+            inflow.hold()  # until the call was found good
+            if rest:
+                self._feed(rest)
+            self._serve(head, found, inflow)
+            return
+        if head.waits and not rest:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if rest:
+            self._feed(rest)
 
-    def _check_head(self) -> None:
-        if self._command not in METHODS:
-            raise NotImplementedHere("The method is not known.")
-        hosts = self.requests[-1].requestHeaders.getRawHeaders(b"Host", [])
-        if len(hosts) > 1 or (not hosts and self._version == b"HTTP/1.1"):
-            raise BadRequest("A request has one Host header")
-        if len(self.requests[-1].requestHeaders.getRawHeaders(b"X-Auth-Token", [])) > 1:
-            raise BadRequest("A request has one X-Auth-Token header")
-        check_path(self._path)
-        limit = self.limits.body_bytes
-        if limit and self.length is not None and self.length > limit:
-            raise TooLarge(f"The body of a request may have {limit} bytes.")
+    @staticmethod
+    def _too_large(most: int) -> TooLarge:
+        return TooLarge(f"The body of a request may have {most} bytes.")
 
-    def allContentReceived(self) -> None:  # noqa: N802
-        self._stop_timer()
-        self._receiving = False
-        if not self._refused:
-            super().allContentReceived()
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._decoder.dataReceived(data)
+        except _Malformed:
+            self.refuse(BadRequest("Malformed request"))
 
-    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
-        if not self._refused:
-            super().rawDataReceived(data)
+    def _received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        self._size += len(data)
+        if self._most and self._size > self._most:
+            self.refuse(self._too_large(self._most))
+        elif self._inflow is not None:
+            self._inflow.push(data)
+        else:
+            self._pieces.append(data)
+        if not self._limits.body_seconds and not self._leaving and not self._ending:
+            self._wait(self._limits.idle_seconds, self.close)
 
-    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
-        self.refuse(BadRequest("Malformed request"))
+    def _whole(self, rest: bytes) -> None:
+        self._decoder = None
+        if self._ending:
+            return
+        self._buffer = rest
+        inflow, self._inflow = self._inflow, None
+        if self._leaving:
+            self.close()
+        elif inflow is not None:
+            self._wait(0, self.close)
+            inflow.end()
+        else:
+            body, self._pieces = b"".join(self._pieces), []
+            assert self._head is not None
+            self._serve(self._head, self._found, body)
+
+    def _out_of_time(self) -> None:
+        self.refuse(TooSlow("The request was not received in time."))
+
+    def wanted(self, more: bool) -> None:
+        """Whether the reader of a streamed body wants more of it now."""
+        if self._ending:
+            return
+        if not more:
+            self._hold("body")
+            if not self._limits.body_seconds:
+                self._wait(0, self.close)
+            return
+        if self._head is not None and self._head.waits and not self._size:
+            self._head.waits = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self._limits.body_seconds and self._decoder is not None:
+            self._wait(self._limits.idle_seconds, self.close)
+        self._let("body")
+
+    def _unwanted(self) -> None:
+        self._let("body")
+
+    def _hold(self, why: str) -> None:
+        if not self._holds:
+            self.transport.pauseProducing()
+        self._holds.add(why)
+
+    def _let(self, why: str) -> None:
+        if why in self._holds:
+            self._holds.remove(why)
+            if not self._holds:
+                self.transport.resumeProducing()
+
+    # answers out
+
+    def _serve(self, head: Head, found: Found, body: Body) -> None:
+        self._exchange = exchange = Exchange(head, found)
+        if self._decoder is None:
+            self._then, self._due = self.close, inf
+        self._site.serve(self, exchange, body)
+
+    async def answer(self, exchange: Exchange, answer: Answer) -> None:
+        """Write an answer, unless nobody waits for it. It is written whole on return."""
+        body = answer.body
+        if exchange.gone:
+            if not isinstance(body, bytes):
+                body.abort(Aborted("the client went away"))
+            return
+        head = exchange.head
+        early = self._decoder is not None
+        bare = head.method == "HEAD" or answer.status in http.NO_BODY_CODES
+        length = len(body) if isinstance(body, bytes) else body.length
+        last = (
+            head.last or early or self._site.draining or (length is None and head.old and not bare)
+        )
+        lines = self._lines(answer)
+        if length is not None and answer.status not in http.NO_BODY_CODES:
+            lines.append(b"Content-Length: %d" % length)
+        chunked = length is None and not bare and not head.old
+        if chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        if last:
+            lines.append(b"Connection: close")
+        lines += (b"", b"")
+        text = b"\r\n".join(lines)
+        if bare or isinstance(body, bytes):
+            self.transport.write(text if bare else text + body)  # type: ignore[operator]
+            if not isinstance(body, bytes):
+                body.abort(Aborted("no body is wanted"))
+        else:
+            self.transport.write(text)
+            if not await self._copy(exchange, body, chunked):
+                return
+        self._answered(exchange, last)
+
+    def _lines(self, answer: Answer) -> list[bytes]:
+        """The status line and the fields of an answer."""
+        status = answer.status
+        lines = [STATUS.get(status) or b"HTTP/1.1 %d Unknown" % status]
+        lines += [name + b": " + value for name, value in answer.headers]
+        lines.append(self._site.date())
+        text = b"".join(lines)
+        if b"\n" in text or b"\r" in text:
+            lines = [b" ".join(line.split()) for line in lines]
+        return lines
+
+    async def _copy(self, exchange: Exchange, body: Stream, chunked: bool) -> bool:
+        """Write a stream as fast as the client takes it; whether all of it was written."""
+        self._writing = body
+        try:
+            while not exchange.gone and (piece := await body.read()):
+                if exchange.gone:
+                    break
+                self.transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+                await self._room.passed()
+        except Exception:
+            # the head is sent: a clean end would be believed
+            if not exchange.gone:
+                self._abort()
+            return False
+        finally:
+            self._writing = None
+        if exchange.gone:
+            return False
+        if chunked:
+            self.transport.write(b"0\r\n\r\n")
+        return True
+
+    def _answered(self, exchange: Exchange, last: bool) -> None:
+        exchange.gone = True
+        self._exchange = None
+        if self._decoder is not None:
+            # who is still sending would not see the answer if we closed at once
+            self._leaving = True
+            if self._inflow is not None:
+                self._inflow.abort(Aborted("it was answered"))
+            self._wait(LEAVING, self.close)
+        elif last:
+            self.close()
+        else:
+            self._wait(self._limits.idle_seconds, self.close)
+            self._let("behind")
+            if self._buffer and not self._full:
+                self._pump()
 
     def refuse(self, fault: Fault) -> None:
         """Answer with an error, and close: what follows on this connection is not read."""
-        if self._refused:
+        if self._ending:
             return
-        self._refused = True
-        self._stop_timer()
-        answer = self.fault(fault)
-        body = answer.body if isinstance(answer.body, bytes) else b""
-        lines = [
-            b"HTTP/1.1 %d %s" % (answer.status, _REASONS.get(answer.status, b"Error")),
-            *(name + b": " + value for name, value in answer.headers),
-            b"Content-Length: %d" % len(body),
-            b"Connection: close",
-        ]
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
-        self.loseConnection()
+        self._ending = True
+        if self._writing is None and not self._leaving:
+            unread = Call("-", b"-", peer=self.peer)
+            answer = self._site.own(fault, unread)
+            assert isinstance(answer.body, bytes)
+            lines = self._lines(answer)
+            lines += (b"Content-Length: %d" % len(answer.body), b"Connection: close", b"", b"")
+            self.transport.write(b"\r\n".join(lines) + answer.body)
+        self.close()
+
+    # ends
+
+    def close(self) -> None:
+        """Nothing more is read; what was written may still be taken, for a while."""
+        self._ending = True
+        self._buffer = b""
+        self._leave(Aborted("the connection was closed"))
+        self.transport.unregisterProducer()
+        self._wait(CLOSING, self._abort)
+        self.transport.loseConnection()
+
+    def rest(self) -> None:
+        """Close unless a request is being received or answered."""
+        if self._exchange is None and self._decoder is None and not self._ending:
+            self.close()
+
+    def _abort(self) -> None:
+        self._ending = True
+        self.transport.abortConnection()
+
+    def _leave(self, why: Aborted) -> None:
+        """Nobody waits for an answer any more."""
+        exchange, self._exchange = self._exchange, None
+        inflow, self._inflow = self._inflow, None
+        if exchange is not None:
+            exchange.gone = True
+            if self._writing is not None:
+                self._writing.abort(why)
+            self._room.open()
+            self._site.left(exchange)
+        if inflow is not None:
+            inflow.end(why)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: N802
+        self._ending = True
+        self._pieces = []
+        self._leave(Aborted("the client went away"))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._lost(self)
+
+    # the transport tells how much the client takes
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._full = True
+        self._room.close()
+        if self._writing is not None:
+            self._wait(self._limits.idle_seconds, self._abort)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._full = False
+        if self._writing is not None:
+            self._wait(0, self.close)
+        self._room.open()
+        if self._buffer:
+            self._pump()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The connection is lost: `connectionLost` says so itself."""
+
+
+class _Asked:
+    """A channel as the source of a body that is pulled."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._channel.wanted(False)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._channel.wanted(True)

@@ -1,67 +1,109 @@
-"""From an operation table to a Klein application: each path and method calls one `respond`."""
+"""From an operation table to the rows for a method and a path: by Klein, or sooner if hot."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
 
+from attrs import frozen
 from klein import Klein
-from twisted.web.iweb import IRequest
 from werkzeug import exceptions
 from werkzeug.routing import BaseConverter
 
 from trio2o.web._pipeline import Row
 
 
-class Mounted(Protocol):
-    """What a face's class has, for the endpoints of its application to call."""
+@frozen
+class Found:
+    """The rows of a path and method, the values of the path's variables, its project ('' = none).
 
-    def respond(
-        self,
-        request: IRequest,
-        rows: Sequence[Row],
-        segments: Sequence[str] = (),
-        project: str = "",
-    ) -> Awaitable[Any]: ...
+    Without rows the path is unknown, or has other methods: those that are `allowed`.
+    """
 
-    def no_such_method(self, request: IRequest, allowed: Sequence[str]) -> Awaitable[Any]: ...
+    rows: tuple[Row, ...] = ()
+    segments: tuple[str, ...] = ()
+    project: str = ""
+    allowed: tuple[str, ...] = ()
+
+
+_PROJECT = "[a-f0-9-]+"
+"""A project id as Nova and Cinder take it in a path."""
+
+_PLAIN = re.compile(r"[0-9A-Za-z._~-]+")
 
 
 class _Project(BaseConverter):
-    """A project id as Nova and Cinder take it in a path."""
-
-    regex = "[a-f0-9-]+"
+    regex = _PROJECT
 
 
-def mount(version: str, operations: Iterable[Row], with_project: bool) -> Klein:
-    """A class-level application for these rows.
+def mount(version: str, operations: Iterable[Row], with_project: bool) -> Table:
+    """The table of these rows.
 
     Paths below `/version` are also taken with a project id behind it, if `with_project`.
     """
-    app = Klein()
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
-    app.url_map.converters["project"] = _Project
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in operations:
-        groups[(_rule(row.path), row.method)].append(row)
-    for (rule, method), rows in groups.items():
-        _add(app, rule, method, tuple(rows))
-        below = f"/{version}/"
-        if with_project and rule.startswith(below):
-            _add(app, f"{below}<project:project>/{rule[len(below) :]}", method, tuple(rows))
+    return Table(version, operations, with_project)
 
-    @app.handle_errors(exceptions.MethodNotAllowed)
-    def wrong_method(self: Mounted, request: IRequest, failure: Any) -> Awaitable[Any]:
-        return self.no_such_method(request, sorted(failure.value.valid_methods or ()))
 
-    @app.handle_errors(exceptions.HTTPException)
-    def not_found(self: Mounted, request: IRequest, failure: Any) -> Awaitable[Any]:
-        return self.respond(request, ())
+class Table:
+    """Each path and method is an endpoint of a Klein application; `find` asks it.
 
-    return app
+    Paths of `hot` rows are found without it: whole, or but for the id at their end.
+    """
+
+    def __init__(self, version: str, operations: Iterable[Row], with_project: bool) -> None:
+        # Klein's types know endpoints that write to a request; ours tell what was found
+        self._klein: Any = Klein()
+        app = self._klein
+        app.url_map.strict_slashes = False
+        app.url_map.merge_slashes = False
+        app.url_map.converters["project"] = _Project
+        self._hot: dict[tuple[str, str], tuple[Row, ...]] = {}
+        self._hot_ids: dict[tuple[str, str], tuple[Row, ...]] = {}
+        self._below = f"/{version}/"
+        self._project = re.compile(_PROJECT) if with_project else None
+        groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in operations:
+            groups[(_rule(row.path), row.method)].append(row)
+        self._whole = {rule for rule, _ in groups if "<" not in rule}
+        for (rule, method), rows in groups.items():
+            _add(app, rule, method, tuple(rows))
+            if with_project and rule.startswith(self._below):
+                behind = rule[len(self._below) :]
+                _add(app, f"{self._below}<project:project>/{behind}", method, tuple(rows))
+            parent = rule.removesuffix("/<p0>")
+            if any(row.hot for row in rows) and "<" not in parent:
+                (self._hot if parent == rule else self._hot_ids)[(method, parent)] = tuple(rows)
+
+    def find(self, method: str, path: bytes) -> Found:
+        """The rows for a path that `check_path` let pass."""
+        text = path.decode("ascii")
+        return self._sooner(method, text, "") or self._asked(method, unquote(text))
+
+    def _sooner(self, method: str, path: str, project: str) -> Found | None:
+        if rows := self._hot.get((method, path)):
+            return Found(rows, (), project)
+        parent, _, id = path.rpartition("/")
+        rows = self._hot_ids.get((method, parent))
+        if rows and path not in self._whole and _PLAIN.fullmatch(id):
+            return Found(rows, (id,), project)
+        if self._project is not None and not project and path.startswith(self._below):
+            project, _, behind = path[len(self._below) :].partition("/")
+            if behind and self._project.fullmatch(project):
+                return self._sooner(method, self._below + behind, project)
+        return None
+
+    def _asked(self, method: str, path: str) -> Found:
+        try:
+            endpoint, values = self._klein.url_map.bind("localhost").match(path, method)
+        except exceptions.MethodNotAllowed as wrong:
+            return Found(allowed=tuple(sorted(wrong.valid_methods or ())))
+        except exceptions.HTTPException:
+            return Found()
+        found: Found = self._klein.execute_endpoint(endpoint, None, **values)
+        return found
 
 
 def _rule(path: str) -> str:
@@ -70,10 +112,10 @@ def _rule(path: str) -> str:
     return re.sub(r"\{\w+\}", lambda _: f"<p{next(count)}>", path)
 
 
-def _add(app: Klein, rule: str, method: str, rows: tuple[Row, ...]) -> None:
-    def endpoint(self: Mounted, request: IRequest, **values: str) -> Awaitable[Any]:
+def _add(app: Any, rule: str, method: str, rows: tuple[Row, ...]) -> None:
+    def endpoint(request: object, **values: str) -> Found:
         project = values.pop("project", "")
-        return self.respond(request, rows, [values[name] for name in sorted(values)], project)
+        return Found(rows, tuple(values[name] for name in sorted(values)), project)
 
     endpoint.__name__ = f"{method} {rule}"
     app.route(rule, methods=[method])(endpoint)

@@ -8,6 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -28,7 +29,7 @@ from trio2o.domain.errors import (
 from trio2o.domain.values import Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
-from trio2o.message import Answer, Call, Headers, Source, Stream, header
+from trio2o.message import Answer, Call, Headers, Stream, header
 from trio2o.telemetry import LEFT, Ended, Trace, masked
 from trio2o.web._shares import Shares
 
@@ -65,6 +66,8 @@ class Row(Protocol):
     def open(self) -> bool: ...
     @property
     def stream(self) -> bool: ...
+    @property
+    def hot(self) -> bool: ...
 
 
 @frozen
@@ -78,6 +81,7 @@ class Asked:
     version: Version | None
     request_id: str
     deadline: float
+    trace: Trace
 
 
 class Face(Protocol):
@@ -133,7 +137,17 @@ _FORWARDED = re.compile(rb"x-forwarded-.*|forwarded|x-real-ip", re.IGNORECASE)
 
 def strip_identity(headers: Headers) -> Headers:
     """The headers without those that would tell a service behind us who calls."""
-    return tuple(item for item in headers if not _SPOOFED.fullmatch(item[0]))
+    return tuple([item for item in headers if not _spoofs(item[0])])
+
+
+@lru_cache(maxsize=1024)
+def _spoofs(name: bytes) -> bool:
+    return _SPOOFED.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def _forwards(name: bytes) -> bool:
+    return _FORWARDED.fullmatch(name) is not None
 
 
 class _Counted:
@@ -219,7 +233,14 @@ class Pipeline:
         if isinstance(body, bytes):
             self._tell(trace, answer, 0 if call.method == "HEAD" else len(body))
             return answer
-        return evolve(answer, body=_Counted(body, lambda size: self._tell(trace, answer, size)))
+        counted = _Counted(body, lambda size: self._tell(trace, answer, size))
+        return Answer(answer.status, answer.headers, counted)
+
+    def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
+        """A call that no operation saw was answered by its site."""
+        now = self._clock.seconds()
+        trace = Trace(face.name, call.method, call.path, call.query, call.peer, request_id, now)
+        self._tell(trace, answer, len(answer.body) if isinstance(answer.body, bytes) else 0)
 
     def _received(self, call: Call) -> tuple[Call, str]:
         """The call without what a client could make up, and the address it came from."""
@@ -228,11 +249,10 @@ class Pipeline:
             told = header(headers, b"x-forwarded-for")
             peer = told.decode("latin-1").rpartition(",")[2].strip() if told else peer
         else:
-            headers = tuple(item for item in headers if not _FORWARDED.fullmatch(item[0]))
-        return evolve(call, headers=headers), peer
+            headers = tuple([item for item in headers if not _forwards(item[0])])
+        return Call(call.method, call.path, call.query, headers, call.body, peer), peer
 
     def _tell(self, trace: Trace, answer: Answer, size: int) -> None:
-        source = answer.source
         made = answer.body if trace.method == "POST" and answer.ok else b""
         self._ended(
             Ended(
@@ -241,8 +261,6 @@ class Pipeline:
                 size,
                 self._clock.seconds() - trace.begun,
                 time.time(),
-                source.pod if source else "",
-                source.seconds if source else 0.0,
                 made if isinstance(made, bytes) else b"",
             )
         )
@@ -273,14 +291,14 @@ class Pipeline:
             trace.row, trace.chosen = row, named
             if row.policy and caller is not NOBODY:
                 self.policy.check(row.policy, caller)
-            names = re.findall(r"\{(\w+)\}", row.path)
             asked = Asked(
-                params=dict(zip(names, segments, strict=False)),
+                params=dict(zip(_names(row.path), segments, strict=False)),
                 below=_below(call.path, bool(project)),
                 with_project=bool(project),
                 caller=caller,
                 version=version,
                 request_id=request_id,
+                trace=trace,
                 # an image takes as long as it takes
                 deadline=math.inf if row.stream else self._clock.seconds() + self.timeout,
             )
@@ -306,7 +324,8 @@ class Pipeline:
                 traceback=traceback.format_exc(),
             )
             answer = face.fault(Fault(UNEXPECTED))
-        return evolve(answer, headers=(*answer.headers, *_told(face, answer, version, request_id)))
+        told = _told(face, answer, version, request_id)
+        return Answer(answer.status, (*answer.headers, *told), answer.body)
 
     async def _caller(self, face: Face, rows: Sequence[Row], call: Call) -> Caller:
         if rows and all(row.open or row.path in self.opened for row in rows):
@@ -335,14 +354,18 @@ class Pipeline:
                 request_id=request_id,
             )
         answer = face.fault(fault)
-        if isinstance(fault, (PodUnavailable, PodTimeout)):
-            answer = evolve(answer, source=Source(fault.pod, 0.0))
         more: Headers = ()
         if isinstance(fault, Unauthorized):
             more = ((b"WWW-Authenticate", f'Keystone uri="{self._auth_url}"'.encode()),)
         if fault.retry_after:
             more = (*more, (b"Retry-After", str(fault.retry_after).encode()))
         return evolve(answer, headers=(*answer.headers, *more))
+
+
+@lru_cache(maxsize=4096)
+def _names(path: str) -> tuple[str, ...]:
+    """The names of the variables in a row's path."""
+    return tuple(re.findall(r"\{(\w+)\}", path))
 
 
 def _below(path: bytes, project: bool) -> bytes:

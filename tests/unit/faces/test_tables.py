@@ -4,9 +4,11 @@ import csv
 import re
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trio2o.domain.versions import ANY, Range
 from trio2o.faces.admin import AdminFace
@@ -15,6 +17,7 @@ from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
 from trio2o.faces.volume import VolumeFace
 from trio2o.verbs import Operation
+from trio2o.web import Found, mount
 
 API = Path(__file__).parents[2] / "api"
 FACES = {face.name: face for face in (ComputeFace, VolumeFace, NetworkFace, ImageFace, AdminFace)}
@@ -77,18 +80,8 @@ def test_of_two_rows_one_version_is_served_by_one(name: str) -> None:
         others.append(row.versions)
 
 
-class Recorder:
-    """Stands where the face stands; keeps what it is asked to answer."""
-
-    def respond(self, request: object, rows: object, segments: object = (), project: str = ""):
-        self.rows, self.segments, self.project = rows, segments, project
-
-
-def reach(face: str, method: str, path: str) -> Recorder:
-    app, recorder = FACES[face].app, Recorder()
-    endpoint, values = app.url_map.bind("appliance").match(path, method)
-    app.endpoints[endpoint](recorder, SimpleNamespace(), **values)
-    return recorder
+def reach(face: str, method: str, path: str) -> Found:
+    return FACES[face].app.find(method, path.encode())
 
 
 ROWS = [(name, row) for name, face in FACES.items() for row in face.operations]
@@ -118,7 +111,7 @@ def test_each_row_is_reached_with_a_project_in_its_path_too(name: str) -> None:
 
 def test_segments_keep_the_order_of_the_path() -> None:
     found = reach("compute", "GET", "/v2.1/servers/one/os-volume_attachments/two")
-    assert found.segments == ["one", "two"]
+    assert found.segments == ("one", "two")
 
 
 def test_a_named_path_goes_before_an_id() -> None:
@@ -132,3 +125,43 @@ def test_what_is_not_served_says_501_and_is_counted() -> None:
     assert all(name != "image" for name, row in ROWS if row in missing)
     served = [row for name, row in ROWS if name == "compute" and row not in missing]
     assert [row for row in served if row.path == "/v2.1/servers" and row.method == "POST"]
+
+
+LONG = {
+    name: mount(
+        face.version,
+        [evolve(row, hot=False) for row in face.operations],
+        with_project=name in ("compute", "volume"),
+    )
+    for name, face in FACES.items()
+}
+"""The tables without anything hot: all is found by Klein."""
+
+WORDS = ["v2.1", "v3", "v2.0", "servers", "volumes", "detail", "0af1", "a.b", "x%20y", "", "V3"]
+
+
+@given(
+    st.sampled_from(sorted(FACES)),
+    st.sampled_from(["GET", "HEAD", "POST", "DELETE", "PUT"]),
+    st.lists(st.sampled_from(WORDS), max_size=5),
+)
+def test_a_hot_way_leads_where_the_long_one_does(
+    face: str, method: str, segments: list[str]
+) -> None:
+    path = "/" + "/".join(segments)
+    found, meant = reach(face, method, path), LONG[face].find(method, path.encode())
+    assert (found.segments, found.project, found.allowed) == (
+        meant.segments,
+        meant.project,
+        meant.allowed,
+    )
+    assert [evolve(row, hot=False) for row in found.rows] == list(meant.rows)
+
+
+def test_what_is_asked_for_most_is_hot() -> None:
+    hot = {(row.method, row.path) for name, row in ROWS if row.hot and name != "network"}
+    assert hot == {
+        ("GET", path)
+        for root, kind in (("/v2.1/", "servers"), ("/v3/", "volumes"))
+        for path in ("/", root, root + kind, f"{root}{kind}/detail", f"{root}{kind}/{{id}}")
+    }

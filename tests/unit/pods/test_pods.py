@@ -281,12 +281,6 @@ def test_a_call_goes_below_the_endpoints_version(world: World) -> None:
     assert {(deadline, probe) for _, _, deadline, probe in world.pool.sent} == {(160.0, False)}
 
 
-def test_hop_by_hop_headers_of_a_pod_end_here(world: World) -> None:
-    headers = ((b"Connection", b"x"), (b"TE", b"y"), (b"Keep-Alive", b"z"), (b"X-Kept", b"1"))
-    world.pool.says["http://one:8774"] = lambda call: Answer(200, headers)
-    assert world.send().headers == ((b"X-Kept", b"1"),)
-
-
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

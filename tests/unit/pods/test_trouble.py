@@ -106,18 +106,3 @@ def test_while_the_catalog_was_never_read_each_look_tries_to_read_it(world: Worl
     world.says("http://two", ("v2.1", "2.1", "2.50"))
     result_of(world.pods.look_at_the_down())
     assert world.pods.offered("compute").most == Version(2, 50)
-
-
-# headers of answers
-
-OWN = ["Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer"]
-OWN += ["Proxy-Connection", "Transfer-Encoding", "Upgrade"]
-
-
-@given(st.lists(st.sampled_from([*OWN, "X-A", "Content-Type", "Etag", "Transfer"]), max_size=6))
-def test_what_a_pod_says_for_one_hop_ends_here_and_the_rest_passes(names: list[str]) -> None:
-    world = World()
-    headers = tuple((name.encode(), b"%d" % n) for n, name in enumerate(names))
-    world.pool.says["http://one:8774"] = lambda call: Answer(200, headers)
-    kept = tuple(item for item in headers if item[0].decode() not in OWN)
-    assert world.send().headers == kept

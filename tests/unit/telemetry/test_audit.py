@@ -32,6 +32,8 @@ def ended(row: Operation | None, status: int = 202, **fields: Any) -> Ended:
         row is not None,
         fields.pop("ids", ("7",)),
         fields.pop("caller", ME),
+        fields.pop("pods", ()),
+        fields.pop("pod_seconds", 0.0),
     )
     return Ended(trace, status, 3, 0.5, 1_800_000_000.25, **fields)
 
@@ -50,7 +52,7 @@ def written(tmp_path: Path, *calls: Ended) -> tuple[list[Any], list[Any]]:
 
 
 def test_an_event_has_what_cadf_asks_for(tmp_path: Path) -> None:
-    _, (event,) = written(tmp_path, ended(ACTION, pod="Pod1"))
+    _, (event,) = written(tmp_path, ended(ACTION, pods=("Pod1",)))
     assert event.pop("id")
     assert event == {
         "typeURI": "http://schemas.dmtf.org/cloud/audit/1.0/event",
@@ -126,7 +128,7 @@ def test_who_is_not_known_is_unknown(tmp_path: Path) -> None:
 
 
 def test_an_access_line_has_no_token(tmp_path: Path) -> None:
-    (line,), _ = written(tmp_path, ended(ACTION, pod="Pod1", pod_seconds=0.25))
+    (line,), _ = written(tmp_path, ended(ACTION, pods=("Pod1",), pod_seconds=0.25))
     assert line == {
         "time": "2027-01-15T08:00:00.250+00:00",
         "face": "thing",

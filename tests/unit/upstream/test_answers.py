@@ -129,6 +129,17 @@ def test_what_a_server_names_in_its_connection_header_ends_here(world: World, na
     assert asked.answer.headers == ((b"X-Kept", b"1"),)
 
 
+HOPS = ["Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Proxy-Connection"]
+
+
+@given(st.lists(st.sampled_from([*HOPS, "X-A", "Content-Type", "Etag", "Transfer"]), max_size=6))
+def test_what_a_server_says_for_one_hop_ends_here_and_the_rest_passes(found: list[str]) -> None:
+    headers = tuple((name.encode(), b"%d" % n) for n, name in enumerate(found))
+    lines = b"".join(b"%s: %s\r\n" % item for item in headers)
+    asked, _ = answered(World(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + lines + b"\r\n")
+    assert asked.answer.headers == tuple(i for i in headers if i[0].decode() not in HOPS)
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_that_has_no_body_is_whole_at_once(world: World, status: int) -> None:
     asked, link = answered(world, b"HTTP/1.1 %d No\r\n\r\n" % status)

@@ -11,11 +11,14 @@ from world import Pods, answer, context, pod
 
 from trio2o.faces.resources import SERVER, VOLUME
 from trio2o.message import Answer
+from trio2o.verbs._context import Kinds
 from trio2o.verbs._rewrite import Rewriter, rewritten
 
 POD = pod(1, "az1")
 URL = "http://pod.internal:8774/nova/v2.1"
 US = Rewriter("http://top:1", "http://images:2", "/nova", "az1")
+
+KINDS = Kinds.of((SERVER, VOLUME))
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -25,7 +28,7 @@ JSON = st.recursive(
 
 
 def body(value: Any) -> Any:
-    return json.loads(US.body(json.dumps(value).encode(), (SERVER, VOLUME)))
+    return json.loads(US.body(json.dumps(value).encode(), KINDS))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_anything_else_stays_as_it_was(value: dict[str, Any]) -> None:
 @given(JSON)
 def test_no_document_breaks_it(value: Any) -> None:
     text = json.dumps({"server": value, "links": value, "servers": value}).encode()
-    assert set(json.loads(US.body(text, (SERVER, VOLUME)))) == {"server", "links", "servers"}
+    assert set(json.loads(US.body(text, KINDS))) == {"server", "links", "servers"}
 
 
 @given(st.binary())
@@ -104,12 +107,12 @@ def test_what_is_no_json_stays_byte_for_byte(data: bytes) -> None:
     try:
         msgspec.json.decode(data, type=dict)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        assert US.body(data, (SERVER,)) == data
+        assert US.body(data, KINDS) == data
 
 
 def test_numbers_keep_their_digits() -> None:
     text = b'{"server":{"id":"1","big":12345678901234567890123,"f":1.10,"links":[]}}'
-    assert US.body(text, (SERVER,)) == text
+    assert US.body(text, KINDS) == text
 
 
 def test_only_json_is_looked_into() -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -38,6 +38,7 @@ class Op:
     policy: str = ""
     open: bool = False
     stream: bool = False
+    hot: bool = False
 
 
 ROWS = (
@@ -54,6 +55,11 @@ ROWS = (
 )
 
 
+LONG = mount("v1", ROWS, with_project=True)
+HOT = mount("v1", [evolve(row, hot=True) for row in ROWS], with_project=True)
+"""The same table, found by Klein and found before it."""
+
+
 def error(status: int, message: str) -> dict[str, Any]:
     """The body of an error, in the shape of this face."""
     return {"oops": {"code": status, "message": message}}
@@ -68,8 +74,7 @@ class Face:
     takes_any_media_type = False
     wrong_project = "{asked} is not {own}"
     range = ANY
-    app = mount("v1", ROWS, with_project=True)
-    site: FaceSite
+    app = LONG
     handler: Callable[[Any, Call, Any], Awaitable[Answer]]
 
     def normal(self, path: bytes) -> bytes:
@@ -85,14 +90,6 @@ class Face:
     async def perform(self, row: Any, call: Call, asked: Any) -> Answer:
         return await self.handler(row, call, asked)
 
-    def respond(
-        self, request: Any, rows: Sequence[Any], segments: Sequence[str] = (), project: str = ""
-    ) -> Awaitable[None]:
-        return self.site.answer(request, rows, segments, project)
-
-    def no_such_method(self, request: Any, allowed: Sequence[str]) -> Awaitable[None]:
-        return self.site.wrong_method(request, allowed)
-
 
 class Served:
     """A pipeline that keeps the calls, and answers what `answer` says."""
@@ -101,6 +98,9 @@ class Served:
         self.calls: list[Call] = []
         self.below: list[tuple[list[str], str]] = []
         self.answer: Callable[[Call], Awaitable[Answer]] = self.plain
+
+    def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
+        """Told of what no operation saw."""
 
     async def plain(self, call: Call) -> Answer:
         return Answer(200, ((b"Content-Type", b"text/plain"),), b"yes")
@@ -150,9 +150,7 @@ class Client:
     def __init__(self, limits: Limits = LIMITS, pipeline: Any = None, face: Any = None) -> None:
         self.clock, self.served = Clock(), pipeline or Served()
         self.face = face or Face()
-        self.site = self.face.site = FaceSite(
-            self.clock, self.face, self.face.app.resource(), self.served, limits
-        )
+        self.site = FaceSite(self.clock, self.face, self.face.app, self.served, limits)
         self.link = Link()
         self.channel = self.site.buildProtocol(None)
         self.channel.makeConnection(self.link)

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from trio2o.domain.errors import BadRequest
-from trio2o.web._channel import METHODS, check_path
+from trio2o.web._head import METHODS, check_path
 
 NEXT = request("/v1/things")
 

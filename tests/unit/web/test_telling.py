@@ -9,9 +9,9 @@ from helpers import result_of
 from test_pipeline import ME, World
 from twisted.internet.defer import CancelledError, Deferred
 
-from trio2o.domain.errors import PodTimeout, PodUnavailable
-from trio2o.message import Aborted, Answer, Call, Source
-from trio2o.telemetry import LEFT, Ended
+from trio2o.message import Aborted, Answer, Call
+from trio2o.telemetry import LEFT, Ended, Trace
+from trio2o.web import Asked
 
 LIST, SHOW = Op("GET", "/v1/things"), Op("GET", "/v1/things/{id}")
 ACTION = Op("POST", "/v1/things/{id}/action", action="reboot")
@@ -36,13 +36,19 @@ def world() -> Told:
 
 
 def test_a_call_is_told_with_its_caller_its_row_and_its_pod(world: Told) -> None:
-    world.result = Answer(200, body=b"12345", source=Source("Pod1", 0.25))
+    async def asks_a_pod(row: Op, call: Call, asked: Asked) -> Answer:
+        asked.trace.asks("Pod1", 1.0)
+        asked.trace.heard(1.25)
+        return Answer(200, body=b"12345")
+
+    world.face.handler = asks_a_pod
     world.ask(SHOW, path="/v1/things/7", segments=("7",))
     told = world.one
     assert told.trace.row is SHOW and told.trace.chosen
     assert told.trace.caller == evolve(ME, token="me")
     assert (told.trace.method, told.trace.path, told.trace.ids) == ("GET", b"/v1/things/7", ("7",))
-    assert (told.status, told.size, told.pod, told.pod_seconds) == (200, 5, "Pod1", 0.25)
+    assert (told.status, told.size) == (200, 5)
+    assert (told.trace.pod, told.trace.pod_seconds) == ("Pod1", 0.25)
 
 
 def test_the_request_id_is_that_of_the_call(world: Told) -> None:
@@ -64,11 +70,16 @@ def test_an_unknown_path_has_no_row(world: Told) -> None:
     assert (world.one.status, world.one.trace.row) == (404, None)
 
 
-@pytest.mark.parametrize("kind", [PodUnavailable, PodTimeout])
-def test_the_pod_that_failed_is_told(world: Told, kind: Any) -> None:
-    world.result = kind("Pod2", "gone")
-    world.ask(LIST)
-    assert world.one.pod == "Pod2"
+def test_the_time_of_pods_that_are_asked_at_once_is_counted_once() -> None:
+    trace = Trace()
+    for pod, now in (("Pod1", 1.0), ("Pod2", 2.0)):
+        trace.asks(pod, now)
+    for now in (3.0, 5.0):
+        trace.heard(now)
+    assert (trace.pods, trace.pod, trace.pod_seconds) == (("Pod1", "Pod2"), "", 4.0)
+    trace.asks("Pod1", 7.0)
+    trace.heard(7.5)
+    assert (trace.pods, trace.pod_seconds) == (("Pod1", "Pod2"), 4.5)
 
 
 def test_an_error_of_ours_is_told_as_500(world: Told) -> None:

@@ -108,14 +108,14 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(
         Reply(root),
         """
-        GET    /
+        GET    / hot
         """,
         open=True,
     ),
     *rows(
         Reply(version),
         """
-        GET    /v2.1/
+        GET    /v2.1/ hot
         GET    /v2/
         """,
         open=True,
@@ -144,14 +144,14 @@ OPERATIONS: tuple[Operation, ...] = (
         SERVERS,
         """
         GET    /v2.1/os-volumes_boot 2.1-2.102
-        GET    /v2.1/servers
+        GET    /v2.1/servers hot
         """,
     ),
     *rows(
         SERVERS_DETAIL,
         """
         GET    /v2.1/os-volumes_boot/detail 2.1-2.102
-        GET    /v2.1/servers/detail
+        GET    /v2.1/servers/detail hot
         """,
     ),
     *rows(
@@ -254,7 +254,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ShowServer(),
         """
         GET    /v2.1/os-volumes_boot/{id} 2.1-2.102
-        GET    /v2.1/servers/{id}
+        GET    /v2.1/servers/{id} hot
         """,
     ),
     *rows(

@@ -437,7 +437,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(
         Reply(root),
         """
-        GET    /
+        GET    / hot
         """,
         open=True,
     ),

@@ -39,14 +39,14 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(
         Reply(root),
         """
-        GET    /
+        GET    / hot
         """,
         open=True,
     ),
     *rows(
         Reply(version),
         """
-        GET    /v3/
+        GET    /v3/ hot
         """,
     ),
     *rows(
@@ -65,20 +65,20 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(
         VOLUMES,
         """
-        GET    /v3/volumes
+        GET    /v3/volumes hot
         """,
     ),
     *rows(
         VOLUMES_DETAIL,
         """
-        GET    /v3/volumes/detail
+        GET    /v3/volumes/detail hot
         """,
     ),
     *rows(
         Forward(VOLUME),
         """
         DELETE /v3/volumes/{id}
-        GET    /v3/volumes/{id}
+        GET    /v3/volumes/{id} hot
         PUT    /v3/volumes/{id}
         POST   /v3/volumes/{id}/action os-attach
         POST   /v3/volumes/{id}/action os-begin_detaching
