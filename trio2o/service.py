@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString, wrapServerTLS
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall, deferLater
@@ -308,10 +308,12 @@ class Appliance(Service):
         while left(min(ON_THEIR_WAY, limit)) > 0 and any(site.in_use for site in self.sites):
             await deferLater(self._reactor, 0.05)
         ended: Deferred[Any] = DeferredList([site.close() for site in self.sites])
-        try:
-            await ended.addTimeout(max(left(limit), 0), self._reactor)
-        except TimeoutError:
+        late: Deferred[None] = deferLater(self._reactor, max(left(limit), 0))
+        late.addErrback(lambda failure: failure.trap(CancelledError))
+        await DeferredList([ended, late], fireOnOneCallback=True)
+        if not ended.called:
             log.warn("calls in flight were not finished in time")
+        late.cancel()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0

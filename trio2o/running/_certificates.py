@@ -52,4 +52,6 @@ class Certificates:
         return context
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> Any:  # noqa: N802, N803
-        return SSL.Connection(self._context, None)
+        connection = SSL.Connection(self._context, None)
+        connection.set_app_data(tlsProtocol)  # Twisted's choice of a protocol (ALPN) looks there
+        return connection
