@@ -44,6 +44,7 @@ class Certificates:
                 certificate=first,
                 extraCertChain=rest,
                 raiseMinimumTo=TLSVersion.TLSv1_2,
+                acceptableProtocols=[b"http/1.1"],
             )
             context = made.getContext()
             context.check_privatekey()
