@@ -163,7 +163,7 @@ class PodsSettings:
     )
     connections: int = _setting(64, "Calls in flight to one service of a pod.", _at_least(1))
     project_connections: int = _setting(
-        48, "The most of these that one project takes (0 = all of them).", _at_least(0)
+        32, "The most of these that one project takes (0 = all of them).", _at_least(0)
     )
     ca_file: str = _setting(
         "",
