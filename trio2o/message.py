@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in order, repeats kept, names as they came."""
@@ -36,6 +36,7 @@ Body = bytes | Stream
 class Call:
     """An HTTP request. `path` is the raw path; `query` is without its question mark.
 
+    `said` is what the edge makes of the headers: values by names in lower case, repeats joined.
     `peer` is the address that it came from ('' = not known).
     """
 
@@ -44,6 +45,7 @@ class Call:
     query: bytes = b""
     headers: Headers = ()
     body: Body = b""
+    said: Mapping[bytes, bytes] | None = field(default=None, eq=False, repr=False)
     peer: str = ""
 
     @property
@@ -96,19 +98,22 @@ HOP_BY_HOP = frozenset(
 """RFC 9110 7.6.1, and those that older software made."""
 
 
+_HARMLESS = frozenset((b"keep-alive", b"close", b""))
+
+
 def end_to_end(headers: Headers, more: frozenset[bytes] = HOP_BY_HOP) -> Headers:
     """The headers without those of one hop: the known ones, and what `Connection` names.
 
     `more` are those to leave out, in lower case: `HOP_BY_HOP` and others.
     """
-    kept = [item for item in headers if item[0].lower() not in more]
-    if len(kept) == len(headers):
-        return headers
-    named = header(headers, b"connection")
-    if named is None or named.lower() in (b"keep-alive", b"close"):
-        return tuple(kept)
-    options = b",".join(value for name, value in headers if name.lower() == b"connection")
-    return without(tuple(kept), [option.strip().lower() for option in options.split(b",")])
+    kept, named = [], []
+    for item in headers:
+        name = item[0].lower()
+        if name not in more:
+            kept.append(item)
+        elif name == b"connection":
+            named += [option.strip().lower() for option in item[1].split(b",")]
+    return without(tuple(kept), named) if set(named) - _HARMLESS else tuple(kept)
 
 
 def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:

@@ -206,6 +206,19 @@ class NetworkSettings:
 
 
 @frozen
+class ListsSettings:
+    unavailable: str = _setting(
+        "standard",
+        "Rows of pods that do not answer: 'standard' leaves them out and names the pods, but "
+        "refuses a list of certain rows (503); 'omit' leaves them out always, 'refuse' never.",
+        _one_of("standard", "omit", "refuse"),
+    )
+    timeout: float = _setting(
+        20.0, "Seconds that a list waits for a pod (pods.timeout at most).", _at_least(0.1)
+    )
+
+
+@frozen
 class LimitsSettings:
     header_bytes: int = _setting(
         16384, "Largest head of a request; a token has to fit in it.", _at_least(1024)
@@ -262,6 +275,7 @@ class Settings:
     reconcile: ReconcileSettings = _section(ReconcileSettings, "Mending what drifted.")
     images: ImagesSettings = _section(ImagesSettings, "The real Glance behind the image face.")
     network: NetworkSettings = _section(NetworkSettings, "Networks.")
+    lists: ListsSettings = _section(ListsSettings, "Lists over all pods.")
     limits: LimitsSettings = _section(LimitsSettings, "What one request may use.")
     faces: FacesSettings = _section(FacesSettings, "The APIs.")
 

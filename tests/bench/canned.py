@@ -1,6 +1,8 @@
-"""Pods that answer at once: python -m tests.bench.canned COUNT writes their ports and serves.
+"""Pods with answers in a can: python -m tests.bench.canned COUNT ROWS SLOWEST.
 
-One process serves all of them, so that what a pod costs is never counted as a proxy's.
+Writes their ports and serves until its input ends. Each has so many servers; the first answers at
+once, the last after SLOWEST ms, those between in between. One process serves all of them, so that
+what a pod costs is never counted as a proxy's.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import sys
 import uuid
 from typing import Any
 
-ROWS = 100
 VERSION = ("2.1", "2.90")
 HEAD = (
     "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
@@ -34,7 +35,7 @@ def server(pod: int, number: int, url: str) -> dict[str, Any]:
     links = [{"rel": rel, "href": f"{url}/servers/{id}"} for rel in ("self", "bookmark")]
     address = {"version": 4, "addr": f"10.{pod}.0.{number}", "OS-EXT-IPS:type": "fixed"}
     # the pods' rows lie between one another: the merge takes some of each
-    created = f"2026-11-{1 + number // 10:02}T{number % 10:02}:{pod:02}:00Z"
+    created = f"2026-11-{1 + number // 10:02}T{number % 10:02}:{pod // 60:02}:{pod % 60:02}Z"
     return {
         "id": id,
         "name": f"server-{number}",
@@ -83,42 +84,66 @@ def server(pod: int, number: int, url: str) -> dict[str, Any]:
 class Pod:
     """One pod's Nova. Only what the bench asks for is there."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, delay: float) -> None:
+        self.number, self.delay = number, delay
         self.answers: dict[bytes, bytes] = {}
 
-    def fill(self, port: int) -> None:
-        url = f"http://127.0.0.1:{port}/v2.1"
-        rows = [server(self.number, number, url) for number in range(ROWS)]
+    def fill(self, port: int, count: int) -> None:
+        self.url = url = f"http://127.0.0.1:{port}/v2.1"
+        rows = [server(self.number, number, url) for number in range(count)]
         newest = sorted(rows, key=lambda row: row["created"], reverse=True)
         least, most = VERSION
         version = {"id": "v2.1", "version": most, "min_version": least, "status": "CURRENT"}
         self.answers = {b"/v2.1/servers/" + r["id"].encode(): answer({"server": r}) for r in rows}
+        some = json.dumps({"server": rows[0]}).encode()
+        self.some = some.replace(rows[0]["id"].encode(), b"%b")
         self.answers[b"/v2.1/servers/detail"] = answer({"servers": newest})
         self.answers[b"/"] = answer({"versions": [version]})
 
+    def shown(self, path: bytes) -> bytes:
+        """A server of any other id, like the first."""
+        body = self.some.replace(b"%b", path.rpartition(b"/")[2])
+        head = HEAD.format(status="200 OK", length=len(body), id=uuid.uuid4())
+        return head.encode() + body
+
+    def made(self) -> dict[str, Any]:
+        """What Nova says of a server that it will make."""
+        id = str(uuid.uuid4())
+        links = [{"rel": rel, "href": f"{self.url}/servers/{id}"} for rel in ("self", "bookmark")]
+        groups = [{"name": "default"}]
+        made = {"id": id, "links": links, "OS-DCF:diskConfig": "MANUAL", "adminPass": "secret"}
+        return made | {"security_groups": groups}
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        missing = answer({"itemNotFound": {"code": 404, "message": "gone"}}, "404 Not Found")
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                path = head.split(b" ", 2)[1].partition(b"?")[0]
-                writer.write(self.answers.get(path, missing))
+                method, target, _ = head.split(b" ", 2)
+                path = target.partition(b"?")[0]
+                start = head.lower().find(b"content-length: ") + 16
+                if start > 15:
+                    await reader.readexactly(int(head[start : head.index(b"\r", start)]))
+                if self.delay and path.endswith(b"/detail"):
+                    await asyncio.sleep(self.delay)
+                if method == b"POST":
+                    writer.write(answer({"server": self.made()}, "202 Accepted"))
+                else:
+                    writer.write(self.answers.get(path) or self.shown(path))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
 
-async def main(count: int) -> None:
+async def main(count: int, rows: int, slowest: float) -> None:
     ports = []
     for number in range(1, count + 1):
-        pod = Pod(number)
+        pod = Pod(number, slowest / 1000 * number / count)
         listening = await asyncio.start_server(pod.serve, "127.0.0.1", 0)
         ports.append(listening.sockets[0].getsockname()[1])
-        pod.fill(ports[-1])
+        pod.fill(ports[-1], rows)
     print(json.dumps(ports), flush=True)
     await asyncio.to_thread(sys.stdin.read)  # until who started us is gone
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(*map(int, sys.argv[1:])))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+import uuid
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from .proxies import PROXY, cpu, load, module, nginx, process
+from .canned import server
+from .proxies import PROXY, cpu, load, module, nginx, process, until_it_listens
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "component"))
 
@@ -19,7 +23,6 @@ from fakes import Cloud  # noqa: E402
 
 Row = dict[str, Any]
 
-PODS = 5
 LIMIT = 100
 DETAIL = "/v2.1/servers/detail"
 LIST = f"{DETAIL}?limit={LIMIT}"
@@ -49,26 +52,50 @@ class Shipped(Appliance):
             self.kill()
 
 
-class Field:
-    """With `profile`, the appliance runs under twistd's profiler, which writes there."""
+CREATE = {"name": "bench", "flavorRef": "1", "imageRef": str(uuid.UUID(int=7)), "networks": "none"}
 
-    def __init__(self, stack: ExitStack, folder: Path, profile: Path | None = None) -> None:
+
+class Field:
+    """So many pods, each with so many servers, and the three proxies in front of them.
+
+    `slowest` are the ms after which the slowest pod lists its servers. With `profile`, the
+    appliance runs under twistd's profiler, which writes there.
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        folder: Path,
+        pods: int = 5,
+        rows: int = 100,
+        slowest: int = 0,
+        profile: Path | None = None,
+    ) -> None:
+        self.pods = pods
+        folder = folder / f"pods{pods}"
+        folder.mkdir()
         cloud = Cloud.start()
         self.token = cloud.keystone.token("demo")
-        pods = module("canned", str(PODS))
-        ports = json.loads(stack.enter_context(process(pods))[1])
-        for number, port in enumerate(ports, 1):
+        canned = module("canned", str(pods), str(rows), str(slowest))
+        self.ports: list[int] = json.loads(stack.enter_context(process(canned))[1])
+        for number, port in enumerate(self.ports, 1):
             url = f"http://127.0.0.1:{port}/v2.1"
             cloud.keystone.register(f"Pod{number}", "compute", "nova", url)
-        naive, line = stack.enter_context(process(module("naive"), ports, PROXY))
-        appliance = self._appliance(stack, cloud, folder, profile)
+        self.started: dict[str, float] = {}
+        begun = time.perf_counter()
+        naive, line = stack.enter_context(process(module("naive"), self.ports, PROXY))
+        self.started["naive"] = time.perf_counter() - begun
+        appliance = self.appliance = self._appliance(stack, cloud, folder, profile)
         assert appliance.process is not None
+        begun = time.perf_counter()
+        front = stack.enter_context(nginx(self.ports[0], folder))
+        self.started["nginx"] = time.perf_counter() - begun
         self.proxies = {
-            "nginx": stack.enter_context(nginx(ports[0], folder)),
+            "nginx": front,
             "naive": (naive.pid, int(line)),
             "trio2o": (appliance.process.pid, appliance.ports["compute"]),
         }
-        self._expect(ports, appliance.public("compute"))
+        self._expect(self.ports, appliance.public("compute"))
 
     def _appliance(
         self, stack: ExitStack, cloud: Any, folder: Path, profile: Path | None
@@ -79,17 +106,34 @@ class Field:
             twistd = Path(sys.executable).with_name("twistd")
             how = ("--profiler", "cprofile", "--profile", str(profile), "--savestats")
             appliance.launch(str(twistd), "-n", *how, "trio2o", "--config", str(appliance.config))
+        else:
+            begun = time.perf_counter()
+            appliance.launch()
+            until_it_listens(appliance.ports["compute"], pause=0.01)
+            self.started["trio2o"] = time.perf_counter() - begun
         appliance.start()
         assert appliance.process is not None
         # of all its threads: one that was started before would stay where it was
         for thread in Path(f"/proc/{appliance.process.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), PROXY)
         admin = cloud.keystone.token("admin", "admin", ["admin"])
-        for number in range(1, PODS + 1):
+        for number in range(1, self.pods + 1):
             pod = {"pod": {"pod_name": f"Pod{number}", "az_name": f"az{number}"}}
             made = appliance.request("POST", "admin", "/v1.0/pods", admin, pod)
             assert made.status_code == 200, made.text
         return appliance
+
+    def record(self, count: int) -> None:
+        """Put so many routes into the appliance's store, as if their servers had been seen."""
+        (file,) = (self.appliance.folder / "state").glob("*.sqlite")
+        details = json.dumps(canned_details())
+        with closing(sqlite3.connect(file, timeout=20)) as store, store:
+            (pod,) = store.execute("SELECT pod_id FROM pods WHERE pod_name = 'Pod1'").fetchone()
+            named = "type, top_id, pod_id, bottom_id, project_id, deleted_at, details"
+            store.executemany(
+                f"INSERT INTO routes ({named}) VALUES ('server', ?1, ?2, ?1, ?3, '', ?4)",
+                ((str(uuid.UUID(int=n)), pod, "demo", details) for n in range(1, count + 1)),
+            )
 
     def _expect(self, ports: list[int], top: str) -> None:
         """Fetch from the pods themselves what the proxies will have to answer."""
@@ -105,23 +149,28 @@ class Field:
         page = plain[:LIMIT]
         ours = [seen[row["id"]] for row in page]
         after = [{"rel": "next", "href": f"{top}{LIST}&marker={page[-1]['id']}"}]
-        self.paths = {"forward": f"/v2.1/servers/{one['id']}", "list5": LIST}
+        self.paths = {
+            "forward": f"/v2.1/servers/{one['id']}",
+            "list": LIST,
+            "create": "/v2.1/servers",
+            "spread": "/v2.1/servers/{id}",
+        }
         self.right: dict[tuple[str, str], Any] = {
             ("nginx", "forward"): {"server": one},
             ("naive", "forward"): {"server": one},
             ("trio2o", "forward"): {"server": seen[one["id"]]},
-            ("naive", "list5"): {"servers": page},
-            ("trio2o", "list5"): {"servers": ours, "servers_links": after},
+            ("naive", "list"): {"servers": page},
+            ("trio2o", "list"): {"servers": ours, "servers_links": after},
         }
 
     def ask(self, proxy: str, what: str, connections: int, requests: int) -> dict[str, float]:
         """One measurement: microseconds of CPU a request, requests a second, ms of latency."""
         pid, port = self.proxies[proxy]
         before = cpu(pid)
-        seen = load(port, self.paths[what], self.token, connections, requests)
+        post = json.dumps({"server": CREATE}) if what == "create" else ""
+        seen = load(port, self.paths[what], self.token, connections, requests, post)
         used = cpu(pid) - before
-        # a fast wrong answer counts for nothing; the client saw that all are like this one
-        if json.loads(seen["body"]) != self.right[proxy, what] or seen["requests"] != requests:
+        if not self._is_right(proxy, what, seen["body"]) or seen["requests"] != requests:
             raise SystemExit(f"{proxy} {what}: a wrong answer: {seen['body'][:2000]}")
         return {
             "cpu": used / requests * 1e6,
@@ -129,6 +178,21 @@ class Field:
             "p50": seen["p50"] * 1e3,
             "p99": seen["p99"] * 1e3,
         }
+
+    def _is_right(self, proxy: str, what: str, body: str) -> bool:
+        """A fast wrong answer counts for nothing; the client saw that all are like this one."""
+        said = json.loads(body)
+        if what == "create":
+            links = [link["href"] for link in said["server"]["links"]]
+            top = self.appliance.public("compute") if proxy == "trio2o" else ""
+            return all(link.startswith(top) for link in links)
+        if what == "spread":
+            return "OS-EXT-AZ:availability_zone" in said["server"]
+        return bool(said == self.right[proxy, what])
+
+    def slowest(self) -> float:
+        """How long the slowest pod takes to list its servers, in ms."""
+        return 1e3 * float(load(self.ports[-1], LIST, "", 1, 5)["p50"])
 
 
 def through(row: Row, pod: str, top: str, zone: str) -> Row:
@@ -143,3 +207,10 @@ def through(row: Row, pod: str, top: str, zone: str) -> Row:
         "image": image,
         "OS-EXT-AZ:availability_zone": zone,
     }
+
+
+def canned_details() -> Row:
+    """What a route keeps of a server."""
+    kept = ("created", "tenant_id", "user_id", "flavor", "image", "OS-EXT-AZ:availability_zone")
+    row = server(1, 1, "http://127.0.0.1")
+    return {name: row[name] for name in (*kept, "server_groups")}

@@ -27,7 +27,11 @@ pool.maxPersistentPerHost = 64  # with the default of two it would connect anew 
 
 def ask(port: int, request: Any) -> Any:
     headers = {"X-Auth-Token": request.getHeader("X-Auth-Token"), "Accept": "application/json"}
-    return treq.get(f"http://127.0.0.1:{port}{request.uri.decode()}", headers=headers, pool=pool)
+    url = f"http://127.0.0.1:{port}{request.uri.decode()}"
+    if request.method == b"POST":
+        headers["Content-Type"] = "application/json"
+        return treq.post(url, data=request.content.read(), headers=headers, pool=pool)
+    return treq.get(url, headers=headers, pool=pool)
 
 
 def answer(request: Any, body: bytes) -> bytes:

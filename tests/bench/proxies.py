@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
   access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
   fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
@@ -62,7 +62,9 @@ def module(name: str, *words: str) -> list[str]:
     return [sys.executable, "-m", f"tests.bench.{name}", *words]
 
 
-def load(port: int, path: str, token: str, connections: int, requests: int) -> dict[str, Any]:
+def load(
+    port: int, path: str, token: str, connections: int, requests: int, post: str = ""
+) -> dict[str, Any]:
     """What a client saw of so many requests."""
     plan = {
         "port": port,
@@ -70,6 +72,7 @@ def load(port: int, path: str, token: str, connections: int, requests: int) -> d
         "token": token,
         "connections": connections,
         "requests": requests,
+        "post": post,
     }
     with process(module("load"), plan) as (client, line):
         if not line:
@@ -97,7 +100,7 @@ def nginx(pod: int, folder: Path) -> Iterator[tuple[int, int]]:
         started.wait()
 
 
-def until_it_listens(port: int, seconds: float = 10) -> None:
+def until_it_listens(port: int, seconds: float = 60, pause: float = 0.05) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
@@ -106,7 +109,26 @@ def until_it_listens(port: int, seconds: float = 10) -> None:
         except OSError:
             if time.monotonic() > end:
                 raise
-            time.sleep(0.05)
+            time.sleep(pause)
+
+
+@contextmanager
+def idle(port: int, path: str, token: str, count: int) -> Iterator[None]:
+    """So many connections, each of which had one answer and is kept."""
+    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nX-Auth-Token: {token}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(count):
+            kept = stack.enter_context(socket.create_connection(("127.0.0.1", port), 20))
+            kept.sendall(request)
+            assert kept.recv(65536).startswith(b"HTTP/1.1 200"), port
+        yield
+
+
+def resident(pid: int) -> float:
+    """MB of memory that a process has, what it shares with others included."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
 
 
 def cpu(pid: int) -> float:

@@ -7,30 +7,56 @@ import json
 import platform
 import statistics
 import subprocess
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from .proxies import CORES
 
-HISTORY = Path(__file__).parent / "results" / "history.jsonl"
-RATIOS = (("forward", "nginx"), ("forward", "naive"), ("list5", "naive"))
+RESULTS = Path(__file__).parent / "results"
+HISTORY = RESULTS / "history.jsonl"
 
 Figures = dict[tuple[str, str], list[dict[str, float]]]
 """By proxy and what was asked, each round's figures."""
 
+Ones = dict[str, float]
+"""Figures that are taken once, each named with its unit."""
+
 Ratios = dict[str, tuple[float, float, float]]
-"""By name the median, lowest and highest of the rounds: their CPU over ours."""
+"""By name the median, lowest and highest of the rounds."""
+
+TARGETS = {
+    "forward of-nginx": ">= 0.20",
+    "forward of-naive": ">= 6",
+    "create of-naive": "",
+    "list2 of-naive": "",
+    "list5 of-naive": ">= 12",
+    "alone of-nginx": "<= 1.5",
+    "list100 of-slowest": "<= 1.15",
+    "start s": "<= 1.5",
+    "memory MB": "<= 250",
+}
+"""What each figure has to be; none where it is only told."""
 
 
-def ratios(figures: Figures) -> Ratios:
-    found = {}
-    for what, other in RATIOS:
-        pairs = zip(figures[other, what], figures["trio2o", what], strict=True)
-        each = [theirs["cpu"] / ours["cpu"] for theirs, ours in pairs]
-        found[f"{what} of-{other}"] = (statistics.median(each), min(each), max(each))
-    return found
+def ratios(figures: Figures, ones: Ones) -> Ratios:
+    """Of rounds: the others' CPU over ours."""
+    found: Ratios = {}
+    for name in TARGETS:
+        what, _, other = name.partition(" of-")
+        if ("trio2o", what) in figures:
+            pairs = zip(figures[other, what], figures["trio2o", what], strict=True)
+            each = [theirs["cpu"] / ours["cpu"] for theirs, ours in pairs]
+            found[name] = (statistics.median(each), min(each), max(each))
+    single = {
+        "alone of-nginx": ones["alone trio2o ms"] / ones["alone nginx ms"],
+        "list100 of-slowest": ones["list100 trio2o ms"] / ones["list100 slowest ms"],
+        "start s": ones["start trio2o s"],
+        "memory MB": ones["memory trio2o MB"],
+    }
+    return found | {name: (value, value, value) for name, value in single.items()}
 
 
-def table(figures: Figures, alone: dict[str, float], found: Ratios) -> None:
+def table(figures: Figures, ones: Ones, found: Ratios) -> None:
     print(f"{'':18}{'CPU us':>10}{'lowest':>9}{'highest':>9}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}")
     for (proxy, what), rounds in figures.items():
         by = {name: [one[name] for one in rounds] for name in rounds[0]}
@@ -39,22 +65,24 @@ def table(figures: Figures, alone: dict[str, float], found: Ratios) -> None:
             f"{what + ' ' + proxy:18}{middle['cpu']:10.0f}{min(by['cpu']):9.0f}"
             f"{max(by['cpu']):9.0f}{middle['rate']:9.0f}{middle['p50']:9.2f}{middle['p99']:9.2f}"
         )
-    print("\nMedians of the rounds. With one connection, p50 of forward in ms:")
-    print("  ".join(f"{proxy} {value:.2f}" for proxy, value in alone.items()))
-    print(f"\n{'ratio':18}{'median':>10}{'lowest':>9}{'highest':>9}")
+    print("\nMedians of the rounds. Taken once:")
+    for name, value in ones.items():
+        print(f"{name:28}{value:10.2f}")
+    print(f"\n{'figure':20}{'median':>9}{'lowest':>9}{'highest':>9}  target")
     for name, values in found.items():
-        print(f"{name:18}{values[0]:10.3f}{values[1]:9.3f}{values[2]:9.3f}")
+        lowest, highest = f"{values[1]:9.3f}", f"{values[2]:9.3f}"
+        print(f"{name:20}{values[0]:9.3f}{lowest}{highest}  {TARGETS[name]}")
     print()
 
 
 def last_lines(found: Ratios) -> None:
     for name, (middle, _, _) in found.items():
-        print(f"{name} {middle:.2f}" if middle < 1 else f"{name} {middle:.1f}")
+        print(f"{name} {middle:.2f}" if middle < 2 else f"{name} {middle:.1f}")
 
 
-def remember(figures: Figures, alone: dict[str, float], found: Ratios) -> None:
-    """A line in the history, which belongs to the repository."""
-    git = ["git", "-C", str(HISTORY.parent), "describe", "--always", "--dirty"]
+def remember(figures: Figures, ones: Ones, found: Ratios) -> None:
+    """A line in the history, which belongs to the repository, and the table of this run."""
+    git = ["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     line = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -66,7 +94,10 @@ def remember(figures: Figures, alone: dict[str, float], found: Ratios) -> None:
             f"{what} {proxy}": round(statistics.median(one["cpu"] for one in rounds), 1)
             for (proxy, what), rounds in figures.items()
         },
-        "alone_p50_ms": {proxy: round(value, 3) for proxy, value in alone.items()},
+        "ones": {name: round(value, 3) for name, value in ones.items()},
     }
     with HISTORY.open("a") as file:
         file.write(json.dumps(line) + "\n")
+    with (RESULTS / "latest.txt").open("w") as file, redirect_stdout(file):
+        print(f"{line['date']}, commit {commit}\n")
+        table(figures, ones, found)

@@ -29,6 +29,21 @@ def eventually(look: Callable[[], T], seconds: float = 60.0) -> T:
     return component.eventually(look, seconds, 0.3)
 
 
+def unlike(ours: Any, theirs: Any, where: str = "") -> str:
+    """Where two documents differ first, and how; '' if they are equal."""
+    if type(ours) is not type(theirs) or not isinstance(ours, (dict, list, tuple)):
+        return "" if ours == theirs else f"{where}: {str(ours)[:200]} is {str(theirs)[:200]} there"
+    if isinstance(ours, dict):
+        if set(ours) != set(theirs):
+            return f"{where}: has {sorted(set(ours) ^ set(theirs))} only here or only there"
+        pairs = [(key, ours[key], theirs[key]) for key in ours]
+    else:
+        if len(ours) != len(theirs):
+            return f"{where}: {len(ours)} entries are {len(theirs)} there"
+        pairs = [(str(n), *both) for n, both in enumerate(zip(ours, theirs, strict=True))]
+    return next((found for key, a, b in pairs if (found := unlike(a, b, f"{where}/{key}"))), "")
+
+
 def lab(*arguments: str) -> str:
     """A command of the lab; its output."""
     done = subprocess.run(

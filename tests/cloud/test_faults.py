@@ -63,8 +63,8 @@ def _shown_as_of_a_down_cell(project: Project, here: str, there: Any) -> None:
     ):
         listed = get(project, path, version="2.69")
         rows = listed.json()["servers"]
-        assert [row["id"] for row in rows] == [here, there.id]
-        assert set(rows[1]) == keys and rows[1]["status"] == "UNKNOWN"
+        assert [row["id"] for row in rows] == [there.id, here]
+        assert set(rows[0]) == keys and rows[0]["status"] == "UNKNOWN"
         assert listed.headers["X-Trio2o-Unavailable-Pods"] == "Pod2"
         for query in ("limit=5", "sort_key=uuid", "marker=" + here):
             rows = get(project, f"{path}?{query}", version="2.69").json()["servers"]

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 FACES = ("admin", "compute", "volume", "network", "image")
 TIMEOUT = 3.0  # the appliance's for calls to pods
+PATIENCE = 1.0
 BODY = 64 * 1024  # the largest body that it takes
 
 
@@ -66,6 +67,7 @@ class Appliance:
             "identity.password": self.cloud.keystone.password,
             "identity.timeout": 2.0,
             "pods.timeout": TIMEOUT,
+            "lists.timeout": PATIENCE,
             "pods.connect_timeout": 1.0,
             "pods.refresh": 0.5,
             "limits.body_bytes": BODY,

@@ -74,7 +74,7 @@ def test_a_version_that_not_all_pods_have_is_406(
     assert len(pod2.calls_to("GET", "servers")) == before
 
 
-@pytest.mark.parametrize("version", ["2", "2.x", "2.01", "a", "2.1.1", "-2.1", "2.1, 2.2"])
+@pytest.mark.parametrize("version", ["2", "2.x", "2.01", "a", "2.1.1", "-2.1", "2.1, 2"])
 def test_a_malformed_version_is_400(demo: Client, version: str) -> None:
     answer = demo.ask("GET", "compute", SERVERS, headers={OLD: version})
     assert (answer.status_code, list(answer.json())) == (400, ["badRequest"])

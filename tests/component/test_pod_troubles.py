@@ -4,7 +4,7 @@ import time
 import uuid
 
 import pytest
-from appliance import TIMEOUT, Appliance, Client, eventually
+from appliance import PATIENCE, TIMEOUT, Appliance, Client, eventually
 from fake_http import Call
 from fakes import Cloud, FakePod
 from test_admin_api import add
@@ -90,9 +90,14 @@ def test_a_pod_that_hangs_costs_a_time_out_and_then_nothing(
     pod2.hang = True
     begun = time.monotonic()
     answer = demo.ask("GET", "compute", SERVERS)
-    assert TIMEOUT - 0.5 < time.monotonic() - begun < TIMEOUT + 1.5
+    assert PATIENCE - 0.5 < time.monotonic() - begun < PATIENCE + 0.9
     assert [row["id"] for row in answer.json()["servers"]] == [one]
     assert answer.headers["X-Trio2o-Unavailable-Pods"] == "Pod2"
+    begun = time.monotonic()
+    for _ in range(3):  # once is enough: it is not waited for again
+        answer = demo.ask("GET", "compute", SERVERS)
+        assert answer.headers["X-Trio2o-Unavailable-Pods"] == "Pod2"
+    assert time.monotonic() - begun < 0.9
     # five failures in a row open the breaker: at once, to save the test's time
     asks = [f"{SERVERS}/{two}"] * 5
     from concurrent.futures import ThreadPoolExecutor

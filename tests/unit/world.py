@@ -92,11 +92,17 @@ class Routes:
     def __init__(self, *found: Route) -> None:
         self.kept = {(route.type, route.top_id): route for route in found}
 
+    async def own_token(self) -> str:
+        return "our own"
+
     async def find(self, resource: Resource, id: str, caller: Caller, deadline: float) -> Any:
         return self.kept.get((resource.type, id))
 
     async def learn(self, found: Any) -> None:
         self.kept |= {(route.type, route.top_id): route for route in found}
+
+    def has_all(self, resource: Resource, id: str) -> bool:
+        return False
 
     async def note(self, resource: Resource, pod: Pod, rows: Any) -> None:
         """Nothing is learned by listing here."""
@@ -174,7 +180,8 @@ class Table:
         query = dict(parse_qsl(call.query.decode()))
         names, falls = query.get("sort_key"), query.get("sort_dir", "desc") == "desc"
         rows = sorted(self.rows, key=lambda row: row["id"])
-        rows.sort(key=lambda row: row[names or "created"], reverse=falls)
+        key = {"display_name": "name"}.get(names or "", "created")
+        rows.sort(key=lambda row: row[key], reverse=falls)
         if marker := query.get("marker"):
             ids = [row["id"] for row in rows]
             if marker not in ids:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 
 from trio2o.message import Aborted
 
 PIECE = 64 * 1024
+
+
+def write_at_once(transport: Any, data: bytes) -> None:
+    """Write what a socket takes now, and leave the rest to its transport.
+
+    Else each message costs a turn of the reactor and two changes of what it polls.
+    """
+    if isinstance(transport, FileDescriptor) and transport.connected:
+        idle = not (transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting)
+        sent = transport.writeSomeData(data) if idle else 0
+        if isinstance(sent, int):  # else the transport meets the error itself
+            if sent == len(data):
+                return
+            data = data[sent:] if sent else data
+    transport.write(data)
 
 
 class Held(Protocol):

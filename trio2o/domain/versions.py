@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from attrs import field, frozen
 
 from trio2o.domain.errors import BadRequest, NotAcceptable
-from trio2o.message import Headers, header
+from trio2o.message import Headers
 
 _NUMBER = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
 
@@ -23,6 +25,7 @@ class Version(NamedTuple):
         return f"{self.major}.{self.minor}"
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Version:
         """Raises `ValueError` for what is no number such as 2.90."""
         if not (match := _NUMBER.fullmatch(text)):
@@ -64,9 +67,12 @@ class Microversions:
     lenient: bool = False
     _told: dict[Version, Headers] = field(factory=dict, init=False, eq=False, repr=False)
 
-    def asked(self, headers: Headers, offered: Range) -> Version:
-        """The version a call is to be served in. Raises `BadRequest` or `NotAcceptable`."""
-        text = self._text(headers)
+    def asked(self, said: Mapping[bytes, bytes], offered: Range) -> Version:
+        """The version a call is to be served in. Raises `BadRequest` or `NotAcceptable`.
+
+        `said` are a call's headers, by names in lower case.
+        """
+        text = self._text(said)
         if text is None:
             return max(self.own.least, offered.least)
         if text == "latest":
@@ -86,13 +92,9 @@ class Microversions:
             )
         return version
 
-    def _text(self, headers: Headers) -> str | None:
-        values = [
-            value.decode("latin-1")
-            for name, value in headers
-            if len(name) == 21 and name.lower() == b"openstack-api-version"
-        ]
-        parts = [part.split() for value in values for part in value.split(",")]
+    def _text(self, said: Mapping[bytes, bytes]) -> str | None:
+        value = said.get(b"openstack-api-version")
+        parts = [] if value is None else [p.split() for p in value.decode("latin-1").split(",")]
         names = [part for part in parts if part and self._is_ours(part[0])]
         if names:
             part = names[-1] if self.lenient else names[0]
@@ -100,13 +102,13 @@ class Microversions:
                 return part[1]
             if not self.lenient or len(part) > 2:
                 return " ".join(part[1:])
-        elif values and not self.lenient:
+        elif value is not None and not self.lenient:
             raise BadRequest(
                 "The server could not comply with the request since it is either malformed "
                 "or otherwise incorrect."
             )
-        if self.older and (older := header(headers, self.older.encode())) is not None:
-            return older.decode("latin-1").strip()
+        if self.older and (older := said.get(self.older.lower().encode())) is not None:
+            return older.decode("latin-1").rpartition(",")[2].strip()
         return None
 
     def _is_ours(self, name: str) -> bool:

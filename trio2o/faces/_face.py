@@ -100,6 +100,7 @@ class BaseFace:
     wrong_project: ClassVar[str] = "Malformed request URL"
     unversioned: ClassVar[frozenset[str]] = frozenset()
     takes_any_media_type: ClassVar[bool] = False
+    sorted_links: ClassVar[bool] = False
     resources: ClassVar[Mapping[str, Resource]] = {}
     operations: ClassVar[tuple[Operation, ...]]
     app: ClassVar[Table]
@@ -117,6 +118,9 @@ class BaseFace:
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
             tops=parts.groups.tops,
+            sorted_links=self.sorted_links,
+            unavailable=parts.settings.lists.unavailable,
+            patience=parts.settings.lists.timeout,
         )
 
     def offered(self) -> Range:

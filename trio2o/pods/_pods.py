@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
@@ -21,7 +21,7 @@ from trio2o.settings import ImagesSettings
 from trio2o.store import Store
 from trio2o.store.bindings import list_bindings
 from trio2o.store.pods import list_pods
-from trio2o.upstream import Broken, Pool, Resting, Unreachable
+from trio2o.upstream import Broken, Origin, Pool, Resting, Unreachable
 
 log = make_logger()
 
@@ -78,7 +78,9 @@ class Pods:
         self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
         self._interface, self._own = interface, own
         self._ranges: dict[tuple[str, str], Range] = {}
+        self._offered: dict[str, Range] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._late: set[Origin] = set()
         self.top: Pod | None = None
         self.all: tuple[Pod, ...] = ()
         self.bindings: tuple[Binding, ...] = ()
@@ -91,6 +93,7 @@ class Pods:
         self.top = next((pod for pod in pods if pod.is_top), None)
         self.all = tuple(pod for pod in pods if not pod.is_top)
         self._by_id = {pod.pod_id: pod for pod in self.all}
+        self._offered.clear()
         self._find_endpoints()
 
     def _find_endpoints(self) -> None:
@@ -132,9 +135,15 @@ class Pods:
         return found
 
     def is_down(self, pod: Pod, service: str) -> bool:
-        """Whether the pod is known not to answer."""
+        """Whether the pod is known not to answer.
+
+        To wait in vain once is enough: it counts as down until it has answered again.
+        """
         found = self._endpoints.get((pod.pod_id, service))
-        return found is None or self._pool.breaker(found.origin).is_open
+        return found is None or self._is_away(found)
+
+    def _is_away(self, endpoint: Endpoint) -> bool:
+        return endpoint.origin in self._late or self._pool.breaker(endpoint.origin).is_open
 
     def health(self, pod: Pod) -> dict[str, str]:
         """Each service of the pod: "up", "down" or "absent"."""
@@ -150,6 +159,8 @@ class Pods:
 
     def offered(self, service: str) -> Range:
         """The microversions that all pods share, within those that we know."""
+        if (told := self._offered.get(service)) is not None:
+            return told
         offered = self._own[service]
         for pod in self.all:
             if known := self._ranges.get((pod.pod_id, service)):
@@ -161,6 +172,7 @@ class Pods:
                         pod=pod.pod_name,
                         service=service,
                     )
+        self._offered[service] = offered
         return offered
 
     def speaks(self, pod: Pod, service: str, version: Version) -> bool:
@@ -179,9 +191,13 @@ class Pods:
         path = endpoint.path(call.path, target.project_id, target.with_project)
         call = Call(call.method, path, call.query, call.headers, call.body)
         share = target.project_id
-        return await self._send(
+        answer = await self._send(
             pod.pod_name, target.service, endpoint, call, deadline, stream, share
         )
+        if answer.status == 406 and target.service in self._own:
+            # what the pod speaks has changed since it was asked
+            Deferred.fromCoroutine(self._look(pod.pod_id, target.service))
+        return answer
 
     async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
@@ -210,13 +226,14 @@ class Pods:
         try:
             answer = await self._pool.send(call, endpoint.origin, deadline, share=share)
             if not stream:
-                return await read_answer(answer)
-            return answer
+                answer = await read_answer(answer)
         except Unreachable as error:
             failure = "unavailable"
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
             failure = "timeout"
+            if self._clock.seconds() >= deadline - 0.01:
+                self._late.add(endpoint.origin)
             raise PodTimeout(name, str(error)) from None
         except CancelledError:
             failure = "given up"
@@ -226,6 +243,8 @@ class Pods:
             raise PodTimeout(name, repr(error)) from None
         finally:
             self._called(name, service, self._clock.seconds() - begun, failure)
+        self._late.discard(endpoint.origin)
+        return answer
 
     def load(self, pod: Pod, service: str) -> Load | None:
         """How busy a service of a pod is; None if it has none."""
@@ -250,9 +269,7 @@ class Pods:
             await self.refresh()
             return
         await self._look_at(
-            key
-            for key, endpoint in self._endpoints.items()
-            if self._pool.breaker(endpoint.origin).is_open
+            key for key, endpoint in self._endpoints.items() if self._is_away(endpoint)
         )
 
     async def _look_at(self, keys: Iterable[tuple[str, str]]) -> None:
@@ -273,6 +290,7 @@ class Pods:
             assert isinstance(answer.body, bytes)
             if answer.status not in (200, 300):
                 return
+            self._late.discard(endpoint.origin)
             found = msgspec.json.decode(answer.body, type=_Versions)
             self._keep(pod_id, service, endpoint.version, found.versions)
             if was_down:
@@ -290,3 +308,4 @@ class Pods:
             if entry.id.split(".")[0] == major and entry.min_version and entry.version:
                 least, most = Version.parse(entry.min_version), Version.parse(entry.version)
                 self._ranges[(pod_id, service)] = Range(least, most)
+                self._offered.clear()

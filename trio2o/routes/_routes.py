@@ -43,7 +43,7 @@ class Routes:
         service_token: Callable[[], Awaitable[str]],
     ) -> None:
         self._clock, self._now, self._store, self._pods = clock, now, store, pods
-        self._service_token = service_token
+        self.own_token = service_token
         self._kept: OrderedDict[tuple[str, str], Route] = OrderedDict()
         self._missed: OrderedDict[tuple[str, str], dict[str, float]] = OrderedDict()
         self._probing: Once[tuple[str, str, str], Route | None] = Once()
@@ -97,7 +97,7 @@ class Routes:
         """Ask every pod for the id, as the caller; learn who has it."""
         pods = self._pods.serving(resource.service)
         # the caller's own call passed its access rules; this one is ours, hence the service token
-        service_token = await self._service_token()
+        service_token = await self.own_token()
         answers = await together(
             self._ask(pod, resource, id, caller, service_token, deadline) for pod in pods
         )

@@ -11,11 +11,16 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from trio2o.domain.streams import Inflow
+from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate
-from trio2o.message import Aborted, Answer, Headers, Stream, end_to_end
+from trio2o.message import HOP_BY_HOP, Aborted, Answer, Stream, without
 
 YEAR = 365 * 86400.0
+
+_OURS = HOP_BY_HOP | {b"content-length"}
+"""Headers of an answer that end here."""
+
+_USUAL: tuple[list[bytes], ...] = ([], [b"keep-alive"], [b"close"])
 
 
 class Broken(Exception):
@@ -53,8 +58,10 @@ class Connection(Protocol):
 
     def _reset(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
+        self._options: list[bytes] = []
+        self._length: int | None = None
         self._pieces: list[bytes] = []
-        self._begun = self._head = self._whole = self._keep = False
+        self._begun = self._head = self._whole = self._keep = self._coded = False
 
     def ask(
         self,
@@ -73,7 +80,7 @@ class Connection(Protocol):
         self._method, self._over = method, over
         self._watch(deadline)
         if isinstance(body, bytes):
-            self.transport.write(head + body if body else head)
+            write_at_once(self.transport, head + body if body else head)
         else:
             self.transport.write(head)
             self._sending = _Outflow(self, self.transport, body)
@@ -132,15 +139,24 @@ class Connection(Protocol):
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head:
+        if self._head:
+            return  # a trailer
+        known = name.lower()
+        if known not in _OURS:
             self._headers.append((name, value))
+        elif known == b"content-length":
+            self._length = int(value)
+        elif known == b"transfer-encoding":
+            self._coded = True
+        elif known == b"connection":
+            self._options += [option.strip().lower() for option in value.split(b",")]
 
     def on_headers_complete(self) -> None:
         if self._whole:
             return
         self._status: int = self._parser.get_status_code()
         if self._status < 200:
-            self._headers = []
+            self._headers, self._options, self._length = [], [], None
             return
         self._head = True
         if self._method == "HEAD":
@@ -163,7 +179,9 @@ class Connection(Protocol):
 
     def _deliver(self, asked: Deferred[Answer]) -> None:
         """The head is there, and what came with it."""
-        headers, length, coded = _received(self._headers)
+        headers = tuple(self._headers)
+        if self._options not in _USUAL:  # what is named there is for us alone
+            headers = without(headers, self._options)
         if self._whole and self._method != "HEAD":
             body: bytes | Stream = b"".join(self._pieces)
             self._asked = None
@@ -171,8 +189,7 @@ class Connection(Protocol):
             asked.callback(Answer(self._status, headers, body))
             over()
             return
-        self._endless = length is None and not coded
-        self._body = stream = Inflow(length, self.transport, self._drop)
+        self._body = stream = Inflow(self._length, self.transport, self._drop)
         for piece in self._pieces:
             stream.push(piece)
         self._asked = None
@@ -245,7 +262,8 @@ class Connection(Protocol):
         self._gone(self)
         why = "closed" if reason is None else reason.getErrorMessage()
         clean = reason is not None and reason.check(ConnectionDone)
-        if self._body is not None and self._endless and clean:
+        endless = self._length is None and not self._coded
+        if self._body is not None and endless and clean:
             body, self._body = self._body, None
             over, self._over = self._over, None
             body.end()
@@ -255,20 +273,6 @@ class Connection(Protocol):
             self._fail(Stale(why))
         else:
             self._fail(Broken(why))
-
-
-def _received(fields: list[tuple[bytes, bytes]]) -> tuple[Headers, int | None, bool]:
-    """The headers of an answer that go on, its length, and whether it is chunked."""
-    length, coded = None, False
-    kept = []
-    for item in fields:
-        name = item[0].lower()
-        if name == b"content-length":
-            length = int(item[1])
-        else:
-            coded = coded or name == b"transfer-encoding"
-            kept.append(item)
-    return end_to_end(tuple(kept)), length, coded
 
 
 class _Outflow:

@@ -18,7 +18,7 @@ from twisted.web.http_headers import Headers as WebHeaders
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from trio2o.message import Answer, Call, read_answer
+from trio2o.message import Answer, Call, header, read_answer
 from trio2o.upstream._breaker import Breaker
 from trio2o.upstream._connection import YEAR, Broken, Connection, Stale
 from trio2o.upstream._own import OwnResponse, produced
@@ -275,11 +275,8 @@ def _head(call: Call, host: bytes) -> bytes:
     if not _TARGET.fullmatch(target):
         raise ValueError(f"{target!r} is no path")
     lines = [b"%s %s HTTP/1.1" % (call.method.encode("ascii"), target)]
-    hosted = False
-    for name, value in call.headers:
-        lines.append(name + b": " + value)
-        hosted = hosted or (len(name) == 4 and name.lower() == b"host")
-    if not hosted:
+    lines += [name + b": " + value for name, value in call.headers]
+    if header(call.headers, b"host") is None:
         lines.append(b"Host: " + host)
     body = call.body
     if isinstance(body, bytes):

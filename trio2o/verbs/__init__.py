@@ -4,9 +4,10 @@ from trio2o.verbs._answer import Reply, refuse
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
-from trio2o.verbs._gather import UNAVAILABLE, Gather, Order
+from trio2o.verbs._gather import UNAVAILABLE, Gather, Order, incomplete
 from trio2o.verbs._named import Named
 from trio2o.verbs._place import Place, Prepare, edit, edit_member
+from trio2o.verbs._places import Gone
 from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
 from trio2o.verbs._rewrite import raw, rewrite
 from trio2o.verbs._table import rows
@@ -19,6 +20,7 @@ __all__ = [
     "Define",
     "Forward",
     "Gather",
+    "Gone",
     "Named",
     "Numbered",
     "Operation",
@@ -38,6 +40,7 @@ __all__ = [
     "decode",
     "edit",
     "edit_member",
+    "incomplete",
     "json_answer",
     "pins",
     "raw",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -54,7 +55,9 @@ class Kinds:
 class Surface:
     """What the verbs have to know of a face: its service, its public URL, its resources.
 
-    `tops` are ids of pods that tenants know by another, with that.
+    `tops` are ids of pods that tenants know by another, with that. `sorted_links`: queries in its
+    links to next pages are in the order of their names. `unavailable` and `patience`
+    are the settings `lists.unavailable` and `lists.timeout`.
     """
 
     service: str
@@ -66,6 +69,9 @@ class Surface:
     images_url: str = ""
     positions: Positions = Factory(Positions)
     tops: Mapping[str, str] = {}
+    sorted_links: bool = False
+    unavailable: str = "standard"
+    patience: float = math.inf
     kinds: Kinds = Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
     ours: frozenset[bytes] = Factory(
         lambda self: _OURS.union(self.microversions.names if self.microversions else ()),
@@ -109,11 +115,19 @@ class Context:
         known = self.surface.microversions
         return known.headers(self.version) if known and self.version else ()
 
-    def link(self, query: Iterable[tuple[str, str]]) -> str:
-        """This call's own URL, as the client wrote it, with another query."""
+    def link(self, query: Iterable[tuple[str, str]], marker: str = "") -> str:
+        """This call's own URL, as the client wrote it, with this query and the next marker."""
+        pairs = list(query)
+        if self.surface.sorted_links:
+            pairs.sort(key=lambda pair: pair[0])
+        names = [name for name, _ in pairs]
+        if marker and "marker" in names:
+            pairs[names.index("marker")] = ("marker", marker)
+        elif marker:
+            pairs.append(("marker", marker))
         project = f"/{self.caller.project_id}" if self.with_project else ""
         path = f"/{self.surface.version}{project}{self.below.decode('latin-1')}"
-        return f"{self.surface.url}{path}?{urlencode(list(query))}"
+        return f"{self.surface.url}{path}?{urlencode(pairs)}"
 
     async def send(self, pod: Pod, call: Call) -> Answer:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
@@ -132,6 +146,20 @@ class Context:
             return await self.pods.send_to_images(call, self.deadline, stream=stream)
         finally:
             self.trace.heard(self.clock.seconds())
+
+    async def ask(self, pod: Pod, call: Call) -> Answer:
+        """As `send`, for one of many pods: it is not waited for as long as one alone would be."""
+        deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
+        return await self.pods.send(pod, self.target, call, deadline)
+
+    def refuses_to_omit(self, *, certain: bool = False, none: bool = False) -> bool:
+        """Whether it is a 503 that pods do not answer, and not an answer without what they have.
+
+        `certain`: it is about certain things only, so "none" would be believed. `none`: no pod
+        answers.
+        """
+        how = self.surface.unavailable
+        return none or how == "refuse" or (certain and how == "standard")
 
 
 Verb = Callable[[Call, Context], Awaitable[Answer]]

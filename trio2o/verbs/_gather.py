@@ -13,20 +13,23 @@ from attrs import evolve, frozen
 from trio2o.domain.errors import BadRequest, Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
+from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, answer_headers, below, json_answer
 from trio2o.verbs._forward import ask_any
-from trio2o.verbs._merge import Rank, Source, merge
+from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
+from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
 from trio2o.verbs._rewrite import Rewriter, fields_of, raw
 
 Query = list[tuple[str, str]]
-Keys = tuple[tuple[str, bool], ...]
-"""Fields by which rows are ordered, each with whether it falls."""
 
 UNAVAILABLE = b"X-Trio2o-Unavailable-Pods"
 
 SCAN = 1000
 """Rows asked for at a time where a pod's place behind a marker has to be found by reading."""
+
+_FIXED = frozenset(("id", "uuid", "created", "created_at", "createdAt"))
+"""Members that never change: a row that is ordered by them stays where it is."""
 
 _PLAIN = frozenset(
     """limit marker offset sort sort_key sort_dir page_reverse all_tenants deleted fields
@@ -40,14 +43,16 @@ class Order:
     """How a service orders a list: the keys asked for, or these; the id decides ties.
 
     `parse` reads a query's sort parameters into fields (None: none are given). `tail` is added
-    to them, in the direction of the first where it has none of its own.
+    to them, in the direction of the first where it has none of its own. Rows that have this `lead`
+    (a member and its value) stand before all others, whatever the keys.
     """
 
     default: Keys
     parse: Callable[[Query], Keys | None] = lambda query: None
     tail: tuple[tuple[str, bool | None], ...] = (("id", False),)
+    lead: tuple[str, str] = ("", "")
 
-    def keys(self, query: Query) -> Keys:
+    def keys(self, query: Query, version: Version | None = None) -> Keys:
         asked = self.parse(query)
         if asked is None:
             return self.default
@@ -73,10 +78,12 @@ class Gather:
     `path` is asked of the pods (a brief list asks for detail, which has what it is ordered by),
     `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
-    `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links,
-    `named` the member that a row is told by. `paged`: the list has pages at all. `scan`: a marker
-    is found by reading the list, for nothing else can show it. `absent`: a pod says 404 where it
-    has no row. `stand_in` gives what is shown of pods that are down.
+    `definition`: they all are, and any pod knows a marker. `gone`: what the caller cannot be
+    shown any more, or could never, is a marker all the same.
+    `links` is the key of the paging links, `named` the member that a row is told by. `paged`: the
+    list has pages at all, `offset`: it can be begun later by that. `scan`: a marker is found by
+    reading the list, for nothing else can show it. `absent`: a pod says 404 where it has no row.
+    `stand_in` gives what is shown of pods that are down.
     """
 
     resource: Resource
@@ -87,8 +94,10 @@ class Gather:
     links: str = ""
     same: Callable[[dict[str, Any]], str] | None = None
     definition: bool = False
+    gone: Gone | None = None
     named: str = "id"
     paged: bool = True
+    offset: bool = True
     scan: bool = False
     absent: bool = False
     stand_in: StandIn | None = None
@@ -98,8 +107,10 @@ class Gather:
         pages = _Pages.parse(asked, self.cap) if self.paged else _Pages(None, False, "", 0)
         if pages is None:
             return await self._refusal(call, context, "limit or offset is no number")
+        if not self.offset:
+            pages = evolve(pages, offset=0)
         pods, query = self._pods(asked, context)
-        keys = self.order.keys(asked)
+        keys = self.order.keys(asked, context.version)
         wanted = tuple(value for name, value in asked if name == "fields")
         if wanted:  # what the merge needs is asked for too, and cut off again
             query += [("fields", name) for name, _ in ((self.named, False), *keys)]
@@ -111,7 +122,7 @@ class Gather:
             rows = await listing.rows(up)
         except _Refused as refused:
             return await self._refusal(call, context, "", refused.answer)
-        except _UnknownMarker:
+        except UnknownMarker:
             return await self._refusal(call, context, f"marker [{pages.marker}] not found")
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
@@ -123,12 +134,11 @@ class Gather:
                 return listing.answer(rows, asked, extra)
         names = {name for name, _ in asked} - _PLAIN
         none = len(listing.unavailable) == len(pods)
-        if listing.unavailable and (names or none):
+        if listing.unavailable and context.refuses_to_omit(certain=bool(names), none=none):
             said = listing.rejected or (listing.failed if none else None)
             if said is not None:
                 return await self._refusal(call, context, "", said)
-            which = ", ".join(listing.unavailable)
-            raise Unavailable(f"The list cannot be told in full: {which} is unavailable.")
+            raise incomplete(listing.unavailable)
         return listing.answer(rows, asked)
 
     async def _refusal(
@@ -153,7 +163,7 @@ class Gather:
             for pod in context.pods.serving(self.resource.service)
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset", "availability_zone")
+        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone")
         return pods, [(name, value) for name, value in asked if name not in ours]
 
 
@@ -172,15 +182,19 @@ class _Pages:
         last = dict(asked)
         numbers = {}
         for name in ("limit", "offset"):
-            text = last.get(name, "")
-            if text and not (text.isascii() and text.isdigit()):
+            text = last.get(name)
+            if text is not None and not (text.isascii() and text.isdigit()):
                 return None
-            numbers[name] = int(text) if text else None
+            numbers[name] = None if text is None else int(text)
         limit = numbers["limit"]
         size = cap or None
         if limit is not None and (cap or limit):
             size = min(limit, cap) if cap else limit
         return cls(size, limit is not None, last.get("marker", ""), numbers["offset"] or 0)
+
+
+Shown = tuple[Pod, msgspec.Raw, str]
+"""A row with the pod that it came from, and its id there."""
 
 
 class _Listing:
@@ -198,54 +212,58 @@ class _Listing:
         self.gather, self.call, self.context = gather, call, context
         self.pages, self.query, self.keys = pages, query, keys
         self.unavailable: list[str] = []
-        self.count: int | None = None
+        self.counts: dict[str, int] = {}
         self.kept: tuple[str, ...] = ()
         self.rejected: Answer | None = None
         self.nowhere: Answer | None = None
         self.failed: Answer | None = None
         hasher = hashlib.sha256(repr((sorted(query), context.caller.project_id)).encode())
+        self.ranking = Ranking(keys, gather.named, gather.resource.zones, gather.order.lead)
+        resource, more = gather.resource, gather.definition
+        self.places = Places(resource, self.ranking, gather.gone, more, call, context)
         self.list_key = (context.operation.path, str(context.version), hasher.digest())
 
-    async def rows(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
-        """The rows of this page, each with the pod that it came from."""
+    async def rows(self, pods: Sequence[Pod]) -> list[Shown]:
+        """The rows of this page."""
         if self.pages.size == 0:
             return []
         if not self.keys or self.gather.scan:
             return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
-        sources = [self._source(pod, starts.get(pod.pod_id, "")) for pod in pods]
+        sources = [self._source(pod, starts.get(pod.pod_id, ""), after) for pod in pods]
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
-        taken = await self._merged(sources, after, size)
+        taken = await self._merged(sources, size)
         self._remember(taken, sources)
-        return [(source.pod, row) for source, row, _ in taken][self.pages.offset :]
+        return [(source.pod, row, place.id) for source, row, place in taken[self.pages.offset :]]
 
     def _told(self, pod: Pod, id: str) -> str:
         """A row's id as the tenant is told it."""
         numbered = self.gather.named in self.gather.resource.integers and id.isdigit()
         return str(qualified(pod.number, int(id))) if numbered else id
 
-    def _source(self, pod: Pod, start: str = "") -> Source:
-        return Source(pod, self._fetch(pod), start, self.gather.named)
+    def _source(self, pod: Pod, start: str = "", after: Rank | None = None) -> Source:
+        leads = not start or after is None or after.leads
+        return Source(pod, self._fetch(pod), self.ranking, start, after, leads)
 
-    async def _scanned(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
+    async def _scanned(self, pods: Sequence[Pod]) -> list[Shown]:
         """A page of the whole list: where rows do not tell their order (then pod after pod, each
         in its own), or where nothing but the list tells a marker's place."""
         pages, self.pages = self.pages, evolve(self.pages, size=None, marker="")
-        taken = await self._merged([self._source(pod) for pod in pods], None, None)
+        taken = await self._merged([self._source(pod) for pod in pods], None)
         self.pages = pages
         ids = [self._told(source.pod, rank.id) for source, _, rank in taken]
         known = pages.marker in ids
         if pages.marker and not known and self.gather.cap and not self.gather.definition:
-            raise _UnknownMarker
+            raise UnknownMarker
         start = (ids.index(pages.marker) + 1 if known else 0) + pages.offset
         end = None if pages.size is None else start + pages.size
-        return [(source.pod, row) for source, row, _ in taken[start:end]]
+        return [(source.pod, row, place.id) for source, row, place in taken[start:end]]
 
     async def _merged(
-        self, sources: Sequence[Source], after: Rank | None, size: int | None
+        self, sources: Sequence[Source], size: int | None
     ) -> list[tuple[Source, msgspec.Raw, Rank]]:
         same = self._same if self.gather.same else None
-        return await merge(sources, self._rank, after, size, self._give_up, same)
+        return await merge(sources, size, self._give_up, same)
 
     def _same(self, row: msgspec.Raw) -> str:
         assert self.gather.same is not None
@@ -256,9 +274,6 @@ class _Listing:
         source.end()
         if source.pod.pod_name not in self.unavailable:
             self.unavailable.append(source.pod.pod_name)
-
-    def _rank(self, row: msgspec.Raw) -> Rank:
-        return Rank.of(row, self.keys, self.gather.named)
 
     def _fetch(self, pod: Pod) -> Callable[[str], Any]:
         size = self.pages.size
@@ -274,8 +289,7 @@ class _Listing:
             try:
                 return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]))
             except _Refused:
-                # the row where this pod stood is gone: find its place by reading
-                return await fetch("")
+                raise MarkerGone from None
 
         return fetch
 
@@ -284,7 +298,7 @@ class _Listing:
         path = self.gather.path.encode() or sent.path
         sent = evolve(sent, path=path, query=urlencode(query).encode())
         try:
-            answer = await self.context.send(pod, sent)
+            answer = await self.context.ask(pod, sent)
         except Fault as fault:
             raise PodUnavailable(pod.pod_name, fault.message) from None
         if answer.status >= 500:
@@ -304,19 +318,14 @@ class _Listing:
         return answer
 
     def _page(self, pod: Pod, answer: Answer) -> tuple[list[msgspec.Raw], bool]:
-        assert isinstance(answer.body, bytes)
-        try:
-            fields = fields_of(answer.body)
-            rows = msgspec.json.decode(fields[self.gather.resource.rows], type=list[msgspec.Raw])
-        except (msgspec.MsgspecError, KeyError):
-            raise PodUnavailable(pod.pod_name, "its list is none") from None
+        rows, fields = rows_of(pod, answer, self.gather.resource)
         more = any(
             b'"next"' in bytes(value)
             for name, value in fields.items()
             if name == "links" or name.endswith("_links")
         )
         if "count" in fields:
-            self.count = (self.count or 0) + msgspec.json.decode(fields["count"], type=int)
+            self.counts[pod.pod_id] = msgspec.json.decode(fields["count"], type=int)
         return rows, more and bool(rows)
 
     async def _behind_marker(self, pods: Sequence[Pod]) -> tuple[Rank | None, dict[str, str]]:
@@ -325,43 +334,22 @@ class _Listing:
         if not marker:
             return None, {}
         known = self.context.surface.positions.get((*self.list_key, marker))
-        if known is not None:
+        if known is not None and self._stays(known[0]):
             rank, starts = known
             return rank, starts
-        if self.gather.definition:
-            return await self._definition_marker(marker, pods)
-        context, resource = self.context, self.gather.resource
-        route = await context.routes.find(resource, marker, context.caller, context.deadline)
-        owner = context.pods.get(route.pod_id) if route else None
-        if owner is None:
-            raise _UnknownMarker
-        row = await self._row(owner, marker)
-        return self._rank(row), {owner.pod_id: marker}
-
-    async def _definition_marker(
-        self, marker: str, pods: Sequence[Pod]
-    ) -> tuple[Rank | None, dict[str, str]]:
-        """A thing of many pods as marker: the first that has it tells its place."""
-        for pod in pods:
-            try:
-                return self._rank(await self._row(pod, marker)), {}
-            except _UnknownMarker:
-                continue
-        raise _UnknownMarker
-
-    async def _row(self, pod: Pod, id: str) -> msgspec.Raw:
-        path = self.gather.resource.path(id).encode()
-        call = evolve(below(self.call, self.context), path=path, query=b"")
-        answer = await self.context.send(pod, call)
-        assert isinstance(answer.body, bytes)
-        if answer.status >= 500:
-            raise PodUnavailable(pod.pod_name, f"status {answer.status}")
-        if not answer.ok:
-            raise _UnknownMarker
         try:
-            return fields_of(answer.body)[self.gather.resource.key]
-        except (msgspec.MsgspecError, KeyError):
-            raise PodUnavailable(pod.pod_name, "what it shows is nothing") from None
+            found, starts = await self.places.find(marker, pods)
+        except Fault:
+            if known is None:
+                raise
+            found, starts = known
+        if known is not None and known[0].equals(found):
+            starts = known[1]
+        return found, starts
+
+    def _stays(self, place: Rank) -> bool:
+        """Whether a row cannot have come to another place."""
+        return not place.leads and all(name in _FIXED for name, _ in self.keys)
 
     def _remember(
         self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]
@@ -372,31 +360,35 @@ class _Listing:
             last = taken[-1][2]
             self.context.surface.positions.put((*self.list_key, last.id), (last, starts))
 
-    async def note(self, rows: Sequence[tuple[Pod, msgspec.Raw]]) -> None:
+    async def note(self, rows: Sequence[Shown]) -> None:
         """Where things live is learned by listing them."""
+        resource, routes = self.gather.resource, self.context.routes
         by_pod: dict[Pod, list[bytes]] = {}
-        for pod, row in rows:
-            by_pod.setdefault(pod, []).append(bytes(row))
+        for pod, row, id in rows:
+            if not routes.has_all(resource, id):
+                by_pod.setdefault(pod, []).append(bytes(row))
         for pod, shown in by_pod.items():
             await self.context.routes.note(self.gather.resource, pod, shown)
 
     def answer(
         self,
-        rows: Sequence[tuple[Pod, msgspec.Raw]],
+        rows: Sequence[Shown],
         asked: Query,
         extra: Sequence[msgspec.Raw] = (),
     ) -> Answer:
         gather, context = self.gather, self.context
-        rewriters = {pod.pod_id: Rewriter.of_pod(context, pod) for pod, _ in rows}
-        shown = [self._cut(rewriters[pod.pod_id].row(row, gather.resource)) for pod, row in rows]
-        body: dict[str, Any] = {gather.resource.rows: [*shown, *extra]}
+        pods = {pod.pod_id: pod for pod, _, _ in rows}
+        rewriters = {id: Rewriter.of_pod(context, pod) for id, pod in pods.items()}
+        resource = gather.resource
+        shown = [self._cut(rewriters[pod.pod_id].row(row, resource)) for pod, row, _ in rows]
+        body: dict[str, Any] = {gather.resource.rows: [*extra, *shown]}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         if gather.links and paged and rows and len(rows) == self.pages.size:
-            pod, row = rows[-1]
-            last = self._told(pod, Rank.of(row, named=gather.named).id)
+            pod, _, id = rows[-1]
+            last = self._told(pod, id)
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
-        if self.count is not None:
-            body["count"] = self.count
+        if self.counts:
+            body["count"] = sum(self.counts.values())
         lost = ", ".join(self.unavailable).encode()
         return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
 
@@ -408,12 +400,15 @@ class _Listing:
 
     def _next(self, asked: Query, last: str) -> str:
         """The user's own query, with the last id as marker, at our own address."""
-        query = [(name, value) for name, value in asked if name not in ("marker", "offset")]
-        return self.context.link([*query, ("marker", last)])
+        drop = ("marker", "offset") if self.gather.offset else ()
+        query = [(name, value) for name, value in asked if name not in drop]
+        return self.context.link(query, last)
 
 
-class _UnknownMarker(Exception):
-    """No pod knows the marker."""
+def incomplete(pods: Sequence[str]) -> Unavailable:
+    """The refusal of an answer that would leave out what these pods have."""
+    are = "is" if len(pods) == 1 else "are"
+    return Unavailable(f"The list cannot be told in full: {', '.join(pods)} {are} unavailable.")
 
 
 class _Refused(Exception):

@@ -58,7 +58,7 @@ class Named:
         path = self.listed.collection.encode()
         asking = evolve(below(call, context), method="GET", path=path, query=b"", body=b"")
         try:
-            answer = await context.send(pod, asking)
+            answer = await context.ask(pod, asking)
         except Fault:
             return set()
         if not answer.ok or not isinstance(answer.body, bytes):

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
-from trio2o.message import Answer, header
+from trio2o.message import Answer
 from trio2o.verbs._context import Context, Kinds, answer_headers
 
 Fields = dict[str, msgspec.Raw]
@@ -213,20 +213,22 @@ def rewrite(answer: Answer, context: Context, pod: Pod) -> Answer:
 
 def rewritten(answer: Answer, rewriter: Rewriter, context: Context) -> Answer:
     headers = answer_headers(answer.headers)
-    if header(headers, b"location") is not None:
+    said = {name.lower(): value for name, value in headers}
+    if b"location" in said:
         headers = tuple(
             (name, rewriter.location(value) if name.lower() == b"location" else value)
             for name, value in headers
         )
     body = answer.body
-    if isinstance(body, bytes) and body[:1] == b"{" and is_json(answer):
+    if isinstance(body, bytes) and body[:1] == b"{" and is_json(said.get(b"content-type", b"")):
         body = rewriter.body(body, context.surface.kinds)
     return Answer(answer.status, headers, body)
 
 
-def is_json(answer: Answer) -> bool:
-    kind = header(answer.headers, b"content-type") or b""
-    return kind.split(b";")[0].strip().lower() == b"application/json"
+def is_json(kind: bytes) -> bool:
+    """Whether a media type is JSON's."""
+    # written in one way nearly always
+    return kind == b"application/json" or kind.split(b";")[0].strip().lower() == b"application/json"
 
 
 def fields_of(data: bytes) -> Fields:

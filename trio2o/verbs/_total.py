@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 from attrs import frozen
 
-from trio2o.domain.errors import Fault, Unavailable
+from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, below, json_answer
-from trio2o.verbs._gather import UNAVAILABLE
+from trio2o.verbs._gather import UNAVAILABLE, incomplete
 from trio2o.verbs._rewrite import rewrite
 
 Document = dict[str, Any]
@@ -23,10 +23,12 @@ Document = dict[str, Any]
 class Total:
     """One document of all pods'. Pods that do not answer are named in a header.
 
-    `combine` is a pure function of what the pods said, in the pods' order.
+    `combine` is a pure function of what the pods said, in the pods' order; `known` puts in its
+    place what the top itself knows better.
     """
 
     combine: Callable[[Sequence[tuple[Pod, Document]]], Document]
+    known: Callable[[Document, Call, Context], Awaitable[None]] | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         pods = context.pods.serving(context.surface.service)
@@ -41,16 +43,19 @@ class Total:
                 lost.append(pod.pod_name)
             else:  # the same is wrong in every pod
                 return rewrite(answer, context, pod)
-        if not said:
-            raise Unavailable("No pod can be asked at the moment.")
+        if lost and context.refuses_to_omit(none=not said):
+            raise incomplete(lost)
         names = ", ".join(lost).encode()
-        return json_answer(200, self.combine(said), ((UNAVAILABLE, names),) if lost else ())
+        combined = self.combine(said)
+        if self.known is not None:
+            await self.known(combined, call, context)
+        return json_answer(200, combined, ((UNAVAILABLE, names),) if lost else ())
 
     async def _ask(self, pod: Pod, call: Call, context: Context) -> Answer | None:
         if context.pods.is_down(pod, context.surface.service):
             return None
         try:
-            return await context.send(pod, below(call, context))
+            return await context.ask(pod, below(call, context))
         except Fault:
             return None
 

@@ -15,12 +15,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from twisted.web import http
+from twisted.web.http import NO_BODY_CODES, RESPONSES
 
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
-from trio2o.domain.streams import Inflow
+from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate
 from trio2o.message import Aborted, Answer, Body, Call, Stream
-from trio2o.web._head import Head, HeadTooLarge, read_head
+from trio2o.web._head import NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
 
 # Twisted's classes have no types that a subclass could use
@@ -37,9 +38,7 @@ CLOSING = 15.0
 LEAVING = 30.0
 """Seconds that a client may go on sending a body that was answered before its end."""
 
-STATUS = {
-    status: b"HTTP/1.1 %d %s" % (status, reason) for status, reason in http.RESPONSES.items()
-} | {
+STATUS = {status: b"HTTP/1.1 %d %s" % (status, reason) for status, reason in RESPONSES.items()} | {
     413: b"HTTP/1.1 413 Content Too Large",
     431: b"HTTP/1.1 431 Request Header Fields Too Large",
 }
@@ -106,6 +105,7 @@ class Channel(TwistedProtocol):
     def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
         self._clock, self._site, self._limits, self._lost = clock, site, limits, lost
         self._buffer = b""
+        self._fields = NONE
         self._exchange: Exchange | None = None
         self._decoder: Any = None
         self._head: Head | None = None
@@ -192,7 +192,9 @@ class Channel(TwistedProtocol):
         self._receiving = False
         self._buffer = buffer[end + 4 :]
         try:
-            self._take(read_head(text))
+            head = read_head(text, self._fields)
+            self._fields = head.fields
+            self._take(head)
         except Fault as fault:
             self.refuse(fault)
         return True
@@ -320,23 +322,17 @@ class Channel(TwistedProtocol):
             return
         head = exchange.head
         early = self._decoder is not None
-        bare = head.method == "HEAD" or answer.status in http.NO_BODY_CODES
+        bare = head.method == "HEAD" or answer.status in NO_BODY_CODES
         length = len(body) if isinstance(body, bytes) else body.length
-        last = (
-            head.last or early or self._site.draining or (length is None and head.old and not bare)
-        )
-        lines = self._lines(answer)
-        if length is not None and answer.status not in http.NO_BODY_CODES:
-            lines.append(b"Content-Length: %d" % length)
+        last = head.last or early or self._site.draining
+        last = last or (length is None and head.old and not bare)
         chunked = length is None and not bare and not head.old
+        more = [b"Connection: close"] if last else []
         if chunked:
-            lines.append(b"Transfer-Encoding: chunked")
-        if last:
-            lines.append(b"Connection: close")
-        lines += (b"", b"")
-        text = b"\r\n".join(lines)
+            more.append(b"Transfer-Encoding: chunked")
+        text = self._text(answer, length, more)
         if bare or isinstance(body, bytes):
-            self.transport.write(text if bare else text + body)  # type: ignore[operator]
+            write_at_once(self.transport, text if bare else text + body)  # type: ignore[operator]
             if not isinstance(body, bytes):
                 body.abort(Aborted("no body is wanted"))
         else:
@@ -345,16 +341,20 @@ class Channel(TwistedProtocol):
                 return
         self._answered(exchange, last)
 
-    def _lines(self, answer: Answer) -> list[bytes]:
-        """The status line and the fields of an answer."""
+    def _text(self, answer: Answer, length: int | None, more: list[bytes]) -> bytes:
+        """The head of an answer."""
         status = answer.status
         lines = [STATUS.get(status) or b"HTTP/1.1 %d Unknown" % status]
         lines += [name + b": " + value for name, value in answer.headers]
         lines.append(self._site.date())
-        text = b"".join(lines)
-        if b"\n" in text or b"\r" in text:
-            lines = [b" ".join(line.split()) for line in lines]
-        return lines
+        if length is not None and status not in NO_BODY_CODES:
+            lines.append(b"Content-Length: %d" % length)
+        lines += (*more, b"", b"")
+        text = b"\r\n".join(lines)
+        breaks = len(lines) - 1
+        if text.count(b"\n") == text.count(b"\r") == breaks:
+            return text
+        return b"\r\n".join([b" ".join(line.split()) for line in lines])
 
     async def _copy(self, exchange: Exchange, body: Stream, chunked: bool) -> bool:
         """Write a stream as fast as the client takes it; whether all of it was written."""
@@ -404,9 +404,8 @@ class Channel(TwistedProtocol):
             unread = Call("-", b"-", peer=self.peer)
             answer = self._site.own(fault, unread)
             assert isinstance(answer.body, bytes)
-            lines = self._lines(answer)
-            lines += (b"Content-Length: %d" % len(answer.body), b"Connection: close", b"", b"")
-            self.transport.write(b"\r\n".join(lines) + answer.body)
+            text = self._text(answer, len(answer.body), [b"Connection: close"])
+            self.transport.write(text + answer.body)
         self.close()
 
     # ends

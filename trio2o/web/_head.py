@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from attrs import define
@@ -45,24 +46,63 @@ class Head:
     method: str
     path: bytes
     query: bytes
-    headers: Headers
+    fields: Fields
     length: int | None
     last: bool
     old: bool
     waits: bool
 
 
-def read_head(text: bytes) -> Head:
-    """The head of these lines, each with its end. Raises a `Fault`."""
+@define
+class Fields:
+    """A block of header lines, read. `headers` are without those that tell who calls; `said` has
+    all others by their names in lower case, repeats joined."""
+
+    block: bytes
+    headers: Headers
+    said: dict[bytes, bytes]
+    framing: dict[bytes, list[bytes]]
+
+
+NONE = Fields(b"", (), {}, {})
+
+
+def read_head(text: bytes, last: Fields = NONE) -> Head:
+    """The head of these lines, each with its end. Raises a `Fault`.
+
+    `last` are the fields of a head before on the same connection: clients repeat themselves.
+    """
     line, _, block = text.partition(b"\r\n")
     if block[:1] in (b" ", b"\t"):
         raise BadRequest("Malformed header: folded lines are not taken")
     start = _START.fullmatch(line)
     if start is None:
         raise BadRequest("Malformed request")
+    fields = last if last.block == block else read_fields(block)
+    framing = fields.framing
+    method, target, minor = start.groups()
+    old = minor == b"0"
+    length = _length(framing, old)
+    if method not in METHODS:
+        raise NotImplementedHere("The method is not known.")
+    if len(framing.get(b"host", ())) != 1 and not (old and b"host" not in framing):
+        raise BadRequest("A request has one Host header")
+    if len(framing.get(b"x-auth-token", ())) > 1:
+        raise BadRequest("A request has one X-Auth-Token header")
+    check_path(target)
+    path, _, query = target.partition(b"?")
+    ends = old or (
+        b"connection" in framing
+        and b"close" in [o.strip().lower() for v in framing[b"connection"] for o in v.split(b",")]
+    )
+    waits = not old and [v.lower() for v in framing.get(b"expect", ())] == [b"100-continue"]
+    return Head(method.decode("ascii"), path, query, fields, length, ends, old, waits)
+
+
+def read_fields(block: bytes) -> Fields:
+    """Header lines, each with its end. Raises `BadRequest`."""
     if not _FIELDS.fullmatch(block):
         raise _malformed(block)
-    method, target, minor = start.groups()
     headers = tuple(
         [
             (name, value.strip(b" \t"))
@@ -71,27 +111,35 @@ def read_head(text: bytes) -> Head:
     )
     if len(headers) > FIELDS:
         raise BadRequest("Malformed request")
-    said: dict[bytes, list[bytes]] = {}
+    framing: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if (key := name.lower()) in _FRAMING:
-            said.setdefault(key, []).append(value)
-    old = minor == b"0"
-    length = _length(said, old)
-    if method not in METHODS:
-        raise NotImplementedHere("The method is not known.")
-    if len(said.get(b"host", ())) != 1 and not (old and b"host" not in said):
-        raise BadRequest("A request has one Host header")
-    if len(said.get(b"x-auth-token", ())) > 1:
-        raise BadRequest("A request has one X-Auth-Token header")
-    check_path(target)
-    path, _, query = target.partition(b"?")
-    last = old or any(
-        option.strip().lower() == b"close"
-        for value in said.get(b"connection", ())
-        for option in value.split(b",")
-    )
-    waits = not old and [v.lower() for v in said.get(b"expect", ())] == [b"100-continue"]
-    return Head(method.decode("ascii"), path, query, headers, length, last, old, waits)
+            framing.setdefault(key, []).append(value)
+    return Fields(block, *heard(headers), framing)
+
+
+_SPOOFED = re.compile(
+    rb"x-(?:roles?|user(?:-.*)?|project-.*|domain-.*|tenant(?:-.*)?|is-admin-project"
+    rb"|identity-status|service-(?!token$).*|auth-plugin.*)|openstack-system-scope"
+)
+"""Headers by which services behind us are told who calls: never taken from a client."""
+
+
+def heard(headers: Headers) -> tuple[Headers, dict[bytes, bytes]]:
+    """The headers without those that would tell a service behind us who calls; and what they say,
+    by names in lower case, repeats joined."""
+    kept, said = [], dict[bytes, bytes]()
+    for item in headers:
+        name, value = item[0].lower(), item[1]
+        if not _spoofs(name):
+            kept.append(item)
+            said[name] = said[name] + b", " + value if name in said else value
+    return (headers if len(kept) == len(headers) else tuple(kept)), said
+
+
+@lru_cache(maxsize=1024)
+def _spoofs(name: bytes) -> bool:
+    return _SPOOFED.fullmatch(name) is not None
 
 
 def _malformed(block: bytes) -> BadRequest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import traceback
-import uuid
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -18,7 +17,7 @@ from trio2o.message import Answer, Body, Call
 from trio2o.web._channel import Channel, Exchange, Limits
 from trio2o.web._head import Head
 from trio2o.web._mount import Found, Table
-from trio2o.web._pipeline import UNEXPECTED, Face, Pipeline
+from trio2o.web._pipeline import UNEXPECTED, Face, Pipeline, new_request_id
 
 log = make_logger()
 
@@ -74,7 +73,7 @@ class FaceSite(Factory):
 
     def own(self, fault: Fault, call: Call) -> Answer:
         """An error of a call that no operation saw."""
-        answer, id = self.face.fault(fault), f"req-{uuid.uuid4()}"
+        answer, id = self.face.fault(fault), new_request_id()
         self._pipeline.refused(self.face, call, id, answer)
         told = (b"X-Openstack-Request-Id", id.encode())
         return Answer(answer.status, (*answer.headers, told), answer.body)
@@ -94,7 +93,8 @@ class FaceSite(Factory):
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None:
         """Answer a request: the channel is told."""
         head, found = exchange.head, exchange.found
-        call = Call(head.method, head.path, head.query, head.headers, body, channel.peer)
+        fields, peer = head.fields, channel.peer
+        call = Call(head.method, head.path, head.query, fields.headers, body, fields.said, peer)
         task = Deferred.fromCoroutine(self._run(channel, exchange, found, call))
         if not task.called:
             exchange.task = task

@@ -1,6 +1,7 @@
 """What pods say of limits, usage and events, made one answer."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import Pods, Routes, answer, context, pod, route
 
-from trio2o.domain.values import Pod
+from trio2o.domain.errors import Unavailable
+from trio2o.domain.values import Pod, ServerGroup
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._events import external_events
+from trio2o.faces.compute._groups import count_groups
 from trio2o.faces.compute._usage import UsagePages
 from trio2o.faces.resources import SERVER
 from trio2o.message import Answer, Call
-from trio2o.verbs import Context
+from trio2o.verbs import UNAVAILABLE, Context, Total
 
 ONE, TWO = pod(1), pod(2)
 
@@ -45,6 +48,48 @@ def test_quotas_with_usage_are_added_and_plain_ones_are_the_least() -> None:
     assert found == {"id": "p", "cores": {"limit": 10, "in_use": 7, "reserved": 2}}
     plain = [(p, {"quota_set": {"id": "p", "cores": n}}) for p, n in ((ONE, 5), (TWO, 9))]
     assert totals.quotas(plain)["quota_set"] == {"id": "p", "cores": 5}
+
+
+def test_a_group_that_several_pods_have_a_copy_of_counts_once() -> None:
+    class Groups:
+        async def of_project(self, project_id: str | None) -> list[Any]:
+            made = ServerGroup("g", "p", "u", "n", "affinity")
+            return [made, evolve(made, user_id="another")] if project_id == "p" else []
+
+    said = answer(200, {"quota_set": {"server_groups": {"limit": 10, "in_use": 2, "reserved": 0}}})
+    limits = answer(200, {"limits": {"absolute": {"totalServerGroupsUsed": 2}}})
+    where = context(Pods({ONE: lambda call: said, TWO: lambda call: said}), params={"id": "p"})
+    where = evolve(where, parts=SimpleNamespace(groups=Groups()))
+
+    def ask(combine: Any, query: bytes = b"") -> Any:
+        found = result_of(Total(combine, count_groups)(Call("GET", b"/", query), where))
+        return json.loads(found.body)
+
+    assert ask(totals.quotas)["quota_set"]["server_groups"]["in_use"] == 2
+    assert ask(totals.quotas, b"user_id=u")["quota_set"]["server_groups"]["in_use"] == 1
+    where.pods.answers.update({ONE: lambda call: limits, TWO: lambda call: limits})  # type: ignore[attr-defined]
+    where = evolve(where, params={})
+    asked = ask(totals.limits, b"tenant_id=p")
+    assert asked["limits"]["absolute"]["totalServerGroupsUsed"] == 2
+    assert ask(totals.limits)["limits"]["absolute"]["totalServerGroupsUsed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "refused"), [("standard", False), ("omit", False), ("refuse", True)]
+)
+def test_a_sum_names_the_pods_that_it_lacks_or_is_refused_as_operators_choose(
+    how: str, refused: bool
+) -> None:
+    usage = {"quota_set": {"id": "p", "cores": {"limit": -1, "in_use": 2, "reserved": 0}}}
+    where = context(Pods({ONE: lambda call: answer(200, usage), TWO: lambda call: answer(503)}))
+    where = evolve(where, surface=evolve(where.surface, unavailable=how))
+    if refused:
+        with pytest.raises(Unavailable, match="Pod2"):
+            result_of(Total(totals.quotas)(Call("GET", b"/"), where))
+        return
+    found = result_of(Total(totals.quotas)(Call("GET", b"/"), where))
+    assert dict(found.headers)[UNAVAILABLE] == b"Pod2"
+    assert json.loads(found.body) == usage
 
 
 def test_audits_name_hosts_with_their_pods() -> None:

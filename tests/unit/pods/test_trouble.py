@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from test_pods import ONE, TOP, World, fail
 from twisted.internet.defer import Deferred
 
-from trio2o.domain.errors import PodUnavailable, Unavailable
+from trio2o.domain.errors import PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.versions import Version
-from trio2o.message import Answer
+from trio2o.message import Answer, Call
+from trio2o.pods import Target
 from trio2o.store.pods import remove_pod
+from trio2o.upstream import Broken
 
 
 @pytest.fixture
@@ -106,3 +108,46 @@ def test_while_the_catalog_was_never_read_each_look_tries_to_read_it(world: Worl
     world.says("http://two", ("v2.1", "2.1", "2.50"))
     result_of(world.pods.look_at_the_down())
     assert world.pods.offered("compute").most == Version(2, 50)
+
+
+def test_who_was_waited_for_in_vain_counts_as_down_until_it_answers_again(world: World) -> None:
+    call = Call("GET", b"/servers")
+
+    def late(call: Call) -> Exception:
+        world.clock.advance(5)
+        return Broken("no answer in time")
+
+    world.pool.says["http://one:8774"] = late
+    with pytest.raises(PodTimeout):
+        result_of(
+            world.pods.send(world.one, Target("compute", "p"), call, world.clock.seconds() + 5)
+        )
+    assert world.pods.is_down(world.one, "compute")
+    assert not world.pods.is_down(world.two, "compute")
+    result_of(world.pods.look_at_the_down())
+    assert world.pods.is_down(world.one, "compute")
+    world.says("http://one:8774", ("v2.1", "2.1", "2.50"))
+    result_of(world.pods.look_at_the_down())
+    assert not world.pods.is_down(world.one, "compute")
+
+
+def test_who_breaks_off_at_once_is_not_late(world: World) -> None:
+    world.pool.says["http://one:8774"] = lambda call: Broken("the connection was lost")
+    with pytest.raises(PodTimeout):
+        result_of(
+            world.pods.send(
+                world.one, Target("compute", "p"), Call("GET", b"/"), world.clock.seconds() + 5
+            )
+        )
+    assert not world.pods.is_down(world.one, "compute")
+
+
+def test_a_pod_that_refuses_a_version_is_asked_at_once_what_it_speaks(world: World) -> None:
+    body = b'{"versions": [{"id": "v2.1", "min_version": "2.1", "version": "2.60"}]}'
+    world.pool.says["http://one:8774"] = lambda call: (
+        Answer(200, (), body) if call.path == b"/" else Answer(406)
+    )
+    target = Target("compute", "p")
+    sent = world.pods.send(world.one, target, Call("GET", b"/servers"), world.clock.seconds() + 5)
+    assert result_of(sent).status == 406
+    assert world.pods.offered("compute").most == Version(2, 60)

@@ -23,7 +23,8 @@ from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy
 from trio2o.message import Answer, Call, header
 from trio2o.web import Asked, Pipeline
-from trio2o.web._pipeline import NOBODY, _below, strip_identity
+from trio2o.web._head import heard
+from trio2o.web._pipeline import NOBODY, _below
 
 ME = Caller("t", "me", "my-project", ("member",), 9e9)
 SERVICE = Caller("s", "nova", "service", ("service",), 9e9)
@@ -159,11 +160,13 @@ def test_a_header_that_tells_who_calls_never_passes(world: World, name: str) -> 
         max_size=12,
     )
 )
-def test_strip_identity_takes_just_what_could_be_spoofed(found: Any) -> None:
+def test_what_is_heard_is_all_but_what_could_be_spoofed(found: Any) -> None:
     headers = [((n.upper() if up else n).encode(), value) for n, up, value in found]
-    left = strip_identity(tuple(headers))
+    left, said = heard(tuple(headers))
     assert list(left) == [item for item in headers if item[0].decode().lower() in KEPT]
-    assert strip_identity(left) == left
+    assert heard(left) == (left, said)
+    for name in {name.lower() for name, _ in left}:
+        assert said[name] == b", ".join(value for n, value in left if n.lower() == name)
 
 
 def test_a_call_without_a_token_is_401_and_tells_where_to_get_one(world: World) -> None:

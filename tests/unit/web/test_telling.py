@@ -145,7 +145,7 @@ def test_a_stream_that_breaks_or_is_given_up_is_told_once_with_what_was_read(wor
 def from_peer(world: Told, peer: str, *headers: tuple[bytes, bytes]) -> dict[bytes, bytes]:
     """The headers with which a call from this address reaches the verb."""
     sent = ((b"X-Auth-Token", b"me"), *headers)
-    call = Call("GET", b"/v1/things", b"", sent, b"", peer)
+    call = Call("GET", b"/v1/things", b"", sent, b"", peer=peer)
     result_of(world.pipeline.serve(world.face, (LIST,), call, (), ""))  # type: ignore[arg-type]
     return dict(world.performed[-1][1].headers)
 

@@ -21,6 +21,7 @@ class ComputeFace(BaseFace):
     name = "compute"
     types = ("compute",)
     version = "v2.1"
+    sorted_links = True
     microversions = Microversions(
         service="compute",
         own=Range(Version(2, 1), Version(2, 104)),

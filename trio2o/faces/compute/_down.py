@@ -20,6 +20,9 @@ GROUPS = Version(2, 71)
 
 AWAY = (502, 503, 504)
 
+_FALSE = ("0", "f", "false", "off", "n", "no")
+"""What Nova takes for "not of all projects"."""
+
 
 def _known(context: Context) -> bool:
     return context.version is not None and context.version >= CONTRACT
@@ -49,18 +52,24 @@ def _details(route: Route) -> dict[str, Any]:
 async def down_rows(
     pods: Sequence[Pod], asked: Sequence[tuple[str, str]], brief: bool, context: Context
 ) -> list[msgspec.Raw] | None:
-    """Rows of a list without filter, order or page (Nova allows `all_tenants` alone)."""
+    """Rows of a list without filter, order or page (Nova allows `all_tenants` alone), oldest first.
+
+    They stand before those of the pods that answer.
+    """
     if not _known(context) or {name for name, _ in asked} - {"all_tenants"}:
         return None
-    every = any(value.lower() not in ("0", "false", "no") for _, value in asked)
+    every = any(value.lower() not in _FALSE for _, value in asked)
     project = None if every and context.caller.is_admin else context.caller.project_id
     shown = []
     for pod in pods:
-        for route in await context.routes.of_pod(SERVER, pod, project):
-            details = _details(route)
+        found = [
+            (_details(route).get("created", ""), route)
+            for route in await context.routes.of_pod(SERVER, pod, project)
+        ]
+        for created, route in sorted(found, key=lambda one: (one[0], one[1].top_id)):
             row = {"id": route.top_id, "status": "UNKNOWN", "links": _links(route.top_id, context)}
             if not brief:
-                row |= {"tenant_id": route.project_id, "created": details.get("created", "")}
+                row |= {"tenant_id": route.project_id, "created": created}
             shown.append(raw(row))
     return shown
 

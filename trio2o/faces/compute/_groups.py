@@ -47,6 +47,19 @@ async def _members(group: ServerGroup, context: Context) -> list[str]:
     return [id for ids in by_pod.values() for id in ids]
 
 
+async def count_groups(document: dict[str, Any], call: Call, context: Context) -> None:
+    """Limits or quotas tell how many groups a project has: its pods have copies of one group."""
+    query = dict(parse_qsl(call.query.decode("latin-1")))
+    project = context.params.get("id") or query.get("tenant_id") or context.caller.project_id
+    absolute = document.get("limits", {}).get("absolute", {})
+    detail = document.get("quota_set", {}).get("server_groups")
+    for shown, name in ((absolute, "totalServerGroupsUsed"), (detail, "in_use")):
+        if isinstance(shown, dict) and name in shown:
+            found = await _groups(context).of_project(project)
+            user = query.get("user_id")
+            shown[name] = sum(not user or group.user_id == user for group in found)
+
+
 async def _own(context: Context) -> ServerGroup | None:
     """The group of the path, if the caller may see it."""
     found = await _groups(context).find(context.params["id"])

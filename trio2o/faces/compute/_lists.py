@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
@@ -24,30 +24,87 @@ from trio2o.faces.compute._kinds import (
     VOLUME_SHOWN,
 )
 from trio2o.faces.resources import FLAVOR, SERVER
-from trio2o.verbs import Gather, Order, Since
+from trio2o.verbs import Gather, Gone, Order, Since
 
 Query = list[tuple[str, str]]
+Keys = tuple[tuple[str, bool], ...]
 
-_FIELDS = {
-    "created_at": "created",
-    "updated_at": "updated",
-    "uuid": "id",
-    "display_name": "name",
-    "project_id": "tenant_id",
-    "vm_state": "OS-EXT-STS:vm_state",
-    "task_state": "OS-EXT-STS:task_state",
-    "power_state": "OS-EXT-STS:power_state",
-    "launched_at": "OS-SRV-USG:launched_at",
-    "terminated_at": "OS-SRV-USG:terminated_at",
-    "host": "OS-EXT-SRV-ATTR:host",
-    "node": "OS-EXT-SRV-ATTR:hypervisor_hostname",
-    "root_device_name": "OS-EXT-SRV-ATTR:root_device_name",
+_UNTOLD = ""
+"""For columns that no row tells: a member that there is not."""
+
+_COLUMNS = {
     "access_ip_v4": "accessIPv4",
     "access_ip_v6": "accessIPv6",
     "availability_zone": "OS-EXT-AZ:availability_zone",
     "config_drive": "config_drive",
+    "created_at": "created",
     "display_description": "description",
+    "display_name": "name",
+    "host": "OS-EXT-SRV-ATTR:host",
+    "hostname": "OS-EXT-SRV-ATTR:hostname",
+    "image_ref": "image",
+    "kernel_id": "OS-EXT-SRV-ATTR:kernel_id",
+    "key_name": "key_name",
+    "launch_index": "OS-EXT-SRV-ATTR:launch_index",
+    "launched_at": "OS-SRV-USG:launched_at",
     "locked": "locked",
+    "node": "OS-EXT-SRV-ATTR:hypervisor_hostname",
+    "power_state": "OS-EXT-STS:power_state",
+    "project_id": "tenant_id",
+    "ramdisk_id": "OS-EXT-SRV-ATTR:ramdisk_id",
+    "root_device_name": "OS-EXT-SRV-ATTR:root_device_name",
+    "task_state": "OS-EXT-STS:task_state",
+    "terminated_at": "OS-SRV-USG:terminated_at",
+    "updated_at": "updated",
+    "user_id": "user_id",
+    "uuid": "id",
+    "vm_state": "OS-EXT-STS:vm_state",
+    "auto_disk_config": "OS-DCF:diskConfig",
+}
+"""Nova's columns of servers, and the members that tell them. `instance_type_id`, `locked_by` and
+`progress` have none that always does."""
+
+_IGNORED = frozenset(
+    """architecture cell_name cleaned default_ephemeral_device default_swap_device deleted
+    deleted_at disable_terminate ephemeral_gb ephemeral_key_uuid id key_data launched_on memory_mb
+    os_type reservation_id root_gb shutdown_terminate user_data vcpus vm_mode""".split()  # noqa: SIM905
+)
+"""Columns that Nova takes as sort keys (up to 2.74) and does not sort by; `locked` up to 2.72."""
+
+_SORTS_LOCKED = Version(2, 73)
+
+
+@frozen
+class ServerOrder(Order):
+    """Nova's order of servers: `created_at` falling unless told, the UUID rising at the end.
+
+    Sort keys without a direction have that of the first, but for the key behind the last one that
+    has: Nova writes the UUID's direction there. Servers that no host was chosen for come first.
+    """
+
+    def keys(self, query: Query, version: Version | None = None) -> Keys:
+        names = [value.strip() for name, value in query if name == "sort_key"] or ["created_at"]
+        falls = [value.strip() == "desc" for name, value in query if name == "sort_dir"] or [True]
+        ignored = _IGNORED if version and version >= _SORTS_LOCKED else {*_IGNORED, "locked"}
+        for name in [name for name in names if name in ignored]:
+            place = names.index(name)
+            del falls[place : place + 1], names[place]
+        if not names:
+            names, falls = ["created_at", "id"], [True, True]
+        if "uuid" not in names:
+            names.append("uuid")
+            falls.append(False)
+        falls += (falls[:1] or [True]) * (len(names) - len(falls))
+        return tuple(
+            # what is told as AUTO and MANUAL is true and false
+            (_COLUMNS.get(name, _UNTOLD), fall != (name == "auto_disk_config"))
+            for name, fall in zip(names, falls, strict=False)
+        )
+
+
+_FIELDS = {
+    "created_at": "created",
+    "updated_at": "updated",
     "flavorid": "id",
     "memory_mb": "ram",
     "root_gb": "disk",
@@ -56,7 +113,7 @@ _FIELDS = {
 }
 
 
-def sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:
+def sorting(query: Query) -> Keys | None:
     """`sort_key` and `sort_dir` in pairs; a key that has no direction falls, later ones rise."""
     names = [value for name, value in query if name == "sort_key"]
     if not names:
@@ -67,9 +124,14 @@ def sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:
     return tuple((_FIELDS.get(name, name), fall) for name, fall in zip(names, falls, strict=False))
 
 
-_NEWEST = Order((("created", True), ("id", False)), sorting, (("id", False),))
-
-SERVERS_DETAIL = Gather(SERVER, _NEWEST, links="servers_links", stand_in=down_rows)
+SERVERS_DETAIL = Gather(
+    SERVER,
+    ServerOrder((), lead=("OS-EXT-STS:task_state", "scheduling")),
+    links="servers_links",
+    offset=False,
+    gone=Gone("all_tenants=1&changes-since=1970-01-01T00:00:00Z&uuid={id}", Version(2, 74)),
+    stand_in=down_rows,
+)
 SERVERS = evolve(SERVERS_DETAIL, path="/servers/detail", brief=("id", "name", "links"))
 
 
@@ -104,7 +166,9 @@ def _whole(resource: Resource, named: str = "id", **more: Any) -> Gather:
 
 
 def _hypervisors(path: str) -> Since:
-    paged = Gather(HYPERVISOR, _AS_IT_COMES, path, links="hypervisors_links", absent=True)
+    paged = Gather(
+        HYPERVISOR, _AS_IT_COMES, path, links="hypervisors_links", offset=False, absent=True
+    )
     return Since(Version(2, 33), paged, _whole(HYPERVISOR, path=path))
 
 
@@ -121,7 +185,14 @@ FLOATING_IP_POOLS = _whole(FLOATING_IP_POOL_SHOWN, "name", same=lambda row: str(
 _NEWEST_MIGRATION = Order((("created_at", True), ("id", True)))
 MIGRATIONS = Since(
     Version(2, 59),
-    Gather(MIGRATION, _NEWEST_MIGRATION, links="migrations_links", named="uuid", scan=True),
+    Gather(
+        MIGRATION,
+        _NEWEST_MIGRATION,
+        links="migrations_links",
+        named="uuid",
+        offset=False,
+        scan=True,
+    ),
     evolve(_whole(MIGRATION), order=_NEWEST_MIGRATION),
 )
 

@@ -58,13 +58,14 @@ def _document(context: Context, id: str) -> Answer:
 
 async def version(call: Call, context: Context) -> Answer:
     """`GET /v2.1/` or `/v2/`: one version, to anyone."""
-    return _document(context, "v2.0" if call.path.startswith(b"/v2/") else "v2.1")
+    return _document(context, "v2.0" if call.path.rstrip(b"/") == b"/v2" else "v2.1")
 
 
 async def version_by_id(call: Call, context: Context) -> Answer:
-    if context.params["id"] != "v2.1":
+    id = context.params["id"]
+    if id not in ("v2.0", "v2.1"):
         raise NotFound("The resource could not be found.")
-    return _document(context, "v2.1")
+    return _document(context, id)
 
 
 async def choices(call: Call, context: Context) -> Answer:
@@ -72,7 +73,7 @@ async def choices(call: Call, context: Context) -> Answer:
     listed = []
     for id in ("v2.0", "v2.1"):
         entry = _entry(context, id)
-        href = entry["links"][0]["href"].rstrip("/") + call.path.decode("latin-1")
+        href = entry["links"][0]["href"].rstrip("/") + call.path.rstrip(b"/").decode("latin-1")
         listed.append(
             {
                 "id": id,

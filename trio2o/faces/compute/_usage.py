@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.faces.resources import SERVER
 from trio2o.message import Answer, Call
-from trio2o.verbs import UNAVAILABLE, Context, ask_any, below, json_answer
+from trio2o.verbs import UNAVAILABLE, Context, ask_any, below, incomplete, json_answer
 
 PAGE = 1000
 """Servers in a page at most (Nova's `max_limit`)."""
@@ -40,9 +40,10 @@ class UsagePages:
     key: str
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        asked = dict(parse_qsl(call.query.decode("latin-1"), keep_blank_values=True))
-        limit, marker = asked.pop("limit", ""), asked.pop("marker", "")
-        if limit and not (limit.isascii() and limit.isdigit()):
+        query = dict(parse_qsl(call.query.decode("latin-1"), keep_blank_values=True))
+        asked = {name: value for name, value in query.items() if name not in ("limit", "marker")}
+        limit, marker = query.get("limit", str(PAGE)), query.get("marker", "")
+        if not (limit.isascii() and limit.isdigit()):
             return await ask_any(SERVER, "", call, context)
         pods = context.pods.serving("compute")
         try:
@@ -50,8 +51,8 @@ class UsagePages:
         except _Refused:
             return await ask_any(SERVER, "", call, context)
         lost = [pod.pod_name for pod, rows in zip(pods, found, strict=True) if rows is None]
-        if len(lost) == len(pods):
-            return await ask_any(SERVER, "", call, context)
+        if lost and context.refuses_to_omit(none=len(lost) == len(pods)):
+            raise incomplete(lost)
         rows = sorted(
             (row for rows in found for row in rows or ()),
             key=lambda row: (row["tenant_id"], row["instance_id"]),
@@ -61,12 +62,11 @@ class UsagePages:
             if marker not in ids:
                 return await ask_any(SERVER, "", call, context)
             rows = rows[ids.index(marker) + 1 :]
-        size = min(int(limit), PAGE) if limit else PAGE
+        size = min(int(limit), PAGE)
         page = rows[:size]
         body = self._body(page, detailed=asked.get("detailed") == "1")
         if page and len(page) == size:
-            query = {**asked, "limit": limit} if limit else asked
-            href = context.link({**query, "marker": page[-1]["instance_id"]}.items())
+            href = context.link(query.items(), page[-1]["instance_id"])
             body[f"{self.key}_links"] = [{"rel": "next", "href": href}]
         return json_answer(200, body, ((UNAVAILABLE, ", ".join(lost).encode()),) if lost else ())
 
@@ -82,7 +82,7 @@ class UsagePages:
             if context.pods.is_down(pod, "compute"):
                 return None
             try:
-                answer = await context.send(pod, sent)
+                answer = await context.ask(pod, sent)
             except Fault:
                 return None
             if answer.status >= 500:

@@ -8,6 +8,7 @@ from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._groups import (
+    count_groups,
     create_group,
     delete_group,
     list_groups,
@@ -436,13 +437,13 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Total(totals.limits),
+        Total(totals.limits, count_groups),
         """
         GET    /v2.1/limits
         """,
     ),
     *rows(
-        Total(totals.quotas),
+        Total(totals.quotas, count_groups),
         """
         GET    /v2.1/os-quota-sets/{id}
         GET    /v2.1/os-quota-sets/{id}/defaults
