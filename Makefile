@@ -13,8 +13,12 @@ ifeq ($(origin AS),default)
 AS := admin
 endif
 REGION ?= RegionOne
+SOAK ?= 300
 
-.PHONY: help venv packages lint test test-fast bench demo demo-down env \
+# what only they need is installed only for them
+TESTS := $(filter test test-fast release-check,$(MAKECMDGOALS))
+
+.PHONY: help venv packages lint test test-fast release-check bench demo demo-down env \
 	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-proof
 
 help:
@@ -44,6 +48,9 @@ lab-behind:
 ## make test-fast      lint, unit and component tests; no OpenStack needed
 test-fast: lint
 	$(BIN)/python -m pytest tests/unit tests/component
+## make release-check  the tests that kill, for SOAK seconds each (default 300)
+release-check: venv
+	TRIO2O_SOAK=$(SOAK) $(BIN)/python -m pytest -s tests/component/test_kills.py
 ## make lint           ruff and mypy
 lint: venv
 	$(BIN)/ruff check .
@@ -61,6 +68,8 @@ packages:
 		{ echo "Python 3.11 is needed (make PYTHON=...); $(PYTHON) is another"; exit 1; }
 	@missing=$$($(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3-venv); \
 	command -v curl >/dev/null || missing="$$missing curl"; \
+	test -z "$(TESTS)" || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+		missing="$$missing postgresql"; \
 	test -z "$$missing" || { echo "installing Debian packages: $$missing"; \
 	sudo=$$(test $$(id -u) = 0 || echo sudo); \
 	$$sudo apt-get -qq update && \

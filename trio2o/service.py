@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import signal
+import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -23,8 +22,9 @@ from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
 from trio2o.definitions import Keypairs, ServerGroups
+from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
-from trio2o.faces.admin import AdminFace
+from trio2o.faces.admin import AdminFace, figures
 from trio2o.faces.compute import ComputeFace
 from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
@@ -32,14 +32,17 @@ from trio2o.faces.resources import SERVER
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
-from trio2o.reconcile import Passes
+from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
 from trio2o.running import Certificates, Health, Notifier
 from trio2o.settings import BadSettings, Settings, differences, load
-from trio2o.store import NewerSchema, Store
+from trio2o.state import lock_state
+from trio2o.store import EVERY, Held, NewerSchema, Store
+from trio2o.store.lease import break_lease
 from trio2o.telemetry import Telemetry
 from trio2o.upstream import Pool, Trust
 from trio2o.web import FaceSite, Limits, Pipeline, Shares
+from trio2o.workers import Worker, Workers
 
 log = make_logger()
 
@@ -55,6 +58,9 @@ LIVE = (
 ON_THEIR_WAY = 1.0
 """Seconds after the end of listening for which connections without a call stay open."""
 
+LOOK = 2.0
+"""Seconds between looks at the figures of a worker."""
+
 RECHECK = 1.0
 """Seconds between looks at pods that are down (each as often as its breaker allows)."""
 
@@ -69,8 +75,9 @@ def makeService(options: Options) -> Service:  # noqa: N802
     """For twistd. Raises `SystemExit` if the settings are refused."""
     from twisted.internet import reactor
 
+    config = options["config"]
     try:
-        appliance = Appliance(reactor, load(options["config"]), options["config"])
+        appliance = appliance_of(reactor, load(config), config)
     except BadSettings as error:
         raise SystemExit(f"trio2o: {error}") from None
 
@@ -84,19 +91,39 @@ def makeService(options: Options) -> Service:  # noqa: N802
     return appliance
 
 
-class Appliance(Service):
-    """All faces in one process. It listens once the store and the catalog were read."""
+def appliance_of(
+    reactor: Any, settings: Settings, config: str, worker: str = ""
+) -> Appliance | Workers:
+    """What is to run in this process: the appliance, or the parent of several; `config` is the
+    settings' file, `worker` what a parent told this one."""
+    if worker:
+        return Appliance(reactor, settings, Worker.parse(worker), config)
+    if settings.service.workers > 1:
+        return Workers(reactor, settings, config)
+    return Appliance(reactor, settings, path=config)
 
-    def __init__(self, reactor: Any, settings: Settings, path: str = "") -> None:
+
+class Appliance(Service):
+    """All faces in one process, alone or one of several workers. It listens once the store and the
+    catalog were read."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        worker: Worker | None = None,
+        path: str = "",
+    ) -> None:
         """`path` is the settings' file, for SIGHUP to read it again ('' = there is none)."""
-        self._reactor, self._settings, self._path = reactor, settings, path
+        self._reactor, self._settings, self._worker = reactor, settings, worker
+        self._path = path
         self.sites: list[FaceSite] = []
         self.failed = False
         self.health = Health(settings.service.disable_file)
         self.notifier = Notifier(reactor, os.environ)
         self.store: Store | None = None
         self.pool: Pool | None = None
-        self.passes: Passes | None = None
+        self.reconcilers: Reconcilers | None = None
         self.telemetry: Telemetry | None = None
         self._reloads: list[Callable[[Settings], None]] = []
         self._ports: list[Any] = []
@@ -120,13 +147,17 @@ class Appliance(Service):
 
     async def _start(self) -> None:
         reactor, settings = self._reactor, self._settings
-        Path(settings.service.state).mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.umask(0o077)
-        self._lock = _lock(Path(settings.service.state) / "lock")
+        if self._worker is None:
+            self._lock = lock_state(settings)
+        else:
+            settings = self._settings = self._worker.share(settings)
+            self._worker.begin(reactor)
+        self.store = store = Store(reactor, settings.store_url)
+        if self._worker is None:
+            await store.write(break_lease)
         logs = settings.telemetry
         self.telemetry = telemetry = Telemetry(logs.access_log, logs.audit_log)
         metrics = telemetry.metrics
-        self.store = store = Store(reactor, settings.store_url)
         store.committed = metrics.committed
         if settings.pods.insecure:
             log.warn("pods.insecure: certificates of Keystone, Glance and the pods are not checked")
@@ -159,7 +190,9 @@ class Appliance(Service):
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
         groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
         await groups.load()
-        self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
+        passes = Passes(reactor, time.time, settings.reconcile.interval)
+        lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
+        self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
@@ -175,7 +208,7 @@ class Appliance(Service):
             tokens=tokens,
             keypairs=keypairs,
             groups=groups,
-            passes=passes,
+            reconcilers=reconcilers,
             telemetry=telemetry,
             shares=shares,
             health=self.health.reason,
@@ -207,20 +240,53 @@ class Appliance(Service):
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
-        passes.start()
+        if self._worker is not None:
+
+            async def look() -> None:
+                """For whichever process is asked for metrics."""
+                metrics.look(figures(parts))
+
+            self._every(LOOK, look)
+        held = Held(store)
+        held.follow(self._pods_changed(pods, routes), "pods", "bindings")
+        held.follow(groups.load, "server_group_pods")
+        held.follow(reconcilers.settle, "passes")
+        await held.look()
+        self._every(EVERY, held.look)
+        await reconcilers.look()
+        self._every(lease.looks, reconcilers.look)
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)  # calls leave few cycles behind
-        log.info("Trio2o serves {count} pods", count=len(pods.all))
+        if self._worker is not None:
+            self._worker.is_ready()
+        log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
         self.notifier.ready(f"{len(pods.all)} pods")
+
+    def _pods_changed(self, pods: Pods, routes: Routes) -> Callable[[], Coroutine[Any, Any, None]]:
+        """What is done when this process or another changed pods or bindings."""
+
+        async def changed() -> None:
+            before = set(pods.all)
+            await pods.reload()
+            for gone in before.difference(pods.all):
+                routes.drop_pod(gone.pod_id)
+            if new := set(pods.all) - before:
+                log.info("pods: {names}", names=", ".join(sorted(pod.pod_name for pod in new)))
+                routes.look_again()
+                Deferred.fromCoroutine(pods.refresh())  # slow pods do not hold up what follows
+
+        return changed
 
     def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def once() -> None:
             try:
                 await work()
+            except Unavailable:
+                return  # the store's, which tells of it itself
             except Exception:
                 log.error("a periodic look failed\n{traceback}", traceback=traceback.format_exc())
 
@@ -236,7 +302,10 @@ class Appliance(Service):
         limits = _limits(self._settings, face.name)
         site = FaceSite(self._reactor, face, face.app, pipeline, limits)
         self.sites.append(site)
-        endpoint = serverFromString(self._reactor, own.listen)
+        if self._worker is None:
+            endpoint = serverFromString(self._reactor, own.listen)
+        else:
+            endpoint = self._worker.endpoint(self._reactor, face.name, own.listen)
         if own.certificate:
             certificates: Any = Certificates(own.certificate, own.private_key)
             endpoint = wrapServerTLS(certificates, endpoint)
@@ -254,6 +323,8 @@ class Appliance(Service):
         self.notifier.reloading()
         try:
             new = load(self._path)
+            if self._worker is not None:
+                new = self._worker.share(new)
         except BadSettings as error:
             log.error("nothing was reloaded: {error}", error=error)
         else:
@@ -283,8 +354,8 @@ class Appliance(Service):
             await port.stopListening()
         for loop in self._loops:
             loop.stop()
-        if self.passes is not None:
-            self.passes.stop()
+        if self.reconcilers is not None:
+            await self.reconcilers.stop()
         await self._drain()
         if self.pool is not None:
             await self.pool.close()
@@ -321,20 +392,14 @@ class Appliance(Service):
         return Deferred.fromCoroutine(self._stop())
 
 
+def _process_name() -> str:
+    """This process among those that share a store: for people its host and number, and unique."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+
+
 def _shown_now() -> str:
     """The time of day as OpenStack writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000000")
-
-
-def _lock(path: Path) -> TextIO:
-    """Two processes on one state would overwrite each other. Raises `OSError`."""
-    file = path.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise OSError(f"another process uses {path.parent}") from None
-    return file
 
 
 def _limits(settings: Settings, face: str) -> Limits:

@@ -56,9 +56,14 @@ def _url(value: str) -> str:
     return "" if fine else "a URL such as http://203.0.113.10:19998"
 
 
-def _sqlite(value: str) -> str:
-    fine = not value or re.match(r"sqlite:///(?!:memory:).", value)
-    return "" if fine else "'', or sqlite:/// and the path of a file"
+def store_url(value: str) -> str:
+    """What is allowed as the store's URL, if this is not."""
+    fine = not value or re.match(r"sqlite:///(?!:memory:).|postgresql\+psycopg://.", value)
+    return "" if fine else "'', sqlite:/// and the path of a file, or postgresql+psycopg://..."
+
+
+def _workers(value: int) -> str:
+    return "" if 1 <= value <= 64 else "a number from 1 to 64"
 
 
 def _listen(value: str) -> str:
@@ -100,6 +105,9 @@ class ServiceSettings:
         "",
         "Addresses of proxies, by commas, whose X-Forwarded headers are believed and passed on.",
         _addresses,
+    )
+    workers: int = _setting(
+        1, "Processes that serve. One is enough for most; pods.connections is shared out.", _workers
     )
 
 
@@ -146,7 +154,10 @@ class IdentitySettings:
 @frozen
 class StoreSettings:
     url: str = _setting(
-        "", "SQLAlchemy URL of the store ('' = SQLite in the state folder).", _sqlite
+        "",
+        "SQLAlchemy URL of the store ('' = SQLite in the state folder). Appliances may share one: "
+        "postgresql+psycopg://trio2o:PASSWORD@203.0.113.7/trio2o is PostgreSQL.",
+        store_url,
     )
 
 
@@ -190,6 +201,11 @@ class ReconcileSettings:
     interval: float = _setting(
         300.0,
         "Seconds between passes that compare what should be in the pods with what is.",
+        _at_least(1),
+    )
+    lease: float = _setting(
+        10.0,
+        "Seconds after which another process takes over the passes of one that died.",
         _at_least(1),
     )
 
@@ -351,9 +367,8 @@ class _Reader:
             raise self.refuse(section, field.name, f"{value!r} is not {words[wanted]}")
         check: Check | None = field.metadata["check"]
         if check and (allowed := check(value)):
-            raise self.refuse(
-                section, field.name, f"{value!r} is not allowed; it must be {allowed}"
-            )
+            told = re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", repr(value))
+            raise self.refuse(section, field.name, f"{told} is not allowed; it must be {allowed}")
         return value
 
 

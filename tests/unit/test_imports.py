@@ -36,7 +36,12 @@ LEVELS = {
 ALLOWED = (
     LEAVES
     | {name: allowed | set(LEAVES) for name, allowed in LEVELS.items()}
-    | {"service": set(LEVELS) | set(LEAVES), "commands": {"service", "settings", "domain"}}
+    | {
+        "state": {"settings"},
+        "workers": {"state", "store", "settings", "running"},
+        "service": {*LEVELS, *LEAVES, "state", "workers"},
+        "commands": {"service", "state", "store", "settings", "domain"},
+    }
 )
 """`verbs` use `store` for bindings; `faces` meet what `service` hands them."""
 

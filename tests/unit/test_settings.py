@@ -37,6 +37,9 @@ NAMES = [name for name, _, _ in LEAVES]
 DEFAULTS = {name: value for name, _, value in LEAVES}
 
 
+STORE = "'', sqlite:/// and the path of a file, or postgresql+psycopg://..."
+
+
 def refused(text: str) -> str:
     with pytest.raises(BadSettings) as caught:
         parse(text, "t.toml")
@@ -194,8 +197,8 @@ def test_no_text_is_an_error_of_another_kind(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("store.url", "postgresql://db", "'', or sqlite:/// and the path of a file"),
-        ("store.url", "trio2o.sqlite", "'', or sqlite:/// and the path of a file"),
+        ("store.url", "postgresql://db", STORE),
+        ("store.url", "trio2o.sqlite", STORE),
         ("faces.compute.listen", "19998", "'', or a Twisted endpoint such as 'tcp:19998:interface"),
         ("faces.compute.listen", "tcp:", "'', or a Twisted endpoint such as 'tcp:19998:interface"),
         ("pods.interface", "Public", "one of 'internal', 'public', 'admin'"),
@@ -212,7 +215,7 @@ def test_a_text_that_is_not_allowed_is_refused_with_what_is(
     assert message.startswith(allowed)
 
 
-@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:", "postgresql+psycopg://"])
 def test_a_store_that_is_no_file_is_refused(url: str) -> None:
     assert "line 2: store.url" in refused(f"[store]\nurl = '{url}'")
 
@@ -262,7 +265,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 def test_the_store_is_in_the_state_folder_unless_it_is_said() -> None:
     assert parse("[service]\nstate = '/s'").store_url == "sqlite:////s/trio2o.sqlite"
-    assert parse("[store]\nurl = 'sqlite:///x'").store_url == "sqlite:///x"
+    for url in ("sqlite:///x", "postgresql+psycopg://trio2o:pw@db/trio2o"):
+        assert parse(f"[store]\nurl = '{url}'").store_url == url
+
+
+def test_a_refusal_tells_no_password() -> None:
+    told = refused("[store]\nurl = 'postgresql://me:s3cr:et@db/trio2o'")
+    assert "'postgresql://me:***@db/trio2o'" in told
 
 
 # the file that is written

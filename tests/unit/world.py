@@ -91,12 +91,17 @@ class Routes:
 
     def __init__(self, *found: Route) -> None:
         self.kept = {(route.type, route.top_id): route for route in found}
+        self.elsewhere: Route | None = None
 
     async def own_token(self) -> str:
         return "our own"
 
     async def find(self, resource: Resource, id: str, caller: Caller, deadline: float) -> Any:
         return self.kept.get((resource.type, id))
+
+    async def again(self, route: Route) -> Route | None:
+        """What another process is said to have made of it."""
+        return self.elsewhere
 
     async def learn(self, found: Any) -> None:
         self.kept |= {(route.type, route.top_id): route for route in found}

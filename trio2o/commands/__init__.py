@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from trio2o import __version__
+from trio2o.commands._db import db
 from trio2o.commands._local import init, operations, serve
 from trio2o.commands._remote import binding, pod, register
 
@@ -17,5 +18,5 @@ def main() -> None:
     """One OpenStack in front of many."""
 
 
-for command in (serve, init, operations, register, pod, binding):
+for command in (serve, init, operations, register, pod, binding, db):
     main.add_command(command)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve
 
 from trio2o.commands._table import show
 from trio2o.settings import BadSettings, Settings, commented, load
@@ -32,9 +33,13 @@ def settings_of(config: str) -> Settings:
 
 @click.command()
 @config_option
-def serve(config: str) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), help="In place of service.workers.")
+@click.option("--worker", default="", hidden=True, help="What a parent tells its workers.")
+def serve(config: str, workers: int | None, worker: str) -> None:
     """Run the appliance in the foreground, as `twistd -n trio2o` does."""
     settings = settings_of(config)
+    if workers is not None:
+        settings = evolve(settings, service=evolve(settings.service, workers=workers))
     import txaio
     from txaio.tx import start_logging
 
@@ -42,10 +47,10 @@ def serve(config: str) -> None:
     start_logging(out=sys.stdout, level=settings.log.level)
     from twisted.internet import reactor
 
-    from trio2o.service import Appliance
+    from trio2o.service import appliance_of
 
     running: Any = reactor
-    appliance = Appliance(running, settings, config)
+    appliance = appliance_of(running, settings, config, worker)
     running.callWhenRunning(appliance.startService)
     running.addSystemEventTrigger("before", "shutdown", appliance.stopService)
     running.run()

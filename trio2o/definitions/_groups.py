@@ -50,8 +50,9 @@ class ServerGroups:
 
     async def load(self) -> None:
         """Read which ids in pods are not the tenants'."""
+        found = await self._store.read(rows.renamed)
         self.tops.clear()
-        self.tops.update(await self._store.read(rows.renamed))
+        self.tops.update(found)
 
     async def find(self, id: str) -> ServerGroup | None:
         found = await self._store.read(lambda c: rows.find_group(c, id))

@@ -14,7 +14,7 @@ from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
 from trio2o.pods import Pods
-from trio2o.reconcile import Passes
+from trio2o.reconcile import Reconcilers
 from trio2o.routes import Routes
 from trio2o.settings import Settings
 from trio2o.store import Store
@@ -74,7 +74,7 @@ class Parts:
     tokens: Tokens
     keypairs: Keypairs
     groups: ServerGroups
-    passes: Passes
+    reconcilers: Reconcilers
     telemetry: Telemetry
     shares: Shares
     health: Callable[[], str]

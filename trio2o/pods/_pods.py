@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
@@ -85,9 +85,14 @@ class Pods:
         self.all: tuple[Pod, ...] = ()
         self.bindings: tuple[Binding, ...] = ()
         self._by_id: dict[str, Pod] = {}
+        self._reloading = DeferredLock()
 
     async def reload(self) -> None:
-        """Read the store again: after a change of pods or bindings."""
+        """Read the store again: after a change of pods or bindings, here or in another process."""
+        async with self._reloading:  # an older reading never takes the place of a newer one
+            await self._read()
+
+    async def _read(self) -> None:
         pods = await self._store.read(list_pods)
         self.bindings = await self._store.read(list_bindings)
         self.top = next((pod for pod in pods if pod.is_top), None)

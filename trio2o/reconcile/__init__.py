@@ -1,5 +1,7 @@
-"""Reconcilers: passes that look for drift and mend it."""
+"""The frame of reconcilers; what they mend is other packages' matter."""
 
+from trio2o.reconcile._everywhere import Reconcilers
+from trio2o.reconcile._lease import Lease
 from trio2o.reconcile._passes import Counted, Passes, Reconciler
 
-__all__ = ["Counted", "Passes", "Reconciler"]
+__all__ = ["Counted", "Lease", "Passes", "Reconciler", "Reconcilers"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
 from txaio.tx import make_logger
 
+from trio2o.domain.errors import Unavailable
 from trio2o.domain.tasks import Once
+from trio2o.store import EPOCH
 
 log = make_logger()
 
@@ -44,6 +47,11 @@ class _State:
     counted: Counted = field(factory=Counted)
     error: str = ""
     timer: Any = None
+    under_way: Deferred[Counted] | None = None
+
+
+async def _nothing(name: str, told: int) -> None:
+    """Where there is one process, nobody has to be told."""
 
 
 class Passes:
@@ -54,31 +62,45 @@ class Passes:
         self._clock, self._now, self._interval = clock, now, interval
         self._states: dict[str, _State] = {}
         self._running: Once[str, Counted] = Once()
-        self._stopped = False
+        self.running = False
+        self.epoch: int | None = None
+        self.elsewhere: Callable[[str], None] = lambda name: None
+        """Told what is woken while another process passes."""
+        self.began: Callable[[str], int] = lambda name: 0
+        self.ended: Callable[[str, int], Awaitable[None]] = _nothing
+        """Told when a pass has ended, and what `began` said of it."""
 
     def add(self, reconciler: Reconciler) -> None:
         self._states[reconciler.name] = _State(reconciler)
 
-    def start(self) -> None:
+    def start(self, epoch: int | None = None) -> None:
+        """Pass from now on. What is written by passes is refused in a later epoch of the lease."""
+        self.running, self.epoch = True, epoch
         for name in self._states:
             self._plan(name, self._interval)
 
     def stop(self) -> None:
-        self._stopped = True
+        """Pass no more, and break off what is under way."""
+        self.running, self.epoch = False, None
         for state in self._states.values():
             if state.timer is not None and state.timer.active():
                 state.timer.cancel()
+            if state.under_way is not None:
+                state.under_way.cancel()
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._states)
 
     def wake(self, name: str, seconds: float = 1.0) -> None:
         """Have the next pass soon: something changed that may have to be settled."""
-        self._plan(name, seconds)
+        if self.running:
+            self._plan(name, seconds)
+        else:
+            self.elsewhere(name)
 
     def _plan(self, name: str, seconds: float) -> None:
         state = self._states[name]
-        if self._stopped:
+        if not self.running:
             return
         if state.timer is not None and state.timer.active():
             if state.timer.getTime() <= self._clock.seconds() + seconds:
@@ -87,8 +109,6 @@ class Passes:
         state.timer = self._clock.callLater(seconds, self._begin, name)
 
     def _begin(self, name: str) -> None:
-        from twisted.internet.defer import Deferred
-
         Deferred.fromCoroutine(self.run(name)).addErrback(lambda _: None)
 
     async def run(self, name: str) -> Counted:
@@ -97,19 +117,28 @@ class Passes:
 
     async def _pass(self, name: str) -> Counted:
         state = self._states[name]
-        begun = time.monotonic()
+        begun, told = time.monotonic(), self.began(name)
+        EPOCH.set(self.epoch)
         try:
-            state.counted, state.error = await state.reconciler.run(), ""
+            state.under_way = Deferred.fromCoroutine(state.reconciler.run())
+            state.counted, state.error = await state.under_way, ""
+        except CancelledError:
+            why = "The pass was broken off: this process ends, or lost the lease."
+            raise Unavailable(why) from None
         except Exception as error:
             state.error = str(error) or type(error).__name__
             log.error(
                 "reconciler {name} failed\n{traceback}", name=name, traceback=traceback.format_exc()
             )
             raise
+        else:
+            return state.counted
         finally:
+            state.under_way = None
             state.last, state.seconds = self._now(), time.monotonic() - begun
-            self._plan(name, self._interval)
-        return state.counted
+            if self.running:  # else it was broken off, and is for the next holder to make
+                self._plan(name, self._interval)
+                await self.ended(name, told)
 
     def report(self, name: str) -> dict[str, Any]:
         """How a reconciler stands: times in seconds since 1970, 0 for never."""

@@ -17,7 +17,15 @@ from trio2o.domain.values import Caller, Pod, Route
 from trio2o.message import Answer, Call
 from trio2o.pods import Pods, Target
 from trio2o.store import Store
-from trio2o.store.routes import delete_route, find_route, live_routes, record_routes, routes_of
+from trio2o.store.routes import (
+    bury_route,
+    delete_route,
+    find_route,
+    live_routes,
+    record_routes,
+    routes_of,
+)
+from trio2o.store.sweeps import put_swept, swept
 
 KEPT = 200_000
 """Routes in memory at most."""
@@ -71,9 +79,25 @@ class Routes:
 
     async def known(self, resource: Resource, id: str) -> Route | None:
         """The route of an id, a tombstone included, without asking any pod."""
-        if route := self._kept.get((resource.type, id)):
-            return route
         return await self._store.read(lambda c: find_route(c, resource.type, id))
+
+    async def again(self, route: Route) -> Route | None:
+        """The route of an id as the store has it now, if another process changed it; else None.
+
+        For when a pod says that it does not have what it was asked for, or says nothing.
+        """
+        found = await self._store.read(lambda c: find_route(c, route.type, route.top_id))
+        if found is None or (found.pod_id, found.deleted_at) == (route.pod_id, route.deleted_at):
+            return None
+        self._keep(found)
+        return found
+
+    async def swept(self, pod_id: str, kind: str) -> float | None:
+        """When a sweep of a kind of things in a pod began last, in seconds since 1970."""
+        return await self._store.read(lambda c: swept(c, pod_id, kind))
+
+    async def put_swept(self, pod_id: str, kind: str, seen: float) -> None:
+        await self._store.write(lambda c: put_swept(c, pod_id, kind, seen))
 
     async def remove(self, type: str, top_id: str) -> None:
         """Forget that an id was ever known: it is looked for again."""
@@ -151,7 +175,7 @@ class Routes:
 
     async def learn(self, found: Sequence[Route]) -> None:
         """Record routes durably."""
-        await self._store.write(lambda connection: record_routes(connection, found))
+        await self._store.add(record_routes, found)
         for route in found:
             self._keep(route)
             self._missed.pop((route.type, route.top_id), None)
@@ -188,10 +212,12 @@ class Routes:
         )
 
     async def forget(self, route: Route) -> None:
-        """Leave a tombstone: the thing is gone from its pod."""
-        if not route.deleted_at:
-            gone = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="seconds")
-            await self.learn([evolve(route, deleted_at=gone)])
+        """Leave a tombstone: the thing is gone from its pod (and not known to be in another)."""
+        if route.deleted_at:
+            return
+        gone = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="seconds")
+        await self._store.write(lambda c: bury_route(c, route, gone))
+        self._kept.pop((route.type, route.top_id), None)
 
     async def sweep(
         self, pod: Pod, resources: dict[str, Resource], caller: Caller, deadline: float
@@ -215,7 +241,11 @@ class Routes:
         return standing
 
     def _keep(self, route: Route) -> None:
+        """In memory are only those that live: another process may raise what is a tombstone."""
         key = (route.type, route.top_id)
+        if route.deleted_at:
+            self._kept.pop(key, None)
+            return
         old = self._kept.get(key)
         if old is not None and old.details and not route.details:
             route = evolve(route, details=old.details)

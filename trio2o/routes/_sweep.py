@@ -49,7 +49,6 @@ class Sweep:
     ) -> None:
         self._clock, self._now, self._routes, self._pods = clock, now, routes, pods
         self._server, self._own_token = server, own_token
-        self._seen: dict[str, float] = {}
 
     async def run(self) -> Counted:
         """One pass over all pods that answer. Drift is what was not known."""
@@ -59,14 +58,14 @@ class Sweep:
         return counted
 
     async def _pod(self, pod: Pod, counted: Counted) -> None:
-        begun = self._now()
+        begun, key = self._now(), (pod.pod_id, self._server.type)
         try:
-            await self._pages(pod, self._seen.get(pod.pod_id), counted)
+            await self._pages(pod, await self._routes.swept(*key), counted)
         except Fault as fault:
             counted.failed += 1
             log.warn("pod {pod}: a sweep of its servers: {why}", pod=pod.pod_name, why=str(fault))
             return
-        self._seen[pod.pod_id] = begun
+        await self._routes.put_swept(*key, begun)
 
     async def _pages(self, pod: Pod, since: float | None, counted: Counted) -> None:
         marker = ""

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy import event
 
 REVISION = "0001"
 """The newest migration. It is compared at each start; Alembic is imported only if it differs."""
 
 metadata = sa.MetaData()
+
+HELD = {"held": True}
+"""`info` of a table that is small and held whole in memory: its revision moves with it."""
+
+
+@event.listens_for(metadata, "before_create")
+def compare_bytes(target: sa.MetaData, *_: Any, **__: Any) -> None:
+    """Have PostgreSQL order texts as SQLite does, whatever the database's collation."""
+    if target.info.get("bytewise"):
+        return
+    target.info["bytewise"] = True
+    for column in (column for table in target.tables.values() for column in table.c):
+        if isinstance(kind := column.type, sa.String):
+            bytewise = type(kind)(kind.length, collation="C")
+            column.type = kind.with_variant(bytewise, "postgresql")
+
 
 pods = sa.Table(
     "pods",
@@ -20,6 +39,7 @@ pods = sa.Table(
     sa.Column("dc_name", sa.String(255), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("created_at", sa.String(32), nullable=False),
+    info=HELD,
     sqlite_autoincrement=True,
 )
 # there is one top region
@@ -40,6 +60,7 @@ bindings = sa.Table(
     sa.Column("az_name", sa.String(255), nullable=False),
     sa.Column("created_at", sa.String(32), nullable=False),
     sa.Column("ended_at", sa.String(32), nullable=False, server_default=""),
+    info=HELD,
 )
 # a project has one pod for an AZ at a time
 sa.Index(
@@ -115,6 +136,7 @@ server_group_pods = sa.Table(
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("pod_id", sa.String(36), primary_key=True, index=True),
     sa.Column("bottom_id", sa.String(36), nullable=False),
+    info=HELD,
     sqlite_with_rowid=False,
 )
 
@@ -128,21 +150,62 @@ keypair_users = sa.Table(
 )
 
 
+# of each table that is held in memory: moves in the transaction that changes the table
+revisions = sa.Table(
+    "revisions",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# which process runs the reconcilers; `expires` by the database's clock
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("holder", sa.String(255), nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("expires", sa.Double, nullable=False),
+)
+
+# passes that were asked for and made, anywhere; `report` is JSON
+passes = sa.Table(
+    "passes",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("made", sa.Integer, nullable=False),
+    sa.Column("report", sa.Text, nullable=False),
+    info=HELD,
+)
+
+# up to when a pod's changes were read, in seconds since 1970
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("pod_id", sa.String(36), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("seen", sa.Double, nullable=False),
+)
+
+
 class NewerSchema(Exception):
     """The database was written by a newer Trio2o than this one."""
 
 
+def stored_revision(engine: sa.Engine) -> str:
+    """The revision of the schema that a database has ('' if it has none)."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return ""
+        found = connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+        return found.scalar_one_or_none() or ""
+
+
 def upgrade(engine: sa.Engine) -> None:
     """Bring the database to this schema. Raises `NewerSchema`."""
-    stored = ""
-    with engine.connect() as connection:
-        if sa.inspect(connection).has_table("alembic_version"):
-            stored = (
-                connection.execute(
-                    sa.text("SELECT version_num FROM alembic_version")
-                ).scalar_one_or_none()
-                or ""
-            )
+    stored = stored_revision(engine)
     if stored == REVISION:
         return
     if stored > REVISION:
@@ -156,6 +219,10 @@ def _migrate(engine: sa.Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", "trio2o.store:migrations")
+    if engine.dialect.name == "postgresql":
+        engine = engine.execution_options(isolation_level="READ COMMITTED")
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":  # SQLite's writers wait for each other anyway
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7241)"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

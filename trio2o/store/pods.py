@@ -15,6 +15,7 @@ from trio2o.store._schema import (
     routes,
     server_group_pods,
     settled,
+    sweeps,
 )
 from trio2o.store.bindings import end
 
@@ -44,6 +45,6 @@ def set_state(connection: Connection, pod_id: str, state: str) -> None:
 def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
     """Take the pod away with what is known of it; its bindings end."""
     end(connection, now, pod_id=pod_id)
-    for table in (routes, settled, keypair_users, server_group_pods):
+    for table in (routes, settled, keypair_users, server_group_pods, sweeps):
         connection.execute(sa.delete(table).where(table.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

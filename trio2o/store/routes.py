@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from attrs import asdict
+from attrs import evolve
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 
 from trio2o.domain.values import Route
 from trio2o.store._schema import routes
+from trio2o.store._upsert import put
+
+_COLUMNS = tuple(column.name for column in routes.c)
+
+
+def _details(new: Any) -> Any:
+    """A showing that tells less keeps what an earlier one told."""
+    return sa.case((new.details != "", new.details), else_=routes.c.details)
 
 
 def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
@@ -22,19 +29,18 @@ def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
 
 def record_routes(connection: Connection, found: Sequence[Route]) -> None:
     """Keep these routes, in place of older ones of the same ids (but not of their details)."""
-    if not found:
-        return
-    statement = insert(routes)
-    replaced: dict[str, Any] = {
-        name: statement.excluded[name]
-        for name in ("pod_id", "bottom_id", "project_id", "deleted_at")
-    }
-    told = statement.excluded.details
-    replaced["details"] = sa.case((told != "", told), else_=routes.c.details)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["type", "top_id"], set_=replaced),
-        [asdict(route) for route in found],
-    )
+    rows = [{name: getattr(route, name) for name in _COLUMNS} for route in found]
+    put(connection, routes, rows, details=_details)
+
+
+def bury_route(connection: Connection, route: Route, now: str) -> Route | None:
+    """Leave a tombstone, unless the id is known to live in another pod by now: that route then."""
+    found = find_route(connection, route.type, route.top_id)
+    if found is None or found.pod_id == route.pod_id:
+        if found is None or not found.deleted_at:
+            record_routes(connection, [evolve(route, deleted_at=now)])
+        return None
+    return found if not found.deleted_at else None
 
 
 def delete_route(connection: Connection, type: str, top_id: str) -> None:

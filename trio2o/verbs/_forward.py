@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import evolve, frozen
 
+from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import Resource, split_number
 from trio2o.domain.values import Pod, Route
 from trio2o.domain.versions import Version
@@ -43,9 +44,32 @@ class Forward:
             raise self.resource.missing(id)
         if self.prepare is not None and isinstance(call.body, bytes) and call.body:
             call = evolve(call, body=await self.prepare(call.body, pod, context))
-        answer = await context.send(pod, below(call, context))
+        route, pod, answer = await self._send(call, route, pod, context)
         await self._settle(answer, route, context)
         return rewrite(answer, context, pod)
+
+    async def _send(
+        self, call: Call, route: Route, pod: Pod, context: Context
+    ) -> tuple[Route, Pod, Answer]:
+        """The pod's answer. Where it has nothing, or is down, another process may know better
+        by now where the thing is: nothing was done yet, so that pod is asked."""
+        answer, fault = None, None
+        try:
+            answer = await context.send(pod, below(call, context))
+        except PodUnavailable as error:
+            fault = error
+        if answer is not None and answer.status != 404:
+            return route, pod, answer
+        now = await context.routes.again(route)
+        other = context.pods.get(now.pod_id) if now and not now.deleted_at else None
+        if now is not None and other is not None and other != pod:
+            return now, other, await context.send(other, below(call, context))
+        if answer is not None:
+            return route, pod, answer
+        if (now or route).deleted_at:
+            raise self.resource.missing(route.top_id)
+        assert fault is not None
+        raise fault
 
     async def _settle(self, answer: Answer, route: Route, context: Context) -> None:
         """Leave a tombstone where the pod says that the thing itself is gone."""

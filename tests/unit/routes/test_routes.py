@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from attrs import evolve
 from helpers import result_of
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -16,7 +17,7 @@ from trio2o.faces.resources import FLAVOR, SERVER, VOLUME
 from trio2o.message import Answer, Call
 from trio2o.routes import Routes
 from trio2o.store._schema import metadata
-from trio2o.store.routes import find_route
+from trio2o.store.routes import find_route, record_routes
 
 ID = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"
 ONE, TWO = (Pod(f"id-{n}", n, f"Pod{n}", f"az{n}", "", "", "active", "2026") for n in (1, 2))
@@ -33,6 +34,9 @@ class Store:
         return query(self.connection)
 
     write = read
+
+    async def add(self, put: Callable[[sa.Connection, Any], None], rows: Any) -> None:
+        put(self.connection, rows)
 
 
 class Pods:
@@ -261,3 +265,54 @@ def test_what_a_pod_has_of_a_project_is_known(world: World) -> None:
     assert result_of(world.routes.of_pod(SERVER, TWO, None)) == ()
     result_of(world.routes.forget(mine[0]))
     assert result_of(world.routes.of_pod(SERVER, ONE, "p")) == ()
+
+
+# other processes over the same store
+
+
+def test_a_tombstone_that_another_process_raises_is_a_route_again(world: World) -> None:
+    route = Route("server", ID, ONE.pod_id, ID, "my-project")
+    result_of(world.routes.learn([route]))
+    result_of(world.routes.forget(route))
+    gone = world.find()
+    assert gone is not None and gone.deleted_at
+    record_routes(world.store.connection, [evolve(route, pod_id=TWO.pod_id)])
+    assert world.find() == evolve(route, pod_id=TWO.pod_id)
+    assert world.pods.asked == []
+
+
+def test_a_route_that_another_process_moved_gets_no_tombstone(world: World) -> None:
+    route = Route("server", ID, ONE.pod_id, ID, "my-project")
+    moved = evolve(route, pod_id=TWO.pod_id)
+    result_of(world.routes.learn([route]))
+    record_routes(world.store.connection, [moved])
+    assert world.find() == route
+    result_of(world.routes.forget(route))
+    assert find_route(world.store.connection, "server", ID) == moved
+    assert world.find() == moved
+
+
+def test_what_another_process_changed_is_seen_when_it_is_asked_for(world: World) -> None:
+    route = Route("server", ID, ONE.pod_id, ID, "my-project")
+    result_of(world.routes.learn([route]))
+    assert result_of(world.routes.again(route)) is None
+    gone = evolve(route, deleted_at="2026-02-01")
+    record_routes(world.store.connection, [gone])
+    assert result_of(world.routes.again(route)) == gone
+    assert world.find() == gone
+    assert result_of(world.routes.again(gone)) is None
+
+
+def test_a_route_of_a_pod_that_is_gone_is_not_used(world: World) -> None:
+    result_of(world.routes.learn([Route("server", ID, ONE.pod_id, ID, "my-project")]))
+    del world.pods.has[ONE]
+    world.pods.has[TWO] = server(tenant_id="my-project")
+    found = world.find()
+    assert found is not None and found.pod_id == TWO.pod_id
+
+
+def test_a_sweeps_place_is_kept_for_whoever_sweeps_next(world: World) -> None:
+    assert result_of(world.routes.swept("id-1", "server")) is None
+    result_of(world.routes.put_swept("id-1", "server", 17.5))
+    assert result_of(world.again().swept("id-1", "server")) == 17.5
+    assert result_of(world.routes.swept("id-1", "volume")) is None

@@ -176,3 +176,54 @@ def test_a_malformed_body_is_400_before_anything_is_sent() -> None:
     with pytest.raises(BadRequest):
         forward(where, Call("POST", b"/", body=b'{"a": '), verb)
     assert sent(where) == []
+
+
+# another process moved or buried the route
+
+
+def moved_to(where: Context, found: object) -> None:
+    where.routes.elsewhere = found  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("trouble", ["has nothing", "is down"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_what_another_process_moved_is_asked_for_where_it_is(method: str, trouble: str) -> None:
+    where = world()
+    moved_to(where, route(SERVER, ID, ONE))
+    if trouble == "is down":
+        where.pods.down.add(TWO)  # type: ignore[attr-defined]
+    where.pods.answers[TWO] = lambda call: answer(404, {})  # type: ignore[attr-defined]
+    found = forward(where, Call(method, b"/v2.1/servers/x"))
+    assert json.loads(found.body)["server"]["by"] == "Pod1"
+    assert [call.method for _, call in sent(where)][-1] == method
+    assert where.routes.kept["server", ID].deleted_at == ""  # type: ignore[attr-defined]
+
+
+def test_what_another_process_saw_deleted_is_gone_while_its_pod_is_down() -> None:
+    where = world()
+    where.pods.down.add(TWO)  # type: ignore[attr-defined]
+    with pytest.raises(PodUnavailable):
+        forward(where, Call("GET", b"/"))
+    moved_to(where, route(SERVER, ID, TWO, deleted_at="2026-02-01"))
+    with pytest.raises(NotFound):
+        forward(where, Call("GET", b"/"))
+
+
+def test_what_is_known_to_be_gone_is_gone_the_moment_its_pod_fails() -> None:
+    where = world()
+    where.routes.kept["server", ID] = route(SERVER, ID, TWO, deleted_at="2026-02-01")  # type: ignore[attr-defined]
+
+    def refuse(call: Call) -> Answer:
+        raise PodUnavailable("Pod2", "refused")
+
+    where.pods.answers[TWO] = refuse  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        forward(where, Call("GET", b"/"))
+
+
+def test_a_pods_404_is_the_answer_where_nothing_was_moved() -> None:
+    where = world()
+    where.pods.answers[TWO] = lambda call: answer(404, {"itemNotFound": {}})  # type: ignore[attr-defined]
+    moved_to(where, route(SERVER, ID, TWO, deleted_at="2026-02-01"))
+    assert forward(where, Call("GET", b"/")).status == 404
+    assert len(sent(where)) == 1

@@ -37,8 +37,8 @@ def figures(parts: Any) -> Iterator[Figure]:
     yield Figure("calls_in_progress", {}, parts.shares.under_way)
     yield Figure("calls_waiting", {}, parts.shares.waiting)
     yield Figure("log_lines_lost", {}, parts.telemetry.lost)
-    for name in parts.passes.names():
-        report, labels = parts.passes.report(name), {"reconciler": name}
+    for name in parts.reconcilers.names():
+        report, labels = parts.reconcilers.report(name), {"reconciler": name}
         yield Figure("reconciler_last_pass_timestamp_seconds", labels, report["last"])
         yield Figure("reconciler_seconds", labels, report["seconds"])
         yield Figure("reconciler_drift", labels, report["drift"])

@@ -18,17 +18,19 @@ def _time(seconds: float) -> str | None:
 
 
 def _report(name: str, context: Context) -> dict[str, Any]:
-    shown: dict[str, Any] = context.parts.passes.report(name)
+    shown: dict[str, Any] = context.parts.reconcilers.report(name)
     return shown | {"last": _time(shown["last"]), "next": _time(shown["next"])}
 
 
 async def list_reconcilers(call: Call, context: Context) -> Answer:
-    """Last pass, what it found, when the next is; and what an operator has to decide."""
-    listed = [_report(name, context) for name in context.parts.passes.names()]
+    """Last pass, what it found, when the next is; what an operator has to decide; and which
+    process runs them."""
+    listed = [_report(name, context) for name in context.parts.reconcilers.names()]
     open_questions = await context.store.read(keypair_rows.problems)
     names = {pod.pod_id: pod.pod_name for pod in context.pods.all}
     shown = [{**asdict(one), "pod_name": names.get(one.pod_id, "")} for one in open_questions]
-    return json_answer(200, {"reconcilers": listed, "problems": shown})
+    holder = context.parts.reconcilers.lease.holder
+    return json_answer(200, {"reconcilers": listed, "problems": shown, "holder": holder})
 
 
 async def show_reconciler(call: Call, context: Context) -> Answer:
@@ -36,14 +38,14 @@ async def show_reconciler(call: Call, context: Context) -> Answer:
 
 
 async def run_reconciler(call: Call, context: Context) -> Answer:
-    """A pass now; the answer comes when it has ended."""
+    """A pass now, by the process that runs them; the answer comes when it has ended."""
     name = _name(context)
-    await context.parts.passes.run(name)
+    await context.parts.reconcilers.run(name, context.deadline)
     return json_answer(200, {"reconciler": _report(name, context)})
 
 
 def _name(context: Context) -> str:
     name = context.params["id"]
-    if name not in context.parts.passes.names():
+    if name not in context.parts.reconcilers.names():
         raise NotFound("Reconciler not found")
     return name

@@ -1,0 +1,16 @@
+"""What unit and component tests share: a PostgreSQL server, started when a test first needs it."""
+
+from collections.abc import Iterator
+
+import pytest
+from postgresql import Cluster, programs
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Cluster]:
+    found = programs()
+    if found is None:
+        pytest.skip("PostgreSQL's programs are not installed (Debian package postgresql)")
+    cluster = Cluster(found)
+    yield cluster
+    cluster.remove()
