@@ -37,6 +37,7 @@ class Call:
     """An HTTP request. `path` is the raw path; `query` is without its question mark.
 
     `said` is what the edge makes of the headers: values by names in lower case, repeats joined.
+    `peer` is the address that it came from ('' = not known).
     """
 
     method: str
@@ -45,6 +46,7 @@ class Call:
     headers: Headers = ()
     body: Body = b""
     said: Mapping[bytes, bytes] | None = field(default=None, eq=False, repr=False)
+    peer: str = ""
 
     @property
     def target(self) -> bytes:

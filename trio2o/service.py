@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine
@@ -12,17 +14,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.endpoints import serverFromString, wrapServerTLS
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python import usage
-from txaio.tx import make_logger
+from txaio.tx import make_logger, set_global_log_level
 
 from trio2o.definitions import Aggregates, Definitions, Flavors, Keypairs, ServerGroups
 from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
-from trio2o.faces.admin import AdminFace
+from trio2o.faces.admin import AdminFace, figures
 from trio2o.faces.compute import ComputeFace
 from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
@@ -32,17 +34,32 @@ from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
-from trio2o.settings import BadSettings, Settings, load
+from trio2o.running import Certificates, Health, Notifier
+from trio2o.settings import BadSettings, Settings, differences, load
 from trio2o.state import lock_state
 from trio2o.store import EVERY, Held, NewerSchema, Store
 from trio2o.store.lease import break_lease
-from trio2o.upstream import Pool
-from trio2o.web import FaceSite, Limits, Pipeline
+from trio2o.telemetry import Telemetry
+from trio2o.upstream import Pool, Trust
+from trio2o.web import FaceSite, Limits, Pipeline, Shares
 from trio2o.workers import Worker, Workers
 
 log = make_logger()
 
 FACES: tuple[type[BaseFace], ...] = (AdminFace, ComputeFace, VolumeFace, NetworkFace, ImageFace)
+
+LIVE = (
+    *("service.shutdown", "service.drain", "service.disable_file", "service.proxies"),
+    *("log.", "limits.", "pods.timeout", "pods.ca_file"),
+    *("identity.token_cache", "identity.policy_file"),
+)
+"""Settings that a reload takes over: these, and sections (with a dot at the end)."""
+
+ON_THEIR_WAY = 1.0
+"""Seconds after the end of listening for which connections without a call stay open."""
+
+LOOK = 2.0
+"""Seconds between looks at the figures of a worker."""
 
 RECHECK = 1.0
 """Seconds between looks at pods that are down (each as often as its breaker allows)."""
@@ -80,28 +97,42 @@ def appliance_of(
     """What is to run in this process: the appliance, or the parent of several; `config` is the
     settings' file, `worker` what a parent told this one."""
     if worker:
-        return Appliance(reactor, settings, Worker.parse(worker))
+        return Appliance(reactor, settings, Worker.parse(worker), config)
     if settings.service.workers > 1:
         return Workers(reactor, settings, config)
-    return Appliance(reactor, settings)
+    return Appliance(reactor, settings, path=config)
 
 
 class Appliance(Service):
     """All faces in one process, alone or one of several workers. It listens once the store and the
     catalog were read."""
 
-    def __init__(self, reactor: Any, settings: Settings, worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        worker: Worker | None = None,
+        path: str = "",
+    ) -> None:
+        """`path` is the settings' file, for SIGHUP to read it again ('' = there is none)."""
         self._reactor, self._settings, self._worker = reactor, settings, worker
+        self._path = path
         self.sites: list[FaceSite] = []
         self.failed = False
+        self.health = Health(settings.service.disable_file)
+        self.notifier = Notifier(reactor, os.environ)
         self.store: Store | None = None
         self.pool: Pool | None = None
         self.reconcilers: Reconcilers | None = None
+        self.telemetry: Telemetry | None = None
+        self._reloads: list[Callable[[Settings], None]] = []
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
     def startService(self) -> None:  # noqa: N802
         self.running = 1
+        if self._path and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
         self.started = Deferred.fromCoroutine(self._start())
         self.started.addErrback(self._failed)
 
@@ -124,11 +155,26 @@ class Appliance(Service):
         self.store = store = Store(reactor, settings.store_url)
         if self._worker is None:
             await store.write(break_lease)
-        self.pool = pool = Pool(reactor, settings.pods.connections, settings.pods.connect_timeout)
+        logs = settings.telemetry
+        self.telemetry = telemetry = Telemetry(logs.access_log, logs.audit_log)
+        metrics = telemetry.metrics
+        store.committed = metrics.committed
+        if settings.pods.insecure:
+            log.warn("pods.insecure: certificates of Keystone, Glance and the pods are not checked")
+        trust = Trust(settings.pods.ca_file, insecure=settings.pods.insecure)
+        self._reloads.append(lambda new: trust.load(new.pods.ca_file))
+        self.pool = pool = Pool(
+            reactor,
+            settings.pods.connections,
+            settings.pods.connect_timeout,
+            share=settings.pods.project_connections,
+            trust=trust,
+        )
         agent: Any = pool
         keystone = Keystone(reactor, time.time, agent, settings.identity)
         catalog = Catalog(keystone)
-        tokens = Tokens(time.time, keystone, settings.identity.token_cache)
+        believed = settings.identity.token_cache
+        tokens = Tokens(time.time, keystone, believed, metrics.token_looked_up)
         own = {face.name: face.microversions.own for face in FACES if face.microversions}
         pods = Pods(
             reactor,
@@ -138,6 +184,7 @@ class Appliance(Service):
             settings.pods.interface,
             own,
             settings.images,
+            metrics.pod_called,
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
@@ -163,6 +210,7 @@ class Appliance(Service):
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
+        shares = Shares(reactor)
         parts = Parts(
             reactor,
             time.time,
@@ -177,15 +225,45 @@ class Appliance(Service):
             definitions=definitions,
             reconcilers=reconcilers,
             capacity=Capacity(reactor, pods, keystone.own_token, settings.scheduling.timeout),
+            telemetry=telemetry,
+            shares=shares,
+            health=self.health.reason,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
-        policy = Policy(rules, settings.identity.policy_file)
-        pipeline = Pipeline(reactor, tokens, policy, keystone.auth_url, settings.pods.timeout)
+        pipeline = Pipeline(
+            reactor,
+            tokens,
+            Policy(rules, settings.identity.policy_file),
+            keystone.auth_url,
+            settings.pods.timeout,
+            shares=shares,
+            ended=telemetry.ended,
+        )
+
+        def configure(new: Settings) -> None:
+            """What calls are served by, and may change."""
+            pipeline.policy = Policy(rules, new.identity.policy_file)
+            pipeline.timeout = new.pods.timeout
+            pipeline.proxies = new.proxies
+            shares.limit = new.limits.project_calls
+            tokens.believed = new.identity.token_cache
+
+        if settings.telemetry.metrics == "open":
+            pipeline.opened = frozenset(("/metrics",))
+        configure(settings)
+        self._reloads.append(configure)
         await pods.reload()
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
         pods.watch(passes.wake_all)
+        if self._worker is not None:
+
+            async def look() -> None:
+                """For whichever process is asked for metrics."""
+                metrics.look(figures(parts))
+
+            self._every(LOOK, look)
         held = Held(store)
         held.follow(self._pods_changed(pods, routes), "pods", "bindings")
         held.follow(groups.load, "server_group_pods")
@@ -207,6 +285,7 @@ class Appliance(Service):
         if self._worker is not None:
             self._worker.is_ready()
         log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
+        self.notifier.ready(f"{len(pods.all)} pods")
 
     def _pods_changed(self, pods: Pods, routes: Routes) -> Callable[[], Coroutine[Any, Any, None]]:
         """What is done when this process or another changed pods or bindings."""
@@ -238,38 +317,96 @@ class Appliance(Service):
         self._loops.append(loop)
 
     async def _listen(self, face: BaseFace, pipeline: Pipeline) -> None:
-        listen = getattr(self._settings.faces, face.name).listen
-        if not listen:
+        own = getattr(self._settings.faces, face.name)
+        if not own.listen:
             return
         limits = _limits(self._settings, face.name)
         site = FaceSite(self._reactor, face, face.app, pipeline, limits)
         self.sites.append(site)
         if self._worker is None:
-            endpoint = serverFromString(self._reactor, listen)
+            endpoint = serverFromString(self._reactor, own.listen)
         else:
-            endpoint = self._worker.endpoint(self._reactor, face.name, listen)
+            endpoint = self._worker.endpoint(self._reactor, face.name, own.listen)
+        if own.certificate:
+            certificates: Any = Certificates(own.certificate, own.private_key)
+            endpoint = wrapServerTLS(certificates, endpoint)
+            self._reloads.append(lambda new: certificates.reload())
+
+        def limit(new: Settings) -> None:
+            site.limits = _limits(new, face.name)
+
+        self._reloads.append(limit)
         self._ports.append(await endpoint.listen(site))
-        log.info("{face} face at {listen}", face=face.name, listen=listen)
+        log.info("{face} face at {listen}", face=face.name, listen=own.listen)
+
+    def reload(self) -> None:
+        """Take over what may change in the settings' file, and read other files again."""
+        self.notifier.reloading()
+        try:
+            new = load(self._path)
+            if self._worker is not None:
+                new = self._worker.share(new)
+        except BadSettings as error:
+            log.error("nothing was reloaded: {error}", error=error)
+        else:
+            changed = list(differences(self._settings, new))
+            log.info("the settings were read again; changed: {changed}", changed=changed)
+            for name in changed:
+                if not name.startswith(LIVE):
+                    log.warn("{name} is taken over at the next start", name=name)
+            self._settings = new
+            self.health.disable_file = new.service.disable_file
+            set_global_log_level(new.log.level)
+            for take_over in self._reloads:
+                try:
+                    take_over(new)
+                except (OSError, ValueError) as error:
+                    log.error("what was read before stays: {error}", error=error)
+        if self.telemetry is not None:
+            self.telemetry.reopen()
+        self.notifier.tell("READY=1")
 
     async def _stop(self) -> None:
+        self.health.draining = True
+        self.notifier.stopping()
+        if self._ports and self._settings.service.drain:
+            await deferLater(self._reactor, self._settings.service.drain)
         for port in self._ports:
             await port.stopListening()
         for loop in self._loops:
             loop.stop()
         if self.reconcilers is not None:
             await self.reconcilers.stop()
-        if count := sum(len(site.running) for site in self.sites):
-            log.info("{count} calls in flight are finished first", count=count)
-        ended: Deferred[Any] = DeferredList([site.close() for site in self.sites])
-        limit: Deferred[None] = Deferred()
-        timer = self._reactor.callLater(self._settings.service.shutdown, limit.callback, None)
-        await DeferredList([ended, limit], fireOnOneCallback=True)
-        if timer.active():
-            timer.cancel()
+        await self._drain()
         if self.pool is not None:
             await self.pool.close()
         if self.store is not None:
             self.store.close()
+        if self.telemetry is not None:
+            self.telemetry.close()
+        self.notifier.close()
+
+    async def _drain(self) -> None:
+        """Calls in flight, and those on their way on open connections, are finished first."""
+        begun, limit = self._reactor.seconds(), self._settings.service.shutdown
+        for site in self.sites:
+            site.draining = True
+        if count := sum(len(site.running) for site in self.sites):
+            log.info("{count} calls in flight are finished first", count=count)
+
+        def left(end: float) -> float:
+            seconds: float = begun + end - self._reactor.seconds()
+            return seconds
+
+        while left(min(ON_THEIR_WAY, limit)) > 0 and any(site.in_use for site in self.sites):
+            await deferLater(self._reactor, 0.05)
+        ended: Deferred[Any] = DeferredList([site.close() for site in self.sites])
+        late: Deferred[None] = deferLater(self._reactor, max(left(limit), 0))
+        late.addErrback(lambda failure: failure.trap(CancelledError))
+        await DeferredList([ended, late], fireOnOneCallback=True)
+        if not ended.called:
+            log.warn("calls in flight were not finished in time")
+        late.cancel()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0

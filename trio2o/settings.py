@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,15 @@ def _listen(value: str) -> str:
     return "" if fine else "'', or a Twisted endpoint such as 'tcp:19998:interface=203.0.113.10'"
 
 
+def _addresses(value: str) -> str:
+    try:
+        for word in filter(None, map(str.strip, value.split(","))):
+            ip_address(word)
+    except ValueError:
+        return "'', or IP addresses by commas"
+    return ""
+
+
 def _url_or_empty(value: str) -> str:
     return _url(value) if value else ""
 
@@ -90,6 +100,19 @@ class ServiceSettings:
     shutdown: float = _setting(
         30.0, "Seconds that calls in flight are given to finish at a stop.", _at_least(0)
     )
+    drain: float = _setting(
+        0.0,
+        "Seconds at a stop from the first 503 of /healthcheck to the end of listening.",
+        _at_least(0),
+    )
+    disable_file: str = _setting(
+        "", "While this file is there, /healthcheck answers 503 ('' = no such file)."
+    )
+    proxies: str = _setting(
+        "",
+        "Addresses of proxies, by commas, whose X-Forwarded headers are believed and passed on.",
+        _addresses,
+    )
     workers: int = _setting(
         1, "Processes that serve. One is enough for most; pods.connections is shared out.", _workers
     )
@@ -99,6 +122,22 @@ class ServiceSettings:
 class LogSettings:
     level: str = _setting(
         "info", "How much is logged.", _one_of("error", "warn", "info", "debug", "trace")
+    )
+
+
+@frozen
+class TelemetrySettings:
+    metrics: str = _setting(
+        "token",
+        "Who may GET /metrics of the admin face: 'token' (who the policy rule"
+        " admin_api:metrics:show lets), 'open' (everybody), 'off'.",
+        _one_of("token", "open", "off"),
+    )
+    access_log: str = _setting(
+        "", "File of the access log, one line of JSON a call ('' = none, '-' = standard output)."
+    )
+    audit_log: str = _setting(
+        "", "File of the audit log, one CADF event a write ('' = none, '-' = standard output)."
     )
 
 
@@ -141,6 +180,17 @@ class PodsSettings:
         5.0, "Seconds that connecting to a pod may take.", _at_least(0.1)
     )
     connections: int = _setting(64, "Calls in flight to one service of a pod.", _at_least(1))
+    project_connections: int = _setting(
+        32, "The most of these that one project takes (0 = all of them).", _at_least(0)
+    )
+    ca_file: str = _setting(
+        "",
+        "PEM file of the authorities for certificates of Keystone, Glance and the pods"
+        " ('' = the system's).",
+    )
+    insecure: bool = _setting(
+        False, "Believe any certificate of Keystone, Glance and the pods. For tests only."
+    )
     refresh: float = _setting(
         30.0, "Seconds between looks at the catalog, versions and health.", _at_least(0.5)
     )
@@ -223,6 +273,11 @@ class LimitsSettings:
     )
     body_bytes: int = _setting(1048576, "Largest body of a request, images apart.", _at_least(1024))
     image_bytes: int = _setting(0, "Largest image upload (0 = unlimited).", _at_least(0))
+    project_calls: int = _setting(
+        256,
+        "Calls of one project under way; more wait a second, then get 429 (0 = any number).",
+        _at_least(0),
+    )
     header_seconds: float = _setting(15.0, "Seconds for the head of a request.", _at_least(0.1))
     body_seconds: float = _setting(
         120.0, "Seconds for the body of a request, images apart.", _at_least(0.1)
@@ -234,6 +289,12 @@ class LimitsSettings:
 class FaceSettings:
     listen: str = _setting("", "Twisted endpoint to listen on ('' = this face is off).", _listen)
     url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
+    certificate: str = _setting(
+        "", "PEM file of the certificate and its chain, for TLS ('' = no TLS)."
+    )
+    private_key: str = _setting(
+        "", "PEM file of its private key ('' = it is in the same file as the certificate)."
+    )
 
 
 def _face(port: int, doc: str) -> Any:
@@ -254,6 +315,7 @@ class FacesSettings:
 class Settings:
     service: ServiceSettings = _section(ServiceSettings, "The appliance itself.")
     log: LogSettings = _section(LogSettings, "Logging.")
+    telemetry: TelemetrySettings = _section(TelemetrySettings, "Metrics, access and audit log.")
     identity: IdentitySettings = _section(IdentitySettings, "Keystone.")
     store: StoreSettings = _section(StoreSettings, "The store.")
     pods: PodsSettings = _section(PodsSettings, "How pods are reached.")
@@ -264,6 +326,11 @@ class Settings:
     lists: ListsSettings = _section(ListsSettings, "Lists over all pods.")
     limits: LimitsSettings = _section(LimitsSettings, "What one request may use.")
     faces: FacesSettings = _section(FacesSettings, "The APIs.")
+
+    @property
+    def proxies(self) -> frozenset[str]:
+        """Addresses of proxies that are believed."""
+        return frozenset(filter(None, map(str.strip, self.service.proxies.split(","))))
 
     @property
     def store_url(self) -> str:
@@ -325,8 +392,13 @@ class _Reader:
         if wanted is tuple and type(value) is list and all(type(one) is str for one in value):
             value = tuple(value)
         if type(value) is not wanted:
-            words = {str: "a text in quotes", int: "a whole number", float: "a number"}
-            words[tuple] = "a list of texts"
+            words = {
+                str: "a text in quotes",
+                int: "a whole number",
+                float: "a number",
+                bool: "true or false",
+                tuple: "a list of texts",
+            }
             raise self.refuse(section, field.name, f"{value!r} is not {words[wanted]}")
         check: Check | None = field.metadata["check"]
         if check and (allowed := check(value)):
@@ -354,6 +426,17 @@ def load(path: str | Path) -> Settings:
     return parse(text, str(path))
 
 
+def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
+    """The dotted names of settings that differ."""
+    for field in attrs.fields(type(one)):
+        name = f"{path}.{field.name}".strip(".")
+        mine, yours = getattr(one, field.name), getattr(other, field.name)
+        if field.metadata.get("section"):
+            yield from differences(mine, yours, name)
+        elif mine != yours:
+            yield name
+
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -363,7 +446,7 @@ def _toml(value: Any) -> str:
         return '"' + _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", plain) + '"'
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _lines(base: Any, path: str, given: dict[str, Any]) -> list[str]:

@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
+from prometheus_client.multiprocess import mark_process_dead
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import serverFromString
@@ -23,6 +25,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from txaio.tx import make_logger
 
+from trio2o.running import Notifier
 from trio2o.settings import Settings
 from trio2o.state import lock_state
 from trio2o.store import NewerSchema, Store
@@ -60,8 +63,18 @@ class Worker:
 
     def share(self, settings: Settings) -> Settings:
         """The settings with this worker's part of what all may use together."""
-        part = math.ceil(settings.pods.connections / self.of)
-        return evolve(settings, pods=evolve(settings.pods, connections=part))
+
+        def part(whole: int) -> int:
+            return math.ceil(whole / self.of)
+
+        pods, limits = settings.pods, settings.limits
+        pods = evolve(
+            pods,
+            connections=part(pods.connections),
+            project_connections=part(pods.project_connections),
+        )
+        limits = evolve(limits, project_calls=part(limits.project_calls))
+        return evolve(settings, pods=pods, limits=limits)
 
     def endpoint(self, reactor: Any, face: str, listen: str) -> Any:
         """The endpoint of a face on the socket that was inherited."""
@@ -140,7 +153,12 @@ class _Child(ProcessProtocol):
         self._workers, self.number = workers, number
         self.begun = time.monotonic()
         self.ready = False
+        self.pid = 0
         self.ended: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:  # noqa: N802
+        transport: Any = self.transport
+        self.pid = transport.pid
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N802, N803
         self.ready = True
@@ -166,6 +184,8 @@ class Workers(Service):
         self._children: dict[int, _Child] = {}
         self._waits: dict[int, float] = {}
         self._up = False
+        self._metrics = Path(settings.service.state) / "metrics"
+        self._notifier = Notifier(reactor, os.environ)
 
     def startService(self) -> None:  # noqa: N802
         self.running = 1
@@ -187,15 +207,23 @@ class Workers(Service):
         store = Store(self._reactor, settings.store_url)  # the schema is made once
         await store.write(break_lease)
         store.close()
+        self._metrics.mkdir(exist_ok=True)
+        for left in self._metrics.glob("*.db"):
+            left.unlink()
         for face in FACES:
             if listen := getattr(settings.faces, face).listen:
                 port = await serverFromString(self._reactor, listen).listen(_NoFactory())
                 port.stopReading()  # whoever adopts it accepts
                 self._ports[face] = port
                 log.info("{face} face at {listen}", face=face, listen=listen)
-        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._tell_all))
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
         for number in range(1, settings.service.workers + 1):
             self._spawn(number)
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        self._tell_all()
+        self._notifier.tell("READY=1")
 
     def _tell_all(self, what: int = signal.SIGHUP) -> None:
         for child in self._children.values():
@@ -221,6 +249,8 @@ class Workers(Service):
         # what systemd tells its service is meant for the parent
         told = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC")
         environment = {name: value for name, value in os.environ.items() if name not in told}
+        # the workers' metrics are told as one
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics)
         child = self._children[number] = _Child(self, number)
         self._reactor.spawnProcess(
             child, program[0], [*program, *words], env=environment, childFDs=inherited
@@ -230,10 +260,12 @@ class Workers(Service):
         if not self._up and all(child.ready for child in self._children.values()):
             self._up = True
             log.info("{count} workers serve", count=len(self._children))
+            self._notifier.ready(f"{len(self._children)} workers")
 
     def lost(self, child: _Child, why: str) -> None:
         """A worker has ended: unless all are to end, another takes its place."""
         del self._children[child.number]
+        mark_process_dead(child.pid, str(self._metrics))  # type: ignore[no-untyped-call]
         if not self.running:
             return
         if not self._up and not child.ready:
@@ -247,14 +279,16 @@ class Workers(Service):
 
     async def _stop(self) -> None:
         children = list(self._children.values())
+        self._notifier.stopping()
         self._tell_all(signal.SIGTERM)
-        limit = self._settings.service.shutdown + GRACE
+        limit = self._settings.service.drain + self._settings.service.shutdown + GRACE
         timer = self._reactor.callLater(limit, self._tell_all, signal.SIGKILL)
         await gatherResults([child.ended for child in children])
         if timer.active():
             timer.cancel()
         for port in self._ports.values():
             await port.stopListening()
+        self._notifier.close()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         self.running = 0

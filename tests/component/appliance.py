@@ -63,6 +63,8 @@ class Appliance:
             "service.state": str(self.folder / "state"),
             "service.shutdown": 2.0,
             "log.level": "debug",
+            "telemetry.access_log": str(self.folder / "access.jsonl"),
+            "telemetry.audit_log": str(self.folder / "audit.jsonl"),
             "identity.auth_url": f"{self.cloud.keystone.url}/v3",
             "identity.password": self.cloud.keystone.password,
             "identity.timeout": 2.0,

@@ -13,6 +13,7 @@ LEAVES = {
     "domain": {"message"},
     "settings": {"message", "domain"},
     "telemetry": {"message", "domain"},
+    "running": set(),
 }
 LEVELS = {
     "upstream": set(),
@@ -37,7 +38,7 @@ ALLOWED = (
     | {name: allowed | set(LEAVES) for name, allowed in LEVELS.items()}
     | {
         "state": {"settings"},
-        "workers": {"state", "store", "settings"},
+        "workers": {"state", "store", "settings", "running"},
         "service": {*LEVELS, *LEAVES, "state", "workers"},
         "commands": {"service", "state", "store", "settings", "domain"},
     }

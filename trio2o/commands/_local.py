@@ -91,6 +91,10 @@ def _typed(name: str, value: str) -> Any:
         raise click.ClickException(f"{name}: no such setting")
     if isinstance(default, tuple):
         return tuple(word.strip() for word in value.split(",") if word.strip())
+    if isinstance(default, bool):
+        value = {"true": "1", "false": ""}.get(value.lower(), value)
+        if value not in ("1", ""):
+            raise click.ClickException(f"{name}: true or false is wanted")
     try:
         return type(default)(value)
     except ValueError:

@@ -77,6 +77,12 @@ class Unprocessable(Fault):
     status = 422
 
 
+class TooManyRequests(Fault):
+    """One project asks for more than its share."""
+
+    status = 429
+
+
 class NotImplementedHere(Fault):
     status = 501
 

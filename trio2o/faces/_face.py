@@ -20,8 +20,9 @@ from trio2o.routes import Routes
 from trio2o.scheduling import Rules
 from trio2o.settings import Settings
 from trio2o.store import Store
+from trio2o.telemetry import Telemetry
 from trio2o.verbs import Context, Operation, Surface, json_answer
-from trio2o.web import Asked, Table
+from trio2o.web import Asked, Shares, Table
 
 TITLES = {
     400: "Bad Request",
@@ -36,6 +37,7 @@ TITLES = {
     413: "Request Entity Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Entity",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     501: "Not Implemented",
     502: "Bad Gateway",
@@ -62,7 +64,7 @@ FAULT_NAMES = {
 
 @frozen
 class Parts:
-    """What the service gives to every face."""
+    """What the service gives to every face. `health` says why no calls should come ('' = fine)."""
 
     clock: Any
     now: Callable[[], float]
@@ -77,6 +79,9 @@ class Parts:
     definitions: Mapping[str, Definitions]
     reconcilers: Reconcilers
     capacity: Capacity
+    telemetry: Telemetry
+    shares: Shares
+    health: Callable[[], str]
 
 
 def keystone_fault(fault: Fault) -> Answer:
@@ -174,5 +179,6 @@ class BaseFace:
             now=parts.now,
             definitions=parts.definitions,
             parts=parts,
+            trace=asked.trace,
         )
         return await row.verb(call, context)

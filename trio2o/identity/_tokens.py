@@ -35,8 +35,16 @@ class _Known:
 class Tokens:
     """Caller of a token. One validation is in flight for a token; nothing is written down."""
 
-    def __init__(self, now: Callable[[], float], keystone: Keystone, believed: float) -> None:
-        self._now, self._keystone, self._believed = now, keystone, believed
+    def __init__(
+        self,
+        now: Callable[[], float],
+        keystone: Keystone,
+        believed: float,
+        looked_up: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """`looked_up` is told of each token whether it was known."""
+        self._now, self._keystone, self.believed = now, keystone, believed
+        self._looked_up = looked_up
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._asking: Once[bytes, _Known] = Once()
 
@@ -48,6 +56,7 @@ class Tokens:
         """
         key = sha256(token.encode() + (b"\0expired" if allow_expired else b"")).digest()
         found = self._lookup(key, allow_expired)
+        self._looked_up(found is not None)
         if found is None:
             found = await self._asking.run(key, lambda: self._validate(key, token, allow_expired))
         over = found.caller and found.caller.expires_at <= self._now() and not allow_expired
@@ -55,6 +64,11 @@ class Tokens:
             raise Unauthorized("The request you have made requires authentication.")
         # the cache is keyed by a hash: the token itself is kept by its request alone
         return found.caller.with_token(token)
+
+    @property
+    def cached(self) -> int:
+        """How many are in memory."""
+        return len(self._known)
 
     def _lookup(self, key: bytes, allow_expired: bool) -> _Known | None:
         known = self._known.get(key)
@@ -76,7 +90,7 @@ class Tokens:
         now = self._now()
         if reply.status == 200:
             with understood("GET /auth/tokens"):
-                known = _Known(_caller(reply.body["token"]), now + self._believed)
+                known = _Known(_caller(reply.body["token"]), now + self.believed)
         elif reply.status in _NO_TOKEN:
             known = _Known(None, now + REFUSED)
         else:  # it says nothing of this token: our own credential is not good enough, or it is busy

@@ -37,6 +37,16 @@ class Target:
     with_project: bool = False
 
 
+@frozen
+class Load:
+    """Calls under way, calls that wait, failures in a row, whether it is held to be down."""
+
+    in_flight: int
+    waiting: int
+    failures: int
+    down: bool
+
+
 class _VersionEntry(msgspec.Struct):
     id: str
     version: str = ""
@@ -59,8 +69,11 @@ class Pods:
         interface: str,
         own: dict[str, Range],
         images: ImagesSettings,
+        called: Callable[[str, str, float, str], None] = lambda *_: None,
     ) -> None:
-        """`own` are the microversions that the faces know, by service."""
+        """`own` are the microversions that the faces know, by service. `called` is told of each
+        call to a pod: its name, the service, seconds, and what failed ('' = nothing)."""
+        self._called = called
         self._images_url, self._images_region = images.url, images.region
         self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
         self._interface, self._own = interface, own
@@ -205,7 +218,10 @@ class Pods:
         endpoint = self.endpoint(pod, target.service)
         path = endpoint.path(call.path, target.project_id, target.with_project)
         call = Call(call.method, path, call.query, call.headers, call.body)
-        answer = await self._send(pod.pod_name, endpoint, call, deadline, stream)
+        share = target.project_id
+        answer = await self._send(
+            pod.pod_name, target.service, endpoint, call, deadline, stream, share
+        )
         if answer.status == 406 and target.service in self._own:
             # what the pod speaks has changed since it was asked
             Deferred.fromCoroutine(self._look(pod.pod_id, target.service))
@@ -215,7 +231,7 @@ class Pods:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
         endpoint = self.images()
         call = evolve(call, path=endpoint.prefix.encode() + call.path)
-        return await self._send(IMAGES, endpoint, call, deadline, stream)
+        return await self._send(IMAGES, "image", endpoint, call, deadline, stream)
 
     def images(self) -> Endpoint:
         """Where the real Glance is. Raises `PodUnavailable` if the catalog has none."""
@@ -225,24 +241,46 @@ class Pods:
         return Endpoint.parse(url, "image")
 
     async def _send(
-        self, name: str, endpoint: Endpoint, call: Call, deadline: float, stream: bool
+        self,
+        name: str,
+        service: str,
+        endpoint: Endpoint,
+        call: Call,
+        deadline: float,
+        stream: bool,
+        share: str = "",
     ) -> Answer:
+        begun, failure = self._clock.seconds(), ""
         try:
-            answer = await self._pool.send(call, endpoint.origin, deadline)
+            answer = await self._pool.send(call, endpoint.origin, deadline, share=share)
             if not stream:
                 answer = await read_answer(answer)
         except Unreachable as error:
+            failure = "unavailable"
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
+            failure = "timeout"
             if self._clock.seconds() >= deadline - 0.01:
                 self._late.add(endpoint.origin)
             raise PodTimeout(name, str(error)) from None
         except CancelledError:
+            failure = "given up"
             raise
         except Exception as error:
+            failure = "timeout"
             raise PodTimeout(name, repr(error)) from None
+        finally:
+            self._called(name, service, self._clock.seconds() - begun, failure)
         self._late.discard(endpoint.origin)
         return answer
+
+    def load(self, pod: Pod, service: str) -> Load | None:
+        """How busy a service of a pod is; None if it has none."""
+        found = self._endpoints.get((pod.pod_id, service))
+        if found is None:
+            return None
+        places, breaker = self._pool.places(found.origin), self._pool.breaker(found.origin)
+        return Load(places.in_flight, places.waiting, breaker.failures, breaker.is_open)
 
     async def refresh(self) -> None:
         """Look again at the catalog, and at the versions and health of every pod."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +14,6 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
 from twisted.internet.protocol import Factory as ProtocolFactory
-from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.http_headers import Headers as WebHeaders
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -23,28 +22,19 @@ from trio2o.message import Answer, Call, header, read_answer
 from trio2o.upstream._breaker import Breaker
 from trio2o.upstream._connection import YEAR, Broken, Connection, Stale
 from trio2o.upstream._own import OwnResponse, produced
+from trio2o.upstream._places import Busy, Places, Unreachable
+from trio2o.upstream._trust import Trust
 
 IDLE = 4
 """Seconds an idle connection is kept: below the shortest keep-alive that servers use (5 s)."""
-
-WAITING = 4
-"""Calls that may wait for a place, as a multiple of the places."""
 
 AWAY = (502, 503, 504)
 
 _TARGET = re.compile(rb"/[!-~]*")
 
 
-class Unreachable(Exception):
-    """No byte of the call was sent."""
-
-
 class Resting(Unreachable):
     """The origin is held to be down, and it is not time to look again."""
-
-
-class Busy(Unreachable):
-    """Too many calls to this origin are under way."""
 
 
 @frozen
@@ -57,39 +47,13 @@ class Origin:
         return self.url.decode("ascii")
 
 
-@define
-class _Places:
-    """How many calls to an origin are under way, and who waits."""
-
-    free: int
-    limit: int
-    queue: deque[Deferred[None]] = Factory(deque)
-
-    async def wait(self, clock: Any, seconds: float) -> None:
-        """Wait for a place, so long at most. Raises `Busy`."""
-        if len(self.queue) >= self.limit * WAITING:
-            raise Busy("too many calls under way")
-        turn: Deferred[None] = Deferred(self.queue.remove)
-        self.queue.append(turn)
-        try:
-            await turn.addTimeout(seconds, clock)
-        except defer.TimeoutError:
-            raise Busy("no place became free in time") from None
-
-    def give(self) -> None:
-        if self.queue:
-            self.queue.popleft().callback(None)
-        else:
-            self.free += 1
-
-
 @define(eq=False)
 class _Server:
     """What is known of an origin. `idle` are connections that are kept, the oldest first."""
 
     endpoint: Any
     host: bytes
-    places: _Places
+    places: Places
     breaker: Breaker
     idle: list[Connection] = Factory(list)
 
@@ -102,11 +66,20 @@ class Pool:
     redirects are not followed, cookies not kept, bodies not decoded.
     """
 
-    def __init__(self, reactor: Any, connections: int, connect_timeout: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        connections: int,
+        connect_timeout: float,
+        *,
+        share: int = 0,
+        trust: Trust | None = None,
+    ) -> None:
+        """`share`: the most of an origin's connections that one project takes (0: all)."""
         self._reactor = reactor
-        self._limit = connections
+        self._limit, self._share = connections, share
         self._timeout = connect_timeout
-        self._policy = BrowserLikePolicyForHTTPS()
+        self._trust = trust or Trust()
         self._servers: dict[bytes, _Server] = {}
         self._sweeping: Any = None
 
@@ -125,22 +98,32 @@ class Pool:
         name = parts.hostname.decode("ascii")
         endpoint: Any = HostnameEndpoint(self._reactor, name, port, timeout=self._timeout)
         if secure:
-            creator = self._policy.creatorForNetloc(parts.hostname, port)
-            endpoint = wrapClientTLS(creator, endpoint)
-        places = _Places(self._limit, self._limit)
+            endpoint = wrapClientTLS(self._trust.creator(name), endpoint)
+        places = Places(self._limit, self._share)
         return _Server(endpoint, parts.netloc, places, Breaker(self._reactor.seconds))
 
     def breaker(self, origin: Origin) -> Breaker:
         """What is known of an origin's health."""
         return self._server(origin).breaker
 
+    def places(self, origin: Origin) -> Places:
+        """How busy an origin is."""
+        return self._server(origin).places
+
     async def send(
-        self, call: Call, origin: Origin, deadline: float, *, probe: bool = False
+        self,
+        call: Call,
+        origin: Origin,
+        deadline: float,
+        *,
+        probe: bool = False,
+        share: str = "",
     ) -> Answer:
         """The origin's answer: its body a stream, or bytes if all of it came with the head.
 
         `deadline` is absolute, for head and body. An origin held to be down gets nothing but
-        calls that `probe` it now and then.
+        calls that `probe` it now and then. `share` is the project that it is done for: projects
+        take turns where an origin is busy.
         Raises `Unreachable` (`Busy`) if nothing was sent, `Broken` if it is not known.
         """
         server = self._server(origin)
@@ -149,25 +132,24 @@ class Pool:
             raise Resting("it did not answer lately")
         try:
             head = _head(call, server.host)
-            if places.free > 0:
-                places.free -= 1
-            else:
-                await places.wait(self._reactor, max(self._left(deadline), 0))
+            if not places.take(share):
+                await places.wait(self._reactor, max(self._left(deadline), 0), share)
         except BaseException:
             breaker.abandoned()
             raise
+        give = partial(places.give, share)
         try:
             again = call.method in ("GET", "HEAD")
-            answer = await self._exchange(server, head, call, deadline, places.give, again)
+            answer = await self._exchange(server, head, call, deadline, give, again)
         except (Unreachable, Broken) as error:
-            places.give()
+            give()
             if isinstance(error, Busy):
                 breaker.abandoned()
             else:
                 breaker.failed()
             raise
         except BaseException:
-            places.give()
+            give()
             breaker.abandoned()
             raise
         if answer.status in AWAY:

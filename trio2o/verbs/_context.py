@@ -12,6 +12,7 @@ import msgspec
 from attrs import Factory, frozen
 
 from trio2o.definitions import Definitions
+from trio2o.domain.errors import IMAGES
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
@@ -20,6 +21,7 @@ from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
 from trio2o.scheduling import Rules
 from trio2o.store import Store
+from trio2o.telemetry import Trace
 
 _OURS = HOP_BY_HOP.union(
     (b"host", b"content-length", b"expect", b"accept-encoding", b"cookie"),
@@ -107,6 +109,7 @@ class Context:
     definitions: Mapping[str, Definitions] = {}
     parts: Any = None
     memo: dict[Any, Any] = Factory(dict)
+    trace: Trace = Factory(Trace)
 
     @property
     def target(self) -> Target:
@@ -135,7 +138,20 @@ class Context:
     async def send(self, pod: Pod, call: Call) -> Answer:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
         stream = self.operation.stream
-        return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+        self.trace.asks(pod.pod_name, self.clock.seconds())
+        try:
+            return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+        finally:
+            self.trace.heard(self.clock.seconds())
+
+    async def send_to_images(self, call: Call) -> Answer:
+        """The real Glance's answer. Raises as `Pods.send`."""
+        stream = self.operation.stream
+        self.trace.asks(IMAGES, self.clock.seconds())
+        try:
+            return await self.pods.send_to_images(call, self.deadline, stream=stream)
+        finally:
+            self.trace.heard(self.clock.seconds())
 
     async def ask(self, pod: Pod, call: Call) -> Answer:
         """As `send`, for one of many pods: it is not waited for as long as one alone would be."""

@@ -118,11 +118,10 @@ class Shared:
     """Pass a call to the one Glance that all pods share."""
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        stream = context.operation.stream
         sent = evolve(below(call, context), path=call.path)
         if (coding := header(call.headers, b"accept-encoding")) is not None:
             sent = evolve(sent, headers=with_header(sent.headers, b"Accept-Encoding", coding))
-        answer = await context.pods.send_to_images(sent, context.deadline, stream=stream)
+        answer = await context.send_to_images(sent)
         return rewritten(answer, Rewriter.of(context, context.pods.images().prefix), context)
 
 

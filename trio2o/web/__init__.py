@@ -3,6 +3,18 @@
 from trio2o.web._channel import Limits
 from trio2o.web._mount import Found, Table, mount
 from trio2o.web._pipeline import Asked, Face, Pipeline, Row
+from trio2o.web._shares import Shares
 from trio2o.web._site import FaceSite
 
-__all__ = ["Asked", "Face", "FaceSite", "Found", "Limits", "Pipeline", "Row", "Table", "mount"]
+__all__ = [
+    "Asked",
+    "Face",
+    "FaceSite",
+    "Found",
+    "Limits",
+    "Pipeline",
+    "Row",
+    "Shares",
+    "Table",
+    "mount",
+]

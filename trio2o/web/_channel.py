@@ -20,7 +20,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate
-from trio2o.message import Aborted, Answer, Body, Stream
+from trio2o.message import Aborted, Answer, Body, Call, Stream
 from trio2o.web._head import NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
 
@@ -74,12 +74,14 @@ class Exchange:
 
 
 class Site(Protocol):
-    """What a channel's site does for it."""
+    """What a channel's site does for it. While it is `draining`, each answer is the last."""
+
+    draining: bool
 
     def find(self, head: Head) -> Found: ...
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None: ...
     def left(self, exchange: Exchange) -> None: ...
-    def own(self, fault: Fault) -> Answer: ...
+    def own(self, fault: Fault, call: Call) -> Answer: ...
     def date(self) -> bytes: ...
 
 
@@ -98,6 +100,7 @@ class Channel(TwistedProtocol):
     """One connection. Its answers come by `answer`."""
 
     transport: Any
+    peer = ""
 
     def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
         self._clock, self._site, self._limits, self._lost = clock, site, limits, lost
@@ -321,7 +324,8 @@ class Channel(TwistedProtocol):
         early = self._decoder is not None
         bare = head.method == "HEAD" or answer.status in NO_BODY_CODES
         length = len(body) if isinstance(body, bytes) else body.length
-        last = head.last or early or (length is None and head.old and not bare)
+        last = head.last or early or self._site.draining
+        last = last or (length is None and head.old and not bare)
         chunked = length is None and not bare and not head.old
         more = [b"Connection: close"] if last else []
         if chunked:
@@ -397,7 +401,8 @@ class Channel(TwistedProtocol):
             return
         self._ending = True
         if self._writing is None and not self._leaving:
-            answer = self._site.own(fault)
+            unread = Call("-", b"-", peer=self.peer)
+            answer = self._site.own(fault, unread)
             assert isinstance(answer.body, bytes)
             text = self._text(answer, len(answer.body), [b"Connection: close"])
             self.transport.write(text + answer.body)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
+import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -28,8 +29,10 @@ from trio2o.domain.errors import (
 from trio2o.domain.values import Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
-from trio2o.message import Answer, Call, Headers
+from trio2o.message import Answer, Call, Headers, Stream
+from trio2o.telemetry import LEFT, Ended, Trace, masked
 from trio2o.web._head import heard
+from trio2o.web._shares import Shares
 
 log = make_logger()
 
@@ -72,6 +75,7 @@ class Asked:
     version: Version | None
     request_id: str
     deadline: float
+    trace: Trace
 
 
 class Face(Protocol):
@@ -127,14 +131,67 @@ def new_request_id() -> str:
 NOBODY = Caller("", "", "", (), 0.0)
 
 
+_FORWARDED = frozenset(
+    (
+        *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port"),
+        *(b"x-forwarded-prefix", b"x-forwarded-server", b"x-real-ip", b"forwarded"),
+    )
+)
+"""What a proxy before us tells of the client."""
+
+
+class _Counted:
+    """A stream that tells how many bytes were read of it, once it ended or was given up."""
+
+    def __init__(self, stream: Stream, ended: Callable[[int], None]) -> None:
+        self._stream, self._ended = stream, ended
+        self.length = stream.length
+        self._size = 0
+        self._over = False
+
+    async def read(self) -> bytes:
+        try:
+            piece = await self._stream.read()
+        except BaseException:
+            self._end()
+            raise
+        self._size += len(piece)
+        if not piece:
+            self._end()
+        return piece
+
+    def abort(self, why: Exception) -> None:
+        self._end()
+        self._stream.abort(why)
+
+    def _end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._ended(self._size)
+
+
 class Pipeline:
-    """The way of a call from its head to its answer."""
+    """The way of a call from its head to its answer. What is public may be changed any time."""
 
     def __init__(
-        self, clock: Any, tokens: Tokens, policy: Policy, auth_url: str, timeout: float
+        self,
+        clock: Any,
+        tokens: Tokens,
+        policy: Policy,
+        auth_url: str,
+        timeout: float,
+        *,
+        shares: Shares | None = None,
+        ended: Callable[[Ended], None] = lambda _: None,
     ) -> None:
-        self._clock, self._tokens, self._policy = clock, tokens, policy
-        self._auth_url, self._timeout = auth_url, timeout
+        """`ended` is told of each call when it ends, its body included."""
+        self._clock, self._tokens, self._auth_url = clock, tokens, auth_url
+        self._ended = ended
+        self.policy, self.timeout = policy, timeout
+        self.proxies: frozenset[str] = frozenset()
+        self.opened: frozenset[str] = frozenset()
+        """Paths of rows that an operator opened to everybody."""
+        self.shares = shares or Shares(clock)
 
     async def serve(
         self, face: Face, rows: Sequence[Row], call: Call, segments: Sequence[str], project: str
@@ -145,12 +202,77 @@ class Pipeline:
         """
         if (said := call.said) is None:
             kept, said = heard(call.headers)
-            call = Call(call.method, call.path, call.query, kept, call.body, said)
+            call = Call(call.method, call.path, call.query, kept, call.body, said, call.peer)
+        call, peer = self._received(call, said)
         sent = said.get(b"x-openstack-request-id", b"")
         request_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
+        trace = Trace(
+            face.name,
+            call.method,
+            call.path,
+            call.query,
+            peer,
+            request_id,
+            self._clock.seconds(),
+            rows[0] if rows else None,
+            ids=tuple(segments),
+        )
+        try:
+            answer = await self._served(face, rows, call, segments, project, trace, said)
+        except CancelledError:
+            self._tell(trace, Answer(LEFT), 0)
+            raise
+        body = answer.body
+        if isinstance(body, bytes):
+            self._tell(trace, answer, 0 if call.method == "HEAD" else len(body))
+            return answer
+        counted = _Counted(body, lambda size: self._tell(trace, answer, size))
+        return Answer(answer.status, answer.headers, counted)
+
+    def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
+        """A call that no operation saw was answered by its site."""
+        now = self._clock.seconds()
+        trace = Trace(face.name, call.method, call.path, call.query, call.peer, request_id, now)
+        self._tell(trace, answer, len(answer.body) if isinstance(answer.body, bytes) else 0)
+
+    def _received(self, call: Call, said: Mapping[bytes, bytes]) -> tuple[Call, str]:
+        """The call without what only a proxy is believed, and the address it came from."""
+        peer = call.peer
+        if _FORWARDED.isdisjoint(said):
+            return call, peer
+        if peer in self.proxies:
+            told = said.get(b"x-forwarded-for", b"").decode("latin-1")
+            return call, told.rpartition(",")[2].strip() or peer
+        kept = tuple([item for item in call.headers if item[0].lower() not in _FORWARDED])
+        return Call(call.method, call.path, call.query, kept, call.body, said, peer), peer
+
+    def _tell(self, trace: Trace, answer: Answer, size: int) -> None:
+        made = answer.body if trace.method == "POST" and answer.ok else b""
+        self._ended(
+            Ended(
+                trace,
+                answer.status,
+                size,
+                self._clock.seconds() - trace.begun,
+                time.time(),
+                made if isinstance(made, bytes) else b"",
+            )
+        )
+
+    async def _served(
+        self,
+        face: Face,
+        rows: Sequence[Row],
+        call: Call,
+        segments: Sequence[str],
+        project: str,
+        trace: Trace,
+        said: Mapping[bytes, bytes],
+    ) -> Answer:
+        request_id = trace.request_id
         version: Version | None = None
         try:
-            caller = await self._caller(face, rows, call, said)
+            caller = trace.caller = await self._caller(face, rows, call, said)
             if face.microversions and not _unversioned(face, rows):
                 version = face.microversions.asked(said, face.offered())
             if project and caller is not NOBODY and project != caller.project_id:
@@ -159,8 +281,11 @@ class Pipeline:
             if rows and not face.takes_any_media_type:
                 _check_media_type(said.get(b"content-type"), call)
             row = select(rows, call, version)
-            if row.policy:
-                self._policy.check(row.policy, caller)
+            # an action that no row knows is for the pod to refuse
+            named = not row.action or row.action.encode() in _text(call)
+            trace.row, trace.chosen = row, named
+            if row.policy and caller is not NOBODY:
+                self.policy.check(row.policy, caller)
             asked = Asked(
                 params=dict(zip(_names(row.path), segments, strict=False)),
                 below=_below(call.path, bool(project)),
@@ -168,10 +293,17 @@ class Pipeline:
                 caller=caller,
                 version=version,
                 request_id=request_id,
+                trace=trace,
                 # an image takes as long as it takes
-                deadline=math.inf if row.stream else self._clock.seconds() + self._timeout,
+                deadline=math.inf if row.stream else self._clock.seconds() + self.timeout,
             )
-            answer = await face.perform(row, call, asked)
+            share = caller.project_id or caller.user_id
+            if (turn := self.shares.take(share)) is not None:
+                await turn
+            try:
+                answer = await face.perform(row, call, asked)
+            finally:
+                self.shares.give(share)
         except Fault as fault:
             if isinstance(fault, NotAcceptable):
                 version = fault.version
@@ -182,7 +314,7 @@ class Pipeline:
             log.error(
                 "{method} {path} [{request_id}]\n{traceback}",
                 method=call.method,
-                path=call.path.decode("latin-1"),
+                path=masked(call.path),
                 request_id=request_id,
                 traceback=traceback.format_exc(),
             )
@@ -193,7 +325,7 @@ class Pipeline:
     async def _caller(
         self, face: Face, rows: Sequence[Row], call: Call, said: Mapping[bytes, bytes]
     ) -> Caller:
-        if rows and all(row.open for row in rows):
+        if rows and all(row.open or row.path in self.opened for row in rows):
             return NOBODY
         token = said.get(b"x-auth-token")
         if not token:
@@ -213,7 +345,7 @@ class Pipeline:
             log.warn(
                 "{method} {path}: {message} {why} [{request_id}]",
                 method=call.method,
-                path=call.path.decode("latin-1"),
+                path=masked(call.path),
                 message=fault.message,
                 why=fault.why,
                 request_id=request_id,
@@ -265,10 +397,13 @@ def select(rows: Sequence[Row], call: Call, version: Version | None) -> Row:
 def _members(call: Call) -> list[str]:
     """The names in a JSON object. Raises `BadRequest` if the body is none."""
     try:
-        body = call.body if isinstance(call.body, bytes) else b""
-        return list(msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+        return list(msgspec.json.decode(_text(call), type=dict[str, msgspec.Raw]))
     except msgspec.MsgspecError:
         raise BadRequest("Malformed request body") from None
+
+
+def _text(call: Call) -> bytes:
+    return call.body if isinstance(call.body, bytes) else b""
 
 
 def _check_media_type(kind: bytes | None, call: Call) -> None:

@@ -36,14 +36,17 @@ class FaceSite(Factory):
         self, reactor: Any, face: Face, table: Table, pipeline: Pipeline, limits: Limits
     ) -> None:
         self.face, self._table = face, table
-        self._reactor, self._pipeline, self._limits = reactor, pipeline, limits
+        self._reactor, self._pipeline, self.limits = reactor, pipeline, limits
         self.running: set[Deferred[Any]] = set()
         self._channels: set[Channel] = set()
+        self.draining = False
+        """Each connection ends with its next answer, which says so."""
         self._closed: Deferred[None] | None = None
         self._second, self._date = 0, b""
 
     def buildProtocol(self, addr: Any) -> Channel:  # noqa: N802
-        channel = Channel(self._reactor, self, self._limits, self._lost)
+        channel = Channel(self._reactor, self, self.limits, self._lost)
+        channel.peer = getattr(addr, "host", "")
         self._channels.add(channel)
         return channel
 
@@ -52,6 +55,11 @@ class FaceSite(Factory):
         if self._closed is not None and not self._channels:
             closed, self._closed = self._closed, None
             closed.callback(None)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there are connections, or calls that run on."""
+        return bool(self._channels or self.running)
 
     def close(self) -> Deferred[Any]:
         """Close connections as they become idle; fires when what is running and written is out."""
@@ -63,10 +71,11 @@ class FaceSite(Factory):
             tasks.append(self._closed)
         return DeferredList(tasks, consumeErrors=True)
 
-    def own(self, fault: Fault) -> Answer:
+    def own(self, fault: Fault, call: Call) -> Answer:
         """An error of a call that no operation saw."""
-        answer = self.face.fault(fault)
-        told = (b"X-Openstack-Request-Id", new_request_id().encode())
+        answer, id = self.face.fault(fault), new_request_id()
+        self._pipeline.refused(self.face, call, id, answer)
+        told = (b"X-Openstack-Request-Id", id.encode())
         return Answer(answer.status, (*answer.headers, told), answer.body)
 
     def date(self) -> bytes:
@@ -84,8 +93,8 @@ class FaceSite(Factory):
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None:
         """Answer a request: the channel is told."""
         head, found = exchange.head, exchange.found
-        fields = head.fields
-        call = Call(head.method, head.path, head.query, fields.headers, body, fields.said)
+        fields, peer = head.fields, channel.peer
+        call = Call(head.method, head.path, head.query, fields.headers, body, fields.said, peer)
         task = Deferred.fromCoroutine(self._run(channel, exchange, found, call))
         if not task.called:
             exchange.task = task
@@ -95,7 +104,7 @@ class FaceSite(Factory):
     async def _run(self, channel: Channel, exchange: Exchange, found: Found, call: Call) -> None:
         try:
             if found.allowed:
-                answer = self._wrong_method(found)
+                answer = self._wrong_method(found, call)
             else:
                 answer = await self._pipeline.serve(
                     self.face, found.rows, call, found.segments, found.project
@@ -104,7 +113,7 @@ class FaceSite(Factory):
             return
         except Exception:
             log.error("a call failed\n{traceback}", traceback=traceback.format_exc())
-            answer = self.own(Fault(UNEXPECTED))
+            answer = self.own(Fault(UNEXPECTED), call)
         exchange.task = None  # from now on its client's leaving ends what is written
         await channel.answer(exchange, answer)
         if self._closed is not None:
@@ -120,8 +129,8 @@ class FaceSite(Factory):
         if exchange.task is not None and exchange.head.method in SAFE:
             exchange.task.cancel()
 
-    def _wrong_method(self, found: Found) -> Answer:
+    def _wrong_method(self, found: Found, call: Call) -> Answer:
         fault = MethodNotAllowed("The method is not allowed for this resource.", found.allowed)
-        answer = self.own(fault)
+        answer = self.own(fault, call)
         allow = (b"Allow", ", ".join(found.allowed).encode())
         return Answer(answer.status, (*answer.headers, allow), answer.body)

@@ -99,6 +99,9 @@ class Served:
         self.below: list[tuple[list[str], str]] = []
         self.answer: Callable[[Call], Awaitable[Answer]] = self.plain
 
+    def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
+        """Told of what no operation saw."""
+
     async def plain(self, call: Call) -> Answer:
         return Answer(200, ((b"Content-Type", b"text/plain"),), b"yes")
 

@@ -27,6 +27,9 @@ NAMES = {row: name for name, row in ROW.items()}
 class Told:
     """A pipeline that keeps for which rows it was called, and with what."""
 
+    def refused(self, *told: object) -> None:
+        """Told of what no operation saw."""
+
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.told: list[tuple[list[str], list[str], str]] = []

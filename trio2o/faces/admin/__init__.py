@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from trio2o.domain.errors import Fault
 from trio2o.faces._face import BaseFace, keystone_fault
+from trio2o.faces.admin._metrics import figures
 from trio2o.faces.admin.operations import OPERATIONS
 from trio2o.message import Answer
 from trio2o.web import mount
 
-__all__ = ["AdminFace"]
+__all__ = ["AdminFace", "figures"]
 
 
 class AdminFace(BaseFace):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trio2o.faces._health import HEALTH
 from trio2o.faces.admin._bindings import (
     create_binding,
     delete_binding,
@@ -13,6 +14,7 @@ from trio2o.faces.admin._definitions import (
     list_definitions,
     show_definition,
 )
+from trio2o.faces.admin._metrics import metrics, pod_health, pods_health
 from trio2o.faces.admin._pods import (
     create_pod,
     delete_pod,
@@ -35,6 +37,10 @@ from trio2o.verbs import Operation, Reply, rows
 OPERATIONS: tuple[Operation, ...] = (
     *rows(Reply(root), "GET /", open=True),
     *rows(Reply(version), "GET /v1.0/", open=True),
+    *HEALTH,
+    *rows(Reply(pods_health), "GET /healthcheck/pods", open=True),
+    *rows(Reply(pod_health), "GET /healthcheck/pods/{name}", open=True),
+    *rows(Reply(metrics), "GET /metrics", policy="admin_api:metrics:show"),
     *rows(Reply(list_pods), "GET /v1.0/pods", policy="admin_api:pods:list"),
     *rows(Reply(create_pod), "POST /v1.0/pods", policy="admin_api:pods:create"),
     *rows(Reply(show_pod), "GET /v1.0/pods/{id}", policy="admin_api:pods:show"),

@@ -5,6 +5,7 @@ from attrs import evolve
 from trio2o.domain.errors import Fault
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.faces._face import BaseFace
+from trio2o.faces._health import HEALTH
 from trio2o.faces.compute._kinds import HYPERVISOR, SERVICE, VOLUME_SHOWN
 from trio2o.faces.compute.operations import OPERATIONS
 from trio2o.faces.resources import FLAVOR, SERVER
@@ -27,14 +28,14 @@ class ComputeFace(BaseFace):
         older="X-OpenStack-Nova-API-Version",
         lenient=True,
     )
-    unversioned = frozenset(("/", "/v2/", "/{other}"))
+    unversioned = frozenset(("/", "/v2/", "/{other}", "/healthcheck"))
     wrong_project = (
         "Malformed request URL: URL's project_id '{asked}' doesn't match "
         "Context's project_id '{own}'"
     )
     resources = {kind.type: kind for kind in (SERVER, FLAVOR, HYPERVISOR, SERVICE, VOLUME_SHOWN)}
     operations = OPERATIONS
-    app = mount("v2.1", OPERATIONS, with_project=True)
+    app = mount("v2.1", (*OPERATIONS, *HEALTH), with_project=True)
 
     def shape(self, fault: Fault) -> Answer:
         answer = super().shape(fault)

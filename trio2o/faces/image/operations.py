@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from trio2o.faces._health import HEALTH
 from trio2o.verbs import Operation, Shared, rows
 
 OPERATIONS: tuple[Operation, ...] = (
+    *HEALTH,
     *rows(
         Shared(),
         """
         GET    /
-        GET    /healthcheck
         GET    /versions
         """,
         open=True,

@@ -26,10 +26,6 @@ async def root(call: Call, context: Context) -> Answer:
     return json_answer(200, {"versions": [version]})
 
 
-async def healthy(call: Call, context: Context) -> Answer:
-    return Answer(200, ((b"Content-Type", b"text/plain; charset=UTF-8"),), b"OK")
-
-
 async def core_resources(call: Call, context: Context) -> Answer:
     """`GET /v2.0/`: the core resources."""
     listed = [

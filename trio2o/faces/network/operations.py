@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trio2o.faces._health import healthy
 from trio2o.faces.network._lists import AVAILABILITIES, lives, one_default, whole
 from trio2o.faces.network._steps import (
     NEVER,
@@ -10,7 +11,6 @@ from trio2o.faces.network._steps import (
     core_resources,
     extension,
     extensions,
-    healthy,
     root,
     zones,
 )

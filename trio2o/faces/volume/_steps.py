@@ -49,10 +49,6 @@ async def version(call: Call, context: Context) -> Answer:
     return json_answer(200, _versions(context))
 
 
-async def healthy(call: Call, context: Context) -> Answer:
-    return Answer(200, ((b"Content-Type", b"text/plain; charset=UTF-8"),), b"OK")
-
-
 async def zones(call: Call, context: Context) -> Answer:
     """The pods' AZs; one is available if a pod of it answers."""
     info = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trio2o.faces._health import healthy
 from trio2o.faces.needs import volume_needs
 from trio2o.faces.resources import EXTENSION, SNAPSHOT, VOLUME, VOLUME_TYPE
 from trio2o.faces.volume._lists import (
@@ -14,7 +15,6 @@ from trio2o.faces.volume._lists import (
 from trio2o.faces.volume._steps import (
     NOT_YET,
     embedded,
-    healthy,
     root,
     version,
     with_type_name,
