@@ -12,7 +12,8 @@ from trio2o.domain.values import Keypair, ServerGroup, Settled
 from trio2o.store import NewerSchema, care
 from trio2o.store._schema import REVISION, metadata
 from trio2o.store.bindings import bind, list_bindings, rebind
-from trio2o.store.keypairs import find_keypair, put_asked, put_keypair, put_settled
+from trio2o.store.definitions import put_settled, record_definition
+from trio2o.store.keypairs import find_keypair, put_asked, put_keypair
 from trio2o.store.lease import read_lease, take_lease
 from trio2o.store.passes import ask_for_pass
 from trio2o.store.pods import add_pod, list_pods, remove_pod
@@ -35,6 +36,7 @@ def url(tmp_path: Path) -> str:
     world.write(record_routes, [evolve(ROUTE, top_id=f"s{n}") for n in range(2500)])
     world.write(put_keypair, KEY)
     world.write(put_settled, [Settled("keypair", "u1/k", "id-1", 1)])
+    world.write(record_definition, "flavor", "f1", "{}")
     world.write(put_asked, "u1", "id-1")
     world.write(put_group, ServerGroup("g1", "p1", "u1", "grüße", "affinity"))
     world.write(put_counterpart, "g1", "id-1", "other")
