@@ -18,7 +18,7 @@ SOAK ?= 300
 # what only they need is installed only for them
 TESTS := $(filter test test-fast release-check,$(MAKECMDGOALS))
 
-.PHONY: help venv packages lint test test-fast release-check bench demo demo-down env \
+.PHONY: help venv packages lint test test-fast release-check bench bench-image demo demo-down env \
 	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-proof
 
 help:
@@ -59,6 +59,9 @@ lint: venv
 ## make bench          CPU per request beside nginx and a naive proxy
 bench: venv
 	@$(BIN)/python -m tests.bench
+## make bench-image    a GiB up and down through the image face: the memory it takes
+bench-image: venv
+	@$(BIN)/python -m tests.bench.image
 
 ## make venv           .venv with Trio2o, editable, and the tools of development
 venv: packages $(VENV)/stamp

@@ -20,7 +20,7 @@ from .report import Figures, Ones, last_lines, ratios, remember, table
 CONNECTIONS = 32
 LONGEST = 300  # seconds that a run may take, whatever hangs
 
-IDLE, ROUTES, SEEN = 1000, 1_000_000, 20_000
+IDLE, ROUTES, SEEN = 1000, 1_000_000, 10_000
 """Connections that are kept, routes that are recorded, and how many of them are asked for."""
 
 # proxy, what is asked of it, over so many pods, requests in a round

@@ -124,11 +124,16 @@ def idle(port: int, path: str, token: str, count: int) -> Iterator[None]:
         yield
 
 
-def resident(pid: int) -> float:
+def resident(pid: int, name: str = "VmRSS") -> float:
     """MB of memory that a process has, what it shares with others included."""
     text = Path(f"/proc/{pid}/status").read_text()
-    (line,) = (line for line in text.splitlines() if line.startswith("VmRSS"))
+    (line,) = (line for line in text.splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
+
+
+def peak(pid: int) -> float:
+    """The most that it had, in MB."""
+    return resident(pid, "VmHWM")
 
 
 def cpu(pid: int) -> float:

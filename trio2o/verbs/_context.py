@@ -81,6 +81,7 @@ class Surface:
         takes_self=True,
     )
     """Headers of a client that pods do not get from it."""
+    rewriters: dict[str, Any] = Factory(dict)
 
 
 @frozen

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
@@ -38,6 +38,10 @@ _VERSION = re.compile(r"/v\d+(?:\.\d+)?(?=/|$)")
 _IMAGE = re.compile(r"(?:/v2)?/images/[^/]+$")
 
 
+NESTED = 256
+"""Nested objects that are remembered at most."""
+
+
 def raw(value: object) -> msgspec.Raw:
     """A value as it stands in JSON."""
     return msgspec.Raw(_encode(value))
@@ -56,6 +60,8 @@ class Rewriter:
     prefix: str
     pod: Pod | None = None
     tops: Mapping[str, str] = {}
+    _nested: dict[bytes, msgspec.Raw] = field(factory=dict, init=False, eq=False, repr=False)
+    """Images and flavors lately seen, with what they became: most servers have one of a few."""
 
     @classmethod
     def of(cls, context: Context, prefix: str, pod: Pod | None = None) -> Rewriter:
@@ -65,7 +71,13 @@ class Rewriter:
     @classmethod
     def of_pod(cls, context: Context, pod: Pod) -> Rewriter:
         endpoint = context.pods.endpoint(pod, context.surface.service)
-        return cls.of(context, endpoint.prefix, pod)
+        made = context.surface.rewriters
+        if (found := made.get(pod.pod_id)) is not None and found[:2] == (pod, endpoint.prefix):
+            kept: Rewriter = found[2]
+            return kept
+        new = cls.of(context, endpoint.prefix, pod)
+        made[pod.pod_id] = (pod, endpoint.prefix, new)
+        return new
 
     def link(self, href: str) -> str:
         """A link of the pod as ours; a link's host may be any, only its path is looked at."""
@@ -156,7 +168,16 @@ class Rewriter:
                 fields[name] = self.links(value)
         for name in nested:
             if (value := fields.get(name)) is not None and _is_object(value):
-                fields[name] = self.row(value, None)
+                fields[name] = self._seen(value)
+
+    def _seen(self, value: msgspec.Raw) -> msgspec.Raw:
+        """What a nested object becomes."""
+        data = bytes(value)
+        if (known := self._nested.get(data)) is None:
+            if len(self._nested) >= NESTED:
+                self._nested.clear()
+            self._nested[data] = known = self.row(msgspec.Raw(data), None)
+        return known
 
     def _renamed(self, value: msgspec.Raw) -> msgspec.Raw:
         """An id of the pod (or a list of them) as the tenants'."""

@@ -46,7 +46,7 @@ CANDIDATES = st.lists(
         st.booleans(),
         st.sampled_from(["", "2025", "2026"]),
         st.sets(st.sampled_from(TAGS)),
-        st.none() | st.floats(0, 1),
+        st.none() | st.floats(0, 1, allow_subnormal=False),
         st.sampled_from([0.0, 1.0, 7.5]),
     ),
     min_size=1,

@@ -32,7 +32,7 @@ def url(tmp_path: Path) -> str:
         world.write(add_pod, pod)
     world.write(remove_pod, "id-3", "2026-02-01")
     world.write(bind, BOUND)
-    world.write(rebind, evolve(BOUND, id="b2", created_at="2026-03-01"))
+    world.write(rebind, evolve(BOUND, id="b2", pod_id="id-2", created_at="2026-03-01"))
     world.write(record_routes, [evolve(ROUTE, top_id=f"s{n}") for n in range(2500)])
     world.write(put_keypair, KEY)
     world.write(put_settled, [Settled("keypair", "u1/k", "id-1", 1)])

@@ -105,7 +105,10 @@ def drain(connection: sa.Connection) -> None:
 CHANGES = [
     ("pods", lambda c: add_pod(c, TWO)),
     ("pods", lambda c: drain(c)),
-    ("bindings", lambda c: rebind(c, evolve(BOUND, id="b2", created_at="2026-02-01"))),
+    (
+        "bindings",
+        lambda c: rebind(c, evolve(BOUND, id="b2", pod_id="id-2", created_at="2026-02-01")),
+    ),
     ("bindings", lambda c: end(c, "2026-02-01", id="b1")),
     ("bindings", lambda c: remove_pod(c, "id-1", "2026-02-01")),
     ("server_group_pods", lambda c: put_counterpart(c, "g1", "id-1", "other")),
