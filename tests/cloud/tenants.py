@@ -98,8 +98,8 @@ class RealAppliance:
         assert self.process is not None and self.process.poll() is None, self.log()[-3000:]
         try:
             return all(requests.get(self.url(f), timeout=5).status_code < 400 for f in FACES)
-        except requests.ConnectionError:
-            return False
+        except (requests.ConnectionError, requests.Timeout):
+            return False  # workers take what waits on their port once they are up
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
