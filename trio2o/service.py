@@ -371,6 +371,8 @@ class Appliance(Service):
         self.notifier.stopping()
         if self._ports and self._settings.service.drain:
             await deferLater(self._reactor, self._settings.service.drain)
+        for site in self.sites:
+            site.draining = True
         for port in self._ports:
             await port.stopListening()
         for loop in self._loops:
@@ -389,8 +391,6 @@ class Appliance(Service):
     async def _drain(self) -> None:
         """Calls in flight, and those on their way on open connections, are finished first."""
         begun, limit = self._reactor.seconds(), self._settings.service.shutdown
-        for site in self.sites:
-            site.draining = True
         if count := sum(len(site.running) for site in self.sites):
             log.info("{count} calls in flight are finished first", count=count)
 

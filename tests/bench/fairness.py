@@ -196,7 +196,10 @@ def _phases(appliance: Appliance, cloud: Cloud) -> None:
     figures: dict[str, list[list[float]]] = {name: [] for name in phases}
     for _ in range(ROUNDS):
         for name, phase in phases.items():
+            before = appliance.cpu(), time.monotonic()
             figures[name].append(asyncio.run(phase()))  # type: ignore[arg-type]
+            used = (appliance.cpu() - before[0]) / (time.monotonic() - before[1])
+            print(f"{name}: the appliance used {used:.0%} of a core")
     # a dead pod, once: what it costs those who have nothing to do with it
     add("Pod3", "az3")
     cloud.pod("Pod3").down()

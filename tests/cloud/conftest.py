@@ -37,6 +37,8 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApplianc
         "identity.password=trio2o",
         "pods.refresh=5",
         "pods.timeout=20",
+        f"telemetry.access_log={folder / 'access.jsonl'}",
+        f"telemetry.audit_log={folder / 'audit.jsonl'}",
     ]
     for face, port in one.ports.items():
         given += [f"faces.{face}.listen=tcp:{port}:interface=127.0.0.1"]

@@ -66,10 +66,10 @@ class Authority:
 
 
 class Tunnel:
-    """Listens with TLS and passes what comes to a port of this machine."""
+    """Listens with TLS and passes what comes to a port of this machine (`passed` bytes so far)."""
 
     def __init__(self, certificate: Path, port: int) -> None:
-        self.behind = port
+        self.behind, self.passed = port, 0
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -96,6 +96,7 @@ class Tunnel:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self.passed += len(data)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 

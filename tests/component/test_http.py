@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from appliance import BODY, Appliance, Client, eventually
+from appliance import BODY, FACES, Appliance, Client, eventually
 from fakes import FakePod
 from test_servers import SERVERS, wish
 
@@ -297,25 +297,25 @@ def test_a_failure_is_found_in_the_log_by_its_request_id(demo: Client, pod1: Fak
     assert "Pod1" in line and server in line
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/v2.1%2Fservers%2Fabc",
-        "/v2.1/servers/%2e%2e",
-        "/v2.1/servers/..",
-        "/v2.1/./servers",
-        "/v2.1//servers",
-        "//v2.1/servers",
-        "/v2.1/servers/a%0d%0ab",
-        "/v2.1/servers/%00",
-        "/v2.1/servers/%5C..",
-        "/v2.1/servers/%zz",
-        "/v2.1/servers/%ff",
-        "/v2.1/servers\\x",
-        "http://other/v2.1/servers",
-        "*",
-    ],
-)
+TRICKS = [
+    "/v2.1%2Fservers%2Fabc",
+    "/v2.1/servers/%2e%2e",
+    "/v2.1/servers/..",
+    "/v2.1/./servers",
+    "/v2.1//servers",
+    "//v2.1/servers",
+    "/v2.1/servers/a%0d%0ab",
+    "/v2.1/servers/%00",
+    "/v2.1/servers/%5C..",
+    "/v2.1/servers/%zz",
+    "/v2.1/servers/%ff",
+    "/v2.1/servers\\x",
+    "http://other/v2.1/servers",
+    "*",
+]
+
+
+@pytest.mark.parametrize("target", TRICKS)
 def test_paths_with_tricks_are_400(
     appliance: Appliance, demo: Client, pod1: FakePod, pod2: FakePod, target: str
 ) -> None:
@@ -325,33 +325,33 @@ def test_paths_with_tricks_are_400(
     assert not [c for p in (pod1, pod2) for c in p.calls if c.header("X-Auth-Token") == demo.token]
 
 
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-        ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-        ("GET /\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX\0: a\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            400,
-        ),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
-        ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\nx\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nX: " + "x" * 17000 + "\r\n\r\n", 431),
-        ("GET / HTTP/1.1\r\nHost: a\r\n" + ("X: " + "y" * 100 + "\r\n") * 200 + "\r\n", 431),
-        ("GET /" + "x" * 20000 + " HTTP/1.1\r\nHost: a\r\n\r\n", 431),
-    ],
-)
+TWO_WAYS = [
+    ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ("GET /\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX\0: a\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400),
+    (
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
+    ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\nx\r\n", 400),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: " + "x" * 17000 + "\r\n\r\n", 431),
+    ("GET / HTTP/1.1\r\nHost: a\r\n" + ("X: " + "y" * 100 + "\r\n") * 200 + "\r\n", 431),
+    ("GET /" + "x" * 20000 + " HTTP/1.1\r\nHost: a\r\n\r\n", 431),
+]
+
+
+@pytest.mark.parametrize(("raw", "expected"), TWO_WAYS)
 def test_what_could_be_read_in_two_ways_is_refused_and_closed(
     appliance: Appliance, raw: str, expected: int
 ) -> None:
@@ -360,6 +360,30 @@ def test_what_could_be_read_in_two_ways_is_refused_and_closed(
     assert status(answer) == expected
     assert answer.count(b"HTTP/1.1 ") == 1  # what follows is not served
     assert body(answer)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_every_face_refuses_what_could_be_read_in_two_ways(
+    appliance: Appliance, admin: Client, face: str
+) -> None:
+    token = f"X-Auth-Token: {admin.token}"
+    odd = [(head(target, token), 400) for target in TRICKS]
+    odd += [(raw.encode("latin-1"), expected) for raw, expected in TWO_WAYS]
+    odd += [
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX_Roles: admin\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n", 400),
+        (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+    ]
+    for raw, expected in odd:
+        answer = say(appliance, face, raw)
+        assert status(answer) == expected, (raw, answer)
+        assert b"\r\ncontent-type: application/json" in answer.lower()
+        assert b"\r\nx-openstack-request-id: req-" in answer.lower()
+        assert b"\r\nlocation:" not in answer.lower()
+        assert body(answer)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`--workers`: several processes on one port, one store and one lease; each may die at any time."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -163,6 +164,26 @@ def test_a_pass_can_be_asked_for_at_any_worker_and_is_made_by_the_holder(many: M
         shown = answer.json()["reconciler"]
         assert shown["last"] and shown["error"] == "" and shown["looked"] == 0
     assert holder(admin) == holds
+
+
+def test_the_metrics_of_all_workers_are_told_by_any(many: Many) -> None:
+    demo, admin = member(many), operator(many)
+    line = re.compile(
+        r'^trio2o_requests_total\{face="volume",operation="GET /v3/snapshots",[^}]*\} ([\d.]+)$',
+        re.MULTILINE,
+    )
+
+    def told(worker: int) -> float:
+        with many.only(worker):
+            text = admin.ask("GET", "admin", "/metrics").text
+        assert 'trio2o_pod_breaker_open{pod="Pod1",service="compute"} 0.0' in text
+        return sum(map(float, line.findall(text)))
+
+    before = told(many.workers[0])
+    for worker in many.workers:
+        with many.only(worker):
+            assert demo.ask("GET", "volume", f"/v3/{demo.project}/snapshots").status_code == 200
+    assert [told(worker) for worker in many.workers] == [before + 3] * 3
 
 
 def test_a_worker_that_dies_has_a_successor_and_so_has_its_lease(many: Many) -> None:
