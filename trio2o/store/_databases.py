@@ -22,8 +22,9 @@ _PATIENT: Mapping[str, Any] = {
 }
 """A server that is gone is noticed within some seconds (a URL may say otherwise)."""
 
-_AGAIN = ("40001", "40P01")
-"""Serialization failure, deadlock: nothing was done, and the same may work the next time."""
+_AGAIN = ("40001", "40P01", "23505")
+"""Serialization failure, deadlock, and a row that came from elsewhere between a change's look and
+its insert (who expects that catches it): nothing was done, and the same may work the next time."""
 
 
 def connect(url: str) -> tuple[sa.Engine, sa.Engine]:
