@@ -5,8 +5,8 @@ from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json
 from trio2o.verbs._define import Anywhere, Define, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
 from trio2o.verbs._gather import UNAVAILABLE, Gather, Order
-from trio2o.verbs._named import Named
-from trio2o.verbs._place import Place, Prepare, edit, edit_member
+from trio2o.verbs._named import Named, pod_naming
+from trio2o.verbs._place import Place, Prepare, bind, edit, edit_member
 from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
 from trio2o.verbs._rewrite import raw, rewrite
 from trio2o.verbs._table import rows
@@ -35,11 +35,13 @@ __all__ = [
     "all_of",
     "ask_any",
     "below",
+    "bind",
     "decode",
     "edit",
     "edit_member",
     "json_answer",
     "pins",
+    "pod_naming",
     "raw",
     "refuse",
     "rewrite",

@@ -21,7 +21,8 @@ class Forward:
 
     `param` names the id in the path. `refs` are what the body names besides: it must be in the
     same pod (400 that names both), else nothing is sent. `id_of` finds the id where it is not
-    in the path; `prepare` is a face's own change to the body.
+    in the path; `prepare` is a face's own change to the body. `makes` are ids in the answer of
+    what is new in this pod, or new to the caller's project.
     """
 
     resource: Resource
@@ -29,6 +30,7 @@ class Forward:
     refs: tuple[Ref, ...] = ()
     id_of: Callable[[Call], str] | None = None
     prepare: Callable[[bytes, Pod, Context], Awaitable[bytes]] | None = None
+    makes: tuple[Ref, ...] = ()
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         id = self.id_of(call) if self.id_of else context.params[self.param]
@@ -45,6 +47,14 @@ class Forward:
             call = evolve(call, body=await self.prepare(call.body, pod, context))
         answer = await context.send(pod, below(call, context))
         await self._settle(answer, route, context)
+        if self.makes and answer.ok and isinstance(answer.body, bytes):
+            project = context.caller.project_id
+            await context.routes.learn(
+                [
+                    Route(ref.resource.type, id, pod.pod_id, id, project)
+                    for ref, id in mentioned(answer.body, self.makes)
+                ]
+            )
         return rewrite(answer, context, pod)
 
     async def _settle(self, answer: Answer, route: Route, context: Context) -> None:

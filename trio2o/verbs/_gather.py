@@ -30,7 +30,7 @@ SCAN = 1000
 
 _PLAIN = frozenset(
     """limit marker offset sort sort_key sort_dir page_reverse all_tenants deleted fields
-    with_count availability_zone""".split()  # noqa: SIM905
+    with_count availability_zone zone detail list_volume""".split()  # noqa: SIM905
 )
 """Query parameters that leave no row out: a list with others is a question about certain rows."""
 
@@ -74,8 +74,9 @@ class Gather:
     `brief` the members that are kept of a row then. `cap` is the largest page (0: a list without
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
     `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links,
-    `named` the member that a row is told by. `paged`: the list has pages at all. `scan`: a marker
-    is found by reading the list, for nothing else can show it. `absent`: a pod says 404 where it
+    `named` the member that a row is told by. `paged`: the list has pages at all, `marked`: it takes
+    a marker (else it ignores one). `scan`: a marker is found by reading the list, for nothing else
+    can show it. `absent`: a pod says 404 where it
     has no row. `stand_in` gives what is shown of pods that are down.
     """
 
@@ -89,6 +90,7 @@ class Gather:
     definition: bool = False
     named: str = "id"
     paged: bool = True
+    marked: bool = True
     scan: bool = False
     absent: bool = False
     stand_in: StandIn | None = None
@@ -98,6 +100,8 @@ class Gather:
         pages = _Pages.parse(asked, self.cap) if self.paged else _Pages(None, False, "", 0)
         if pages is None:
             return await self._refusal(call, context, "limit or offset is no number")
+        if not self.marked:
+            pages = evolve(pages, marker="")
         pods, query = self._pods(asked, context)
         keys = self.order.keys(asked)
         wanted = tuple(value for name, value in asked if name == "fields")
@@ -147,13 +151,13 @@ class Gather:
 
     def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
         """The pods to ask and the query for them: an AZ as filter is ours to apply."""
-        zones = {value for name, value in asked if name == "availability_zone"}
+        zones = {value for name, value in asked if name in ("availability_zone", "zone")}
         pods = [
             pod
             for pod in context.pods.serving(self.resource.service)
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset", "availability_zone")
+        ours = ("limit", "marker", "offset", "availability_zone", "zone")
         return pods, [(name, value) for name, value in asked if name not in ours]
 
 
@@ -198,7 +202,7 @@ class _Listing:
         self.gather, self.call, self.context = gather, call, context
         self.pages, self.query, self.keys = pages, query, keys
         self.unavailable: list[str] = []
-        self.count: int | None = None
+        self.counts: dict[Pod, int] = {}
         self.kept: tuple[str, ...] = ()
         self.rejected: Answer | None = None
         self.nowhere: Answer | None = None
@@ -208,7 +212,7 @@ class _Listing:
 
     async def rows(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
         """The rows of this page, each with the pod that it came from."""
-        if self.pages.size == 0:
+        if self.pages.size == 0 and "with_count" not in dict(self.query):
             return []
         if not self.keys or self.gather.scan:
             return await self._scanned(pods)
@@ -262,17 +266,24 @@ class _Listing:
 
     def _fetch(self, pod: Pod) -> Callable[[str], Any]:
         size = self.pages.size
+        linked = self.gather.links or not (self.gather.paged and self.gather.cap)
+        if size is None and not linked:
+            size = self.gather.cap
 
         async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
             query = list(self.query)
+            ask = 0
             if size is not None:
                 scanning = self.pages.marker and not marker
                 ask = max(size + self.pages.offset, SCAN if scanning else 0)
-                query.append(("limit", str(min(ask, self.gather.cap) if self.gather.cap else ask)))
+                ask = min(ask, self.gather.cap) if self.gather.cap else ask
+                query.append(("limit", str(ask)))
+            # a list that tells no links goes on while its pages are full
+            full = 0 if linked else ask
             if not marker:
-                return self._page(pod, await self._ask(pod, query))
+                return self._page(pod, await self._ask(pod, query), full)
             try:
-                return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]))
+                return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]), full)
             except _Refused:
                 # the row where this pod stood is gone: find its place by reading
                 return await fetch("")
@@ -303,7 +314,7 @@ class _Listing:
             raise _Refused(answer)
         return answer
 
-    def _page(self, pod: Pod, answer: Answer) -> tuple[list[msgspec.Raw], bool]:
+    def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[msgspec.Raw], bool]:
         assert isinstance(answer.body, bytes)
         try:
             fields = fields_of(answer.body)
@@ -316,7 +327,8 @@ class _Listing:
             if name == "links" or name.endswith("_links")
         )
         if "count" in fields:
-            self.count = (self.count or 0) + msgspec.json.decode(fields["count"], type=int)
+            self.counts[pod] = msgspec.json.decode(fields["count"], type=int)
+        more = (more and self.gather.marked) or 0 < full <= len(rows)
         return rows, more and bool(rows)
 
     async def _behind_marker(self, pods: Sequence[Pod]) -> tuple[Rank | None, dict[str, str]]:
@@ -391,12 +403,15 @@ class _Listing:
         shown = [self._cut(rewriters[pod.pod_id].row(row, gather.resource)) for pod, row in rows]
         body: dict[str, Any] = {gather.resource.rows: [*shown, *extra]}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
-        if gather.links and paged and rows and len(rows) == self.pages.size:
+        # a count that lacks a pod's rows would be wrong
+        count = sum(self.counts.values()) if self.counts and not self.unavailable else None
+        full = self.pages.size is not None and self.pages.size <= max(len(rows), count or 0)
+        if gather.links and paged and rows and full:
             pod, row = rows[-1]
             last = self._told(pod, Rank.of(row, named=gather.named).id)
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
-        if self.count is not None:
-            body["count"] = self.count
+        if count is not None:
+            body["count"] = count
         lost = ", ".join(self.unavailable).encode()
         return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
 

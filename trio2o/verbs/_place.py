@@ -38,9 +38,10 @@ class Place:
 
     `zone` is the key of the AZ in the body's object (a name, or a list of names). `prepare` is
     a face's own change to the body, `lacking` tells which pods cannot take it, `more` what else
-    than ids pins it. `no_zone` is the
-    API's sentence for an unknown AZ. Where `send_zone` is off the pod is told no AZ at all: the
-    name means something else to it.
+    than ids pins it. `no_zone` is the API's sentence for an unknown AZ. Where no AZ is asked for
+    it is the default one, but a thing that `follows` goes to the project's pod where the project
+    has none there. Where `send_zone` is off the pod is told no AZ at all: the name means something
+    else to it.
     """
 
     makes: Resource
@@ -51,6 +52,7 @@ class Place:
     prepare: Prepare | None = None
     lacking: Lacking | None = None
     more: More | None = None
+    follows: bool = False
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         body = decode(call.body)
@@ -88,7 +90,7 @@ class Place:
     def _choose(
         self, asked: str, found: tuple[Pin, ...], lacking: frozenset[str], context: Context
     ) -> Pod:
-        zone = asked or ("" if found else context.surface.default_zone)
+        zone = asked or ("" if found or self._elsewhere(context) else context.surface.default_zone)
         all = candidates(context)
         # where nothing else is left, the refusal of what is lacking says more than "no pod"
         fit = [one for one in all if one.pod.pod_id not in lacking]
@@ -103,6 +105,12 @@ class Place:
             raise BadRequest(str(refusal)) from None
         except NoPod as refusal:
             raise Unavailable(str(refusal)) from None
+
+    def _elsewhere(self, context: Context) -> bool:
+        """Whether the project has pods, and none in the default AZ."""
+        project = context.caller.project_id
+        bound = {b.az_name for b in context.pods.bindings if b.tenant_id == project}
+        return self.follows and bool(bound) and context.surface.default_zone not in bound
 
     def _with_zone(self, body: bytes, pod: Pod, rest: str) -> bytes:
         """The body with the pod's own name of its AZ, or without one."""

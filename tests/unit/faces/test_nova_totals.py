@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from world import Pods, Routes, answer, context, pod, route
 
 from trio2o.domain.values import Pod
+from trio2o.faces import totals as shared
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._usage import UsagePages
@@ -25,7 +26,7 @@ ONE, TWO = pod(1), pod(2)
 @given(st.lists(st.integers(-1, 50), min_size=1))
 def test_the_least_limit_holds_and_minus_one_is_none(limits: list[int]) -> None:
     real = [limit for limit in limits if limit >= 0]
-    assert totals.least(limits) == (min(real) if real else -1)
+    assert shared.least(limits) == (min(real) if real else -1)
 
 
 def test_limits_are_the_least_and_what_is_used_is_added() -> None:
@@ -33,7 +34,7 @@ def test_limits_are_the_least_and_what_is_used_is_added() -> None:
         absolute = {"maxTotalCores": cores, "totalCoresUsed": used, "maxServerMeta": 128}
         return {"limits": {"rate": [], "absolute": absolute}}
 
-    assert totals.limits([(ONE, said(20, 3)), (TWO, said(-1, 4))]) == said(20, 7)
+    assert shared.limits([(ONE, said(20, 3)), (TWO, said(-1, 4))]) == said(20, 7)
 
 
 def test_quotas_with_usage_are_added_and_plain_ones_are_the_least() -> None:
@@ -41,10 +42,10 @@ def test_quotas_with_usage_are_added_and_plain_ones_are_the_least() -> None:
         cores = {"limit": limit, "in_use": used, "reserved": 1}
         return {"quota_set": {"id": "p", "cores": cores}}
 
-    found = totals.quotas([(ONE, usage(20, 3)), (TWO, usage(10, 4))])["quota_set"]
+    found = shared.quotas([(ONE, usage(20, 3)), (TWO, usage(10, 4))])["quota_set"]
     assert found == {"id": "p", "cores": {"limit": 10, "in_use": 7, "reserved": 2}}
     plain = [(p, {"quota_set": {"id": "p", "cores": n}}) for p, n in ((ONE, 5), (TWO, 9))]
-    assert totals.quotas(plain)["quota_set"] == {"id": "p", "cores": 5}
+    assert shared.quotas(plain)["quota_set"] == {"id": "p", "cores": 5}
 
 
 def test_audits_name_hosts_with_their_pods() -> None:

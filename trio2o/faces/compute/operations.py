@@ -61,6 +61,7 @@ from trio2o.faces.network_resources import (
     SECURITY_GROUP_RULE,
 )
 from trio2o.faces.resources import EXTENSION, FLAVOR, SERVER, SNAPSHOT, VOLUME
+from trio2o.faces.totals import limits, quotas
 from trio2o.verbs import (
     Anywhere,
     Define,
@@ -436,13 +437,13 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Total(totals.limits),
+        Total(limits),
         """
         GET    /v2.1/limits
         """,
     ),
     *rows(
-        Total(totals.quotas),
+        Total(quotas),
         """
         GET    /v2.1/os-quota-sets/{id}
         GET    /v2.1/os-quota-sets/{id}/defaults

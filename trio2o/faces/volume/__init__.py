@@ -2,7 +2,7 @@
 
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.faces._face import BaseFace
-from trio2o.faces.resources import SNAPSHOT, VOLUME
+from trio2o.faces.volume._kinds import KINDS
 from trio2o.faces.volume.operations import OPERATIONS
 from trio2o.web import mount
 
@@ -18,6 +18,6 @@ class VolumeFace(BaseFace):
     microversions = Microversions(service="volume", own=Range(Version(3, 0), Version(3, 71)))
     unversioned = frozenset(("/healthcheck",))
     wrong_project = "Malformed request url"
-    resources = {"volume": VOLUME, "snapshot": SNAPSHOT}
+    resources = {kind.key: kind for kind in KINDS}
     operations = OPERATIONS
     app = mount("v3", OPERATIONS, with_project=True)
