@@ -3,7 +3,7 @@
 from trio2o.verbs._answer import Reply, refuse
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define, all_of
-from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
+from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any, ask_in_turn
 from trio2o.verbs._gather import UNAVAILABLE, Gather, Order
 from trio2o.verbs._named import Named, pod_naming
 from trio2o.verbs._place import Place, Prepare, bind, edit, edit_member
@@ -34,6 +34,7 @@ __all__ = [
     "Verb",
     "all_of",
     "ask_any",
+    "ask_in_turn",
     "below",
     "bind",
     "decode",

@@ -15,8 +15,7 @@ from trio2o.message import Answer, Call
 from trio2o.scheduling import Pin
 from trio2o.verbs import (
     Context,
-    ask_any,
-    below,
+    ask_in_turn,
     bind,
     edit_member,
     pod_naming,
@@ -34,20 +33,18 @@ async def accept(call: Call, context: Context) -> Answer:
     """
     id = context.params["id"]
     known = await context.routes.known(TRANSFER, id)
-    pod = context.pods.get(known.pod_id) if known and not known.deleted_at else None
-    lost: Pod | None = None
-    for one in (pod,) if pod else context.pods.serving("volume"):
-        if pod is None and context.pods.is_down(one, "volume"):
-            lost = one
-            continue
-        answer = await context.send(one, below(call, context))
-        if answer.ok:
-            await _taken(answer, id, one, context)
-        if answer.ok or pod or answer.status != 404:
-            return rewrite(answer, context, one)
-    if lost is not None:
+    pod = context.pods.get(known.pod_id) if known else None
+    pods = (pod,) if pod else context.pods.serving("volume")
+    up = [one for one in pods if pod or not context.pods.is_down(one, "volume")]
+    if not up:
+        raise TRANSFER.missing(id)
+    one, answer = await ask_in_turn(up, call, context)
+    if answer.status == 404 and len(up) < len(pods):
+        lost = next(each for each in pods if each not in up)
         raise PodUnavailable(lost.pod_name, "it may have the transfer")
-    return await ask_any(TRANSFER, id, call, context)
+    if answer.ok:
+        await _taken(answer, id, one, context)
+    return rewrite(answer, context, one)
 
 
 async def _taken(answer: Answer, id: str, pod: Pod, context: Context) -> None:

@@ -91,6 +91,7 @@ RESTORE_BACKUP = Forward(
     BACKUP,
     refs=(Ref("restore.volume_id", VOLUME),),
     makes=(Ref("restore.volume_id", VOLUME),),
+    copies=True,
 )
 
 CREATE_ATTACHMENT = Place(
@@ -387,7 +388,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Forward(BACKUP),
+        Forward(BACKUP, copies=True),
         """
         DELETE /v3/backups/{id}
         GET    /v3/backups/{id}
