@@ -21,12 +21,13 @@ from twisted.python import usage
 from txaio.tx import make_logger
 
 from trio2o.definitions import Keypairs, ServerGroups
+from trio2o.domain.values import Caller
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
 from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
-from trio2o.faces.resources import SERVER
+from trio2o.faces.resources import SWEPT
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Pods
@@ -125,7 +126,11 @@ class Appliance(Service):
         self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
         passes.add(keypairs)
         passes.add(groups)
-        passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
+
+        async def ourselves() -> Caller:
+            return await tokens.caller(await keystone.own_token())
+
+        passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, ourselves))
         parts = Parts(
             reactor,
             time.time,

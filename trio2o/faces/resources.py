@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from trio2o.domain.resources import Resource
+from trio2o.domain.versions import Version
+from trio2o.routes import Swept
 
 SERVER = Resource(
     type="server",
@@ -68,3 +70,10 @@ VOLUME_TYPE = Resource(
     key="volume_type",
     rows="volume_types",
 )
+
+SWEPT = (
+    # from 2.71 on a server tells its flavor by what it is, and its groups
+    Swept(SERVER, Version(2, 71), ("changes-since", "{}"), always=True),
+    Swept(VOLUME, Version(3, 60), ("updated_at", "gte:{}")),
+)
+"""What is made without us is looked for in the pods' lists."""

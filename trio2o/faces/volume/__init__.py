@@ -2,8 +2,8 @@
 
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.faces._face import BaseFace
-from trio2o.faces.volume._kinds import KINDS
 from trio2o.faces.volume.operations import OPERATIONS
+from trio2o.faces.volume_resources import CGSNAPSHOT, CONSISTENCY_GROUP, KINDS
 from trio2o.web import mount
 
 __all__ = ["VolumeFace"]
@@ -18,6 +18,6 @@ class VolumeFace(BaseFace):
     microversions = Microversions(service="volume", own=Range(Version(3, 0), Version(3, 71)))
     unversioned = frozenset(("/healthcheck",))
     wrong_project = "Malformed request url"
-    resources = {kind.key: kind for kind in KINDS}
+    resources = {kind.key: kind for kind in (*KINDS, CONSISTENCY_GROUP, CGSNAPSHOT)}
     operations = OPERATIONS
     app = mount("v3", OPERATIONS, with_project=True)

@@ -7,7 +7,7 @@ from attrs import evolve
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
 from trio2o.faces.resources import SNAPSHOT, VOLUME, VOLUME_TYPE
-from trio2o.faces.volume._kinds import (
+from trio2o.faces.volume_resources import (
     ATTACHMENT,
     BACKUP,
     CGSNAPSHOT,

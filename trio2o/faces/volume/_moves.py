@@ -10,7 +10,7 @@ import msgspec
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.values import Pod, Route
 from trio2o.faces.resources import SNAPSHOT, VOLUME
-from trio2o.faces.volume._kinds import SERVICE, TRANSFER
+from trio2o.faces.volume_resources import SERVICE, TRANSFER
 from trio2o.message import Answer, Call
 from trio2o.scheduling import Pin
 from trio2o.verbs import (

@@ -9,7 +9,17 @@ from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME, VOLUME_TYPE
 from trio2o.faces.totals import limits, quotas
 from trio2o.faces.volume import _lists as lists
 from trio2o.faces.volume import _totals as totals
-from trio2o.faces.volume._kinds import (
+from trio2o.faces.volume._moves import accept, backend_pins, with_backend
+from trio2o.faces.volume._steps import (
+    NOT_YET,
+    embedded,
+    healthy,
+    root,
+    version,
+    with_type_name,
+    zones,
+)
+from trio2o.faces.volume_resources import (
     ATTACHMENT,
     BACKUP,
     BACKUP_RECORD,
@@ -24,16 +34,6 @@ from trio2o.faces.volume._kinds import (
     QUOTA_CLASS,
     SERVICE,
     TRANSFER,
-)
-from trio2o.faces.volume._moves import accept, backend_pins, with_backend
-from trio2o.faces.volume._steps import (
-    NOT_YET,
-    embedded,
-    healthy,
-    root,
-    version,
-    with_type_name,
-    zones,
 )
 from trio2o.verbs import (
     Anywhere,

@@ -140,10 +140,8 @@ KINDS = (
     BACKUP,
     GROUP,
     GROUP_SNAPSHOT,
-    CONSISTENCY_GROUP,
-    CGSNAPSHOT,
     ATTACHMENT,
     MESSAGE,
     TRANSFER,
 )
-"""What lives in one pod each."""
+"""What has a route."""
