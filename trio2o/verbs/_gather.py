@@ -202,7 +202,7 @@ class _Listing:
         self.gather, self.call, self.context = gather, call, context
         self.pages, self.query, self.keys = pages, query, keys
         self.unavailable: list[str] = []
-        self.counts: dict[Pod, int] = {}
+        self.counts: dict[str, int] = {}
         self.kept: tuple[str, ...] = ()
         self.rejected: Answer | None = None
         self.nowhere: Answer | None = None
@@ -212,8 +212,6 @@ class _Listing:
 
     async def rows(self, pods: Sequence[Pod]) -> list[tuple[Pod, msgspec.Raw]]:
         """The rows of this page, each with the pod that it came from."""
-        if self.pages.size == 0 and "with_count" not in dict(self.query):
-            return []
         if not self.keys or self.gather.scan:
             return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
@@ -327,7 +325,7 @@ class _Listing:
             if name == "links" or name.endswith("_links")
         )
         if "count" in fields:
-            self.counts[pod] = msgspec.json.decode(fields["count"], type=int)
+            self.counts[pod.pod_id] = msgspec.json.decode(fields["count"], type=int)
         more = (more and self.gather.marked) or 0 < full <= len(rows)
         return rows, more and bool(rows)
 

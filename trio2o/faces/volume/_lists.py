@@ -48,7 +48,8 @@ def sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:
             (_FIELDS.get(name, name), (direction or "desc") != "asc")
             for name, _, direction in pairs
         )
-    if name := asked.get("sort_key"):
+    if "sort_key" in asked or "sort_dir" in asked:
+        name = asked.get("sort_key", "created_at")
         return ((_FIELDS.get(name, name), asked.get("sort_dir", "desc") != "asc"),)
     return None
 
