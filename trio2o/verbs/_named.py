@@ -86,17 +86,20 @@ async def pod_naming(
     pods = context.pods.serving(context.surface.service)
     told = await together(_names(pod, listed, members, call, context) for pod in pods)
     names = dict(zip(pods, told, strict=True))
-    whole = name.partition("#")[0]
-    having = [pod for pod in pods if whole in (names[pod] or ())]
+    having = [pod for pod in pods if name.partition("#")[0] in (names[pod] or ())]
+    plain, _, pod_name = name.rpartition(".")
+    meant = [
+        pod
+        for pod in pods
+        if pod.pod_name == pod_name and plain.partition("#")[0] in (names[pod] or ())
+    ]
+    if meant and ("#" in plain or not having):
+        return meant[0], plain
     if len(having) > 1:
         ways = " or ".join(f"{name}.{pod.pod_name}" for pod in having)
         raise BadRequest(f"{name} is the name of more than one: write {ways}.")
     if having:
         return having[0], name
-    plain, _, pod_name = name.rpartition(".")
-    for pod in pods:
-        if pod.pod_name == pod_name and plain.partition("#")[0] in (names[pod] or ()):
-            return pod, plain
     for pod in pods:
         if names[pod] is None:
             raise PodUnavailable(pod.pod_name, "it cannot be asked for names")

@@ -229,3 +229,23 @@ def test_members_of_an_object_are_changed_and_the_rest_stays_as_written() -> Non
     changed = edit_member(body, "a", {"x": None, "n": raw("new")})
     assert json.loads(changed) == {"a": {"y": "z", "n": "new"}, "b": [1]}
     assert edit_member(b'{"a":{"x":1}}', "a", {"x": None}) == b'{"a":null}'
+
+
+@pytest.mark.parametrize(("follows", "chosen"), [(True, "Pod2"), (False, "Pod1")])
+def test_what_follows_goes_to_the_projects_pod_where_it_has_none_in_the_default_az(
+    follows: bool, chosen: str
+) -> None:
+    where = world()
+    where = evolve(where, surface=evolve(where.surface, default_zone="az1"))
+    where.pods.bindings = (Binding("b", PROJECT, TWO.pod_id, "az2", "2026"),)  # type: ignore[attr-defined]
+    place(where, evolve(PLACE, follows=follows))
+    assert sent(where)[0] == chosen
+
+
+def test_what_follows_stays_in_the_default_az_where_the_project_has_a_pod() -> None:
+    where = world()
+    where = evolve(where, surface=evolve(where.surface, default_zone="az1"))
+    held = [Binding(f"b{p.number}", PROJECT, p.pod_id, p.az_name, "2026") for p in (TWO, ONE)]
+    where.pods.bindings = tuple(held)  # type: ignore[attr-defined]
+    place(where, evolve(PLACE, follows=True))
+    assert sent(where)[0] == "Pod1"
