@@ -10,7 +10,7 @@ from world import PROJECT, Ask, Pods, Routes, answer, context, pod, route
 
 from trio2o.domain.errors import BadRequest, PodUnavailable
 from trio2o.domain.resources import qualified
-from trio2o.faces.resources import SNAPSHOT, VOLUME
+from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME
 from trio2o.faces.volume import VolumeFace
 from trio2o.faces.volume import _totals as totals
 from trio2o.faces.volume._moves import accept
@@ -131,8 +131,6 @@ def test_a_backends_name_that_two_pods_have_is_told_apart() -> None:
 
 @pytest.mark.parametrize("key", ["same_host", "local_to_instance"])
 def test_a_hint_that_names_a_thing_pins_a_new_volume(key: str) -> None:
-    from trio2o.faces.resources import SERVER
-
     kind = VOLUME if key == "same_host" else SERVER
     where = world(backends(), backends(), "/volumes", route(kind, ID, TWO))
     body = {"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {key: ID}}
