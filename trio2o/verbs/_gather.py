@@ -75,9 +75,9 @@ class Gather:
     `limit` is whole). Rows for which `same` tells the same text are one thing, shown once;
     `definition`: they all are, and any pod knows a marker. `links` is the key of the paging links,
     `named` the member that a row is told by. `paged`: the list has pages at all, `marked`: it takes
-    a marker (else it ignores one). `scan`: a marker is found by reading the list, for nothing else
-    can show it. `absent`: a pod says 404 where it
-    has no row. `stand_in` gives what is shown of pods that are down.
+    a marker (else it ignores one, and pages are cut here). `scan`: a marker is found by reading the
+    list, for nothing else can show it. `absent`: a pod says 404 where it has no row. `stand_in`
+    gives what is shown of pods that are down.
     """
 
     resource: Resource
@@ -271,7 +271,7 @@ class _Listing:
         async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
             query = list(self.query)
             ask = 0
-            if size is not None:
+            if size is not None and self.gather.marked:
                 scanning = self.pages.marker and not marker
                 ask = max(size + self.pages.offset, SCAN if scanning else 0)
                 ask = min(ask, self.gather.cap) if self.gather.cap else ask
