@@ -20,8 +20,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.definitions import Keypairs, ServerGroups
-from trio2o.domain.values import Caller
+from trio2o.definitions import Definitions, Flavors, Keypairs, ServerGroups
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -124,13 +123,20 @@ class Appliance(Service):
         groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
         await groups.load()
         self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
+        kinds = (Flavors(reactor, pods, keystone.own_token),)
+        mend = settings.reconcile.definitions == "mend"
+        definitions = {
+            kind.name: Definitions(
+                reactor, _shown_now, store, pods, keystone.own_token, kind, passes.wake, mend=mend
+            )
+            for kind in kinds
+        }
+        for each in definitions.values():
+            await each.places.load()
+            passes.add(each)
         passes.add(keypairs)
         passes.add(groups)
-
-        async def ourselves() -> Caller:
-            return await tokens.caller(await keystone.own_token())
-
-        passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, ourselves))
+        passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, keystone.own_token))
         parts = Parts(
             reactor,
             time.time,
@@ -142,6 +148,7 @@ class Appliance(Service):
             tokens=tokens,
             keypairs=keypairs,
             groups=groups,
+            definitions=definitions,
             passes=passes,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
@@ -151,7 +158,10 @@ class Appliance(Service):
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
+        pods.watch(passes.wake_all)
         passes.start()
+        for each in definitions.values():
+            passes.wake(each.name)  # what was under way when we ended is found out
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms

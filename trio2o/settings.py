@@ -142,6 +142,11 @@ class ReconcileSettings:
         "Seconds between passes that compare what should be in the pods with what is.",
         _at_least(1),
     )
+    definitions: str = _setting(
+        "mend",
+        "What is done about a flavor or the like that was changed in one pod: 'mend', or 'report'.",
+        _one_of("mend", "report"),
+    )
 
 
 @frozen

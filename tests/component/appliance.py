@@ -1,14 +1,17 @@
 """The appliance as a process, and clients that call it over real HTTP."""
 
 import os
+import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,10 +39,12 @@ def eventually(look: Callable[[], T], seconds: float = 10.0, pause: float = 0.05
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """Below those that the system gives to outgoing connections, which come and go meanwhile."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
     return ports
 
 
@@ -152,6 +157,12 @@ class Appliance:
         except OSError:
             return False
         return self.request("GET", "compute", "/").ok
+
+    def forget(self, *tables: str) -> None:
+        """Empty tables of the store while it runs."""
+        with closing(sqlite3.connect(self.folder / "state" / "trio2o.sqlite")) as store, store:
+            for table in tables:
+                store.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def kill(self) -> None:
         """SIGKILL: nothing is finished, nothing is flushed."""

@@ -45,6 +45,7 @@ def bare(cloud: Cloud, running: Appliance) -> Appliance:
     for pod in admin.get("admin", "/v1.0/pods")["pods"]:
         path = f"/v1.0/pods/{pod['pod_id']}?force=true"
         assert admin.ask("DELETE", "admin", path).status_code == 200
+    running.forget("definitions", "settled")  # they outlive pods
     return running
 
 

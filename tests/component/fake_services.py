@@ -109,17 +109,16 @@ class Nova(PodService):
             case "POST", "flavors":
                 self.admin_only(call)
                 wish: Row = {"id": str(uuid.uuid4()), "disk": 0} | call.part("flavor")
-                if self.pod.refuse or wish["id"] in self.rows["flavors"]:
+                names = {row["name"] for row in self.rows["flavors"].values()}
+                if self.pod.refuse or wish["id"] in self.rows["flavors"] or wish["name"] in names:
                     raise Fault(self.pod.refuse or 409, "Flavor already exists or is refused.")
                 self.pod.add_flavor(**wish)
                 return 200, {"flavor": self.flavor_view(call, self.rows["flavors"][wish["id"]])}
-            case _, "flavors", key:
+            case _, "flavors", key, *rest:
                 flavor = self.own(call, "flavors", key, f"Flavor {key} could not be found.")
-                if call.method == "DELETE":
+                if call.method != "GET":
                     self.admin_only(call)
-                    del self.rows["flavors"][key]
-                    return 202, None
-                return 200, {"flavor": self.flavor_view(call, flavor)}
+                return self.on_flavor(call, flavor, rest)
             case "GET", "os-availability-zone", *_:
                 return self.zones()
         raise Fault(404, "The resource could not be found.")
@@ -161,7 +160,49 @@ class Nova(PodService):
         return 200, {kind: views if detail else brief} | next_link
 
     def flavor_view(self, call: Call, row: Row) -> Row:
-        return public(row) | {"links": links(f"/v2.1{call.in_path}/flavors/{row['id']}")}
+        view = public(row) | {"links": links(f"/v2.1{call.in_path}/flavors/{row['id']}")}
+        if call.version >= (2, 61):
+            view["extra_specs"] = row["_specs"]
+        if call.version < (2, 55):
+            del view["description"]
+        return view
+
+    def on_flavor(self, call: Call, flavor: Row, rest: list[str]) -> Reply:
+        specs, projects = flavor["_specs"], flavor["_projects"]
+        match (call.method, *rest):
+            case ("GET",):
+                return 200, {"flavor": self.flavor_view(call, flavor)}
+            case ("PUT",):
+                flavor["description"] = call.part("flavor")["description"]
+                return 200, {"flavor": self.flavor_view(call, flavor)}
+            case ("DELETE",):
+                del self.rows["flavors"][flavor["id"]]
+                return 202, None
+            case "GET", "os-extra_specs":
+                return 200, {"extra_specs": specs}
+            case "POST", "os-extra_specs":
+                specs |= call.part("extra_specs")
+                return 200, call.json
+            case "PUT", "os-extra_specs", name:
+                specs[name] = call.json[name]
+                return 200, call.json
+            case _, "os-extra_specs", name if name in specs:
+                if call.method == "GET":
+                    return 200, {name: specs[name]}
+                del specs[name]
+                return 200, None
+            case "POST", "action":
+                ((action, wish),) = call.json.items()
+                if (action == "addTenantAccess") == (wish["tenant"] in projects):
+                    raise Fault(409, "Flavor access already exists, or there is none.")
+                change = projects.append if action == "addTenantAccess" else projects.remove
+                change(wish["tenant"])
+            case "GET", "os-flavor-access" if not flavor["os-flavor-access:is_public"]:
+                pass
+            case _:
+                raise Fault(404, "Not found for this flavor.")
+        access = [{"flavor_id": flavor["id"], "tenant_id": one} for one in projects]
+        return 200, {"flavor_access": access}
 
     def server_view(self, call: Call, row: Row) -> Row:
         known = {k: v for k, v in public(row).items() if call.version >= self.since.get(k, (2, 1))}

@@ -237,7 +237,9 @@ class FakePod(Faults):
     def add_flavor(self, id: str, name: str, **fields: Any) -> str:
         row: Row = {"id": id, "name": name, "vcpus": 1, "ram": 512, "disk": 1, "swap": ""}
         row |= {"os-flavor-access:is_public": True, "OS-FLV-DISABLED:disabled": False}
-        return self.put("flavors", "", row, fields)
+        row |= {"OS-FLV-EXT-DATA:ephemeral": 0, "rxtx_factor": 1.0, "description": None}
+        row |= {"_specs": {}, "_projects": []}
+        return self.put("flavors", "", row, fields | {"swap": fields.get("swap") or ""})
 
     @in_reactor
     def add_server(

@@ -6,7 +6,7 @@ import click
 
 from trio2o import __version__
 from trio2o.commands._local import init, operations, serve
-from trio2o.commands._remote import binding, pod, register
+from trio2o.commands._remote import binding, definition, pod, register
 
 __all__ = ["main"]
 
@@ -17,5 +17,5 @@ def main() -> None:
     """One OpenStack in front of many."""
 
 
-for command in (serve, init, operations, register, pod, binding):
+for command in (serve, init, operations, register, pod, binding, definition):
     main.add_command(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -180,3 +181,32 @@ def binding_list(config: str) -> None:
             for item in found
         ),
     )
+
+
+@click.group()
+def definition() -> None:
+    """What must be the same in every cloud: flavors and the like."""
+
+
+@definition.command("problems")
+@config_option
+def definition_problems(config: str) -> None:
+    """List what is otherwise in a cloud, and left alone until it is decided."""
+    settings = settings_of(config)
+    found = Client.of(settings).call("GET", f"{_admin(settings)}/reconcilers")["problems"]
+    names = ("kind", "key", "pod_name", "problem")
+    show(names, (tuple(item[name] for name in names) for item in found))
+
+
+@definition.command("choose")
+@click.argument("kind")
+@click.argument("key")
+@click.argument("right")
+@config_option
+def definition_choose(kind: str, key: str, right: str, config: str) -> None:
+    """Say whose version of a definition is RIGHT: a cloud's, by its name, or the one that Trio2o
+    keeps (top). It is then made the same everywhere."""
+    settings = settings_of(config)
+    url = f"{_admin(settings)}/definitions/{quote(kind, safe='')}/{quote(key, safe='')}"
+    Client.of(settings).call("PUT", url, {"definition": {"right": right}})
+    click.echo(f"{kind} {key}: as {right} has it")

@@ -21,7 +21,7 @@ from trio2o.domain.versions import Version
 from trio2o.message import Answer
 from trio2o.pods import Pods
 from trio2o.reconcile import Counted
-from trio2o.store import Store
+from trio2o.store import Store, definitions
 from trio2o.store import keypairs as rows
 
 log = make_logger()
@@ -109,7 +109,7 @@ class Keypairs:
 
         def take(connection: Any) -> None:
             for keypair in seen:
-                had = rows.settled_of(connection, rows.KIND, keypair.key).get(pod.pod_id)
+                had = definitions.settled_of(connection, rows.KIND, keypair.key).get(pod.pod_id)
                 if had is not None and had.version:
                     continue  # we brought it there: what became of it is for a pass to mend
                 old = rows.find_keypair(connection, user_id, keypair.name)
@@ -119,7 +119,7 @@ class Keypairs:
                 told = Settled(rows.KIND, keypair.key, pod.pod_id, old.version if same else 0)
                 if not same and not old.deleted_at:
                     told = Settled(rows.KIND, keypair.key, pod.pod_id, 0, ANOTHER)
-                rows.put_settled(connection, [told])
+                definitions.put_settled(connection, [told])
             rows.put_asked(connection, user_id, pod.pod_id)
 
         await self._store.write(take)
@@ -131,7 +131,7 @@ class Keypairs:
         def put(connection: Any) -> Keypair:
             made = rows.put_keypair(connection, wanted)
             settled = Settled(rows.KIND, made.key, pod.pod_id, made.version)
-            rows.put_settled(connection, [settled])
+            definitions.put_settled(connection, [settled])
             rows.put_asked(connection, user_id, pod.pod_id)
             return made
 
@@ -151,7 +151,9 @@ class Keypairs:
 
     async def conflicts(self, user_id: str, name: str) -> frozenset[str]:
         """Pods that have another key of the name: what needs this one cannot go there."""
-        found = await self._store.read(lambda c: rows.settled_of(c, rows.KIND, f"{user_id}/{name}"))
+        found = await self._store.read(
+            lambda c: definitions.settled_of(c, rows.KIND, f"{user_id}/{name}")
+        )
         return frozenset(pod_id for pod_id, one in found.items() if one.problem)
 
     async def carry(self, user_id: str, name: str, pod: Pod) -> None:
@@ -162,7 +164,7 @@ class Keypairs:
         wanted = await self.find(user_id, name)
         if wanted is None:
             return  # the pod has its own words for that
-        found = await self._store.read(lambda c: rows.settled_of(c, rows.KIND, wanted.key))
+        found = await self._store.read(lambda c: definitions.settled_of(c, rows.KIND, wanted.key))
         ours = found.get(pod.pod_id)
         if ours is not None and ours.version == wanted.version:
             return
@@ -170,7 +172,7 @@ class Keypairs:
             raise Conflict(f"Pod {pod.pod_name} has another key pair of the name '{name}'.")
 
     async def _settle_all(self, keypair: Keypair, pods: Iterable[Pod]) -> None:
-        found = await self._store.read(lambda c: rows.settled_of(c, rows.KIND, keypair.key))
+        found = await self._store.read(lambda c: definitions.settled_of(c, rows.KIND, keypair.key))
         await together(self._try(keypair, pod, found.get(pod.pod_id)) for pod in pods)
         await self._bury(keypair)
 
@@ -205,7 +207,7 @@ class Keypairs:
         version = 0 if problem else wanted.version
         if ours is None or (ours.version, ours.problem) != (version, problem):
             told = Settled(rows.KIND, wanted.key, pod.pod_id, version, problem)
-            await self._store.write(lambda c: rows.put_settled(c, [told]))
+            await self._store.write(lambda c: definitions.put_settled(c, [told]))
             if problem:
                 log.warn("pod {pod}: keypair: {why}", pod=pod.pod_name, why=problem)
         return step
@@ -214,7 +216,7 @@ class Keypairs:
         """Forget a deleted key that no pod has any more."""
         if not keypair.deleted_at:
             return
-        found = await self._store.read(lambda c: rows.settled_of(c, rows.KIND, keypair.key))
+        found = await self._store.read(lambda c: definitions.settled_of(c, rows.KIND, keypair.key))
         pods = self._pods.serving("compute")
         done = all(
             (one := found.get(pod.pod_id)) is not None and one.version == keypair.version
@@ -235,7 +237,7 @@ class Keypairs:
         return counted
 
     async def _look(self, keypair: Keypair, counted: Counted) -> None:
-        found = await self._store.read(lambda c: rows.settled_of(c, rows.KIND, keypair.key))
+        found = await self._store.read(lambda c: definitions.settled_of(c, rows.KIND, keypair.key))
         for pod in self._up():
             ours = found.get(pod.pod_id)
             if ours is None and not keypair.deleted_at:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import msgspec
@@ -19,10 +20,11 @@ SECONDS = 30.0
 
 @frozen
 class OwnCalls:
-    """Calls to the pods' Nova, with a token that is given for each."""
+    """Calls to a service of the pods, with a token that is given for each."""
 
     clock: Any
     pods: Pods
+    service: str = "compute"
 
     async def ask(
         self,
@@ -33,7 +35,7 @@ class OwnCalls:
         body: Any = None,
         *,
         version: Version | None = None,
-        fine: tuple[int, ...] = (),
+        fine: Container[int] = (),
     ) -> Answer:
         """The pod's answer: a success, or of a status that is `fine`. Raises `Fault`."""
         headers = [
@@ -42,12 +44,12 @@ class OwnCalls:
             (b"Content-Type", b"application/json"),
         ]
         if version is not None:
-            headers.append((b"OpenStack-API-Version", f"compute {version}".encode()))
+            headers.append((b"OpenStack-API-Version", f"{self.service} {version}".encode()))
         data = b"" if body is None else msgspec.json.encode(body)
         raw, _, query = path.partition("?")
         call = Call(method, raw.encode(), query.encode(), tuple(headers), data)
         deadline = self.clock.seconds() + SECONDS
-        answer = await self.pods.send(pod, Target("compute", ""), call, deadline)
+        answer = await self.pods.send(pod, Target(self.service, ""), call, deadline)
         if not answer.ok and answer.status not in fine:
             raise PodUnavailable(pod.pod_name, f"{method} {raw}: status {answer.status}")
         return answer

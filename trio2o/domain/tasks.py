@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
@@ -32,6 +33,29 @@ class Once(Generic[K, T]):
     def _done(self, result: Any, key: K) -> None:
         for turn in self._waiting.pop(key):
             turn.callback(result)
+
+
+class Turns(Generic[K]):
+    """For each key one at a time; the others wait in order."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[K, list[Deferred[None]]] = {}
+
+    @asynccontextmanager
+    async def of(self, key: K) -> AsyncIterator[None]:
+        if key in self._waiting:
+            turn: Deferred[None] = Deferred(lambda left: self._waiting[key].remove(left))
+            self._waiting[key].append(turn)
+            await turn
+        else:
+            self._waiting[key] = []
+        try:
+            yield
+        finally:
+            if self._waiting[key]:
+                self._waiting[key].pop(0).callback(None)
+            else:
+                del self._waiting[key]
 
 
 class Gate:

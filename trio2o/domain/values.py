@@ -114,14 +114,39 @@ class ServerGroup:
 
 
 @frozen
+class Definition:
+    """What must be the same in every pod: a flavor, say. `key` is the tenants' id of it.
+
+    `document` is JSON in canonical form, `version` moves with each change. `pending` names the pod
+    in which a change is being tried. One with `deleted_at` is yet to go from some pods.
+    """
+
+    kind: str
+    key: str
+    document: str
+    version: int = 1
+    pending: str = ""
+    deleted_at: str = ""
+    number: int = 0
+
+
+STRANGE, ON_ITS_WAY = 0, -1
+
+
+@frozen
 class Settled:
-    """What a pod has of a definition: a version of it, or a `problem` that an operator solves."""
+    """What a pod has of a definition: a version of it, or a `problem` that an operator solves.
+
+    A version of `STRANGE`: what is there was neither brought there by us nor found to be the same;
+    of `ON_ITS_WAY`: it is being brought there.
+    """
 
     kind: str
     key: str
     pod_id: str
     version: int
     problem: str = ""
+    bottom_id: str = ""
 
 
 @frozen

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import frozen
 from klein import Klein
 
-from trio2o.definitions import Keypairs, ServerGroups
+from trio2o.definitions import Definitions, Keypairs, ServerGroups
 from trio2o.domain.errors import Fault
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
@@ -73,6 +74,7 @@ class Parts:
     tokens: Tokens
     keypairs: Keypairs
     groups: ServerGroups
+    definitions: Mapping[str, Definitions]
     passes: Passes
 
 
@@ -114,7 +116,9 @@ class BaseFace:
             resources=self.resources,
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
-            tops=parts.groups.tops,
+            tops=ChainMap(
+                parts.groups.tops, *(one.places.tops for one in parts.definitions.values())
+            ),
         )
 
     def offered(self) -> Range:
@@ -154,6 +158,7 @@ class BaseFace:
             store=parts.store,
             clock=parts.clock,
             now=parts.now,
+            definitions=parts.definitions,
             parts=parts,
         )
         return await row.verb(call, context)

@@ -38,6 +38,10 @@ class Endpoint:
         return cls(origin, prefix, version, has_project)
 
     def path(self, below: bytes, project_id: str, with_project: bool) -> bytes:
-        """The path of what stands below the version. `with_project`: as the client wrote it."""
-        project = f"/{project_id}" if self.has_project or with_project else ""
+        """The path of what stands below the version. `with_project`: as the client wrote it.
+
+        Without a project the short form is used, which every service takes.
+        """
+        named = project_id and (self.has_project or with_project)
+        project = f"/{project_id}" if named else ""
         return f"{self.prefix}{self.version}{project}".encode() + below

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -70,6 +70,15 @@ class Pods:
         self.all: tuple[Pod, ...] = ()
         self.bindings: tuple[Binding, ...] = ()
         self._by_id: dict[str, Pod] = {}
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Have this called when a pod was added, or answers again."""
+        self._watchers.append(told)
+
+    def _tell(self) -> None:
+        for told in self._watchers:
+            told()
 
     async def reload(self) -> None:
         """Read the store again: after a change of pods or bindings."""
@@ -77,8 +86,10 @@ class Pods:
         self.bindings = await self._store.read(list_bindings)
         self.top = next((pod for pod in pods if pod.is_top), None)
         self.all = tuple(pod for pod in pods if not pod.is_top)
-        self._by_id = {pod.pod_id: pod for pod in self.all}
+        before, self._by_id = self._by_id, {pod.pod_id: pod for pod in self.all}
         self._find_endpoints()
+        if set(self._by_id) - set(before):
+            self._tell()
 
     def _find_endpoints(self) -> None:
         found = {}
@@ -239,6 +250,7 @@ class Pods:
             self._keep(pod_id, service, endpoint.version, found.versions)
             if was_down:
                 log.info("pod {pod}: {service} answers again", pod=name, service=service)
+                self._tell()
         except Resting:
             return  # it was said when it went down
         except Exception as error:

@@ -76,6 +76,11 @@ class Passes:
         """Have the next pass soon: something changed that may have to be settled."""
         self._plan(name, seconds)
 
+    def wake_all(self) -> None:
+        """A pod was added, or answers again: it may lack what the others have."""
+        for name in self._states:
+            self.wake(name)
+
     def _plan(self, name: str, seconds: float) -> None:
         state = self._states[name]
         if self._stopped:

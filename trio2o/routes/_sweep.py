@@ -14,7 +14,7 @@ from txaio.tx import make_logger
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together
-from trio2o.domain.values import Caller, Pod, Route
+from trio2o.domain.values import Pod, Route
 from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call
 from trio2o.pods import Pods, Target
@@ -58,11 +58,11 @@ class Sweep:
         routes: Routes,
         pods: Pods,
         kinds: Sequence[Swept],
-        own: Callable[[], Awaitable[Caller]],
+        own_token: Callable[[], Awaitable[str]],
     ) -> None:
-        """`own` is the appliance's user, who sees all projects."""
+        """`own_token` gives one that sees all projects."""
         self._clock, self._now, self._routes, self._pods = clock, now, routes, pods
-        self._kinds, self._own = kinds, own
+        self._kinds, self._own_token = kinds, own_token
         self._seen: dict[tuple[str, str], float] = {}
 
     async def run(self) -> Counted:
@@ -129,8 +129,8 @@ class Sweep:
         return not stands
 
     async def _page(self, pod: Pod, kind: Swept, query: dict[str, str]) -> list[dict[str, Any]]:
-        own, resource = await self._own(), kind.resource
-        headers = [(b"X-Auth-Token", own.token.encode()), (b"Accept", b"application/json")]
+        token, resource = await self._own_token(), kind.resource
+        headers = [(b"X-Auth-Token", token.encode()), (b"Accept", b"application/json")]
         if self._pods.speaks(pod, resource.service, kind.version):
             headers.append(
                 (b"OpenStack-API-Version", f"{resource.service} {kind.version}".encode())
@@ -138,7 +138,7 @@ class Sweep:
         path = f"{resource.collection}/detail".encode()
         call = Call("GET", path, urlencode(query).encode(), tuple(headers))
         deadline = self._clock.seconds() + SECONDS
-        target = Target(resource.service, own.project_id)
+        target = Target(resource.service, "")
         return _rows(pod, await self._pods.send(pod, target, call, deadline), resource)
 
 

@@ -82,15 +82,31 @@ keypairs = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# which version of a definition a pod has; `problem` says why it has none
+definitions = sa.Table(
+    "definitions",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("key", sa.String(512), nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    # the pod in which a change is being tried
+    sa.Column("pending", sa.String(36), nullable=False, server_default=""),
+    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
+    sa.UniqueConstraint("kind", "key"),
+    sqlite_autoincrement=True,
+)
+
+# which version of a definition a pod has, and under which id; `problem` says why it has none
 settled = sa.Table(
     "settled",
     metadata,
     sa.Column("kind", sa.String(32), primary_key=True),
     sa.Column("key", sa.String(512), primary_key=True),
     sa.Column("pod_id", sa.String(36), primary_key=True, index=True),
+    sa.Column("bottom_id", sa.String(512), nullable=False, server_default=""),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("problem", sa.String(255), nullable=False, server_default=""),
+    sa.Column("problem", sa.Text, nullable=False, server_default=""),
     sqlite_with_rowid=False,
 )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert
 
-from trio2o.domain.values import Keypair, Settled
-from trio2o.store._schema import keypair_users, keypairs, settled
+from trio2o.domain.values import Keypair
+from trio2o.store._schema import keypair_users, keypairs
+from trio2o.store.definitions import forget_settled
 
 KIND = "keypair"
 
@@ -60,39 +59,13 @@ def forget_keypair(connection: Connection, keypair: Keypair) -> None:
     where = _one(keypair.user_id, keypair.name)
     gone = sa.delete(keypairs).where(where, keypairs.c.version == keypair.version)
     if connection.execute(gone).rowcount:
-        connection.execute(
-            sa.delete(settled).where(settled.c.kind == KIND, settled.c.key == keypair.key)
-        )
+        forget_settled(connection, KIND, keypair.key)
 
 
 def keypairs_of_all(connection: Connection, after: int, limit: int) -> tuple[Keypair, ...]:
     """Some of all users' keys, deleted ones too, from a number on."""
     query = sa.select(keypairs).where(keypairs.c.number > after).order_by(keypairs.c.number)
     return tuple(Keypair(**row) for row in connection.execute(query.limit(limit)).mappings())
-
-
-def settled_of(connection: Connection, kind: str, key: str) -> dict[str, Settled]:
-    """What each pod has of a definition, by the pod's id."""
-    query = sa.select(settled).where(settled.c.kind == kind, settled.c.key == key)
-    rows = connection.execute(query).mappings()
-    return {row["pod_id"]: Settled(**row) for row in rows}
-
-
-def put_settled(connection: Connection, found: Sequence[Settled]) -> None:
-    if not found:
-        return
-    statement = insert(settled)
-    new = {"version": statement.excluded.version, "problem": statement.excluded.problem}
-    keys = ["kind", "key", "pod_id"]
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=new),
-        [asdict(one) for one in found],
-    )
-
-
-def problems(connection: Connection) -> tuple[Settled, ...]:
-    query = sa.select(settled).where(settled.c.problem != "").order_by(settled.c.key)
-    return tuple(Settled(**row) for row in connection.execute(query).mappings())
 
 
 def asked_pods(connection: Connection, user_id: str) -> frozenset[str]:

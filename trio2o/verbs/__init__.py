@@ -2,7 +2,7 @@
 
 from trio2o.verbs._answer import Reply, refuse
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
-from trio2o.verbs._define import Anywhere, Define, all_of
+from trio2o.verbs._define import Anywhere, Define, Defined, Definitive, Everywhere, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any, ask_in_turn
 from trio2o.verbs._gather import UNAVAILABLE, Gather, Order
 from trio2o.verbs._named import Named, pod_naming
@@ -17,6 +17,9 @@ __all__ = [
     "Anywhere",
     "Context",
     "Define",
+    "Defined",
+    "Definitive",
+    "Everywhere",
     "Forward",
     "Gather",
     "Named",

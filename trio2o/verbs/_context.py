@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from attrs import Factory, frozen
 
+from trio2o.definitions import Definitions
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
@@ -52,7 +53,7 @@ class Context:
     """One call's surroundings. `below` is the raw path behind version and project.
 
     `with_project` tells whether the client wrote its project in the path; `deadline` is absolute.
-    `parts` is the face's own, opaque to the verbs.
+    `definitions` are those of each kind. `parts` is the face's own, opaque to the verbs.
     """
 
     surface: Surface
@@ -69,6 +70,7 @@ class Context:
     store: Store
     clock: Any
     now: Callable[[], float]
+    definitions: Mapping[str, Definitions] = {}
     parts: Any = None
 
     @property

@@ -1,94 +1,149 @@
-"""Define: what must be the same everywhere is changed in every pod, or in none."""
+"""Define: what must be the same everywhere is changed in one pod, recorded, and carried to all."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from urllib.parse import quote
 
 import msgspec
 from attrs import evolve, frozen
-from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, below
-from trio2o.verbs._rewrite import rewrite
-
-log = make_logger()
+from trio2o.verbs._refs import decode, value_at
+from trio2o.verbs._rewrite import fields_of, raw, rewrite
 
 Prepare = Callable[[bytes, Context], Awaitable[bytes]]
 
 
 @frozen
 class Define:
-    """Send a change to every pod. A pod that is down refuses it for all, before anything is done.
+    """Change a definition: one pod is tried, and its answer is the answer; the others follow.
 
-    One pod goes first: its refusal is the answer. Where `makes` is set, what was made is deleted
-    again if a later pod refuses. A pod that knows nothing of the thing (404) is passed over if
-    another does.
+    `kind` names what is defined, `param` its id in the path. `makes` is for what is new; `prepare`
+    a face's own change to the body.
     """
 
+    kind: str
+    param: str = "id"
     makes: Resource | None = None
     prepare: Prepare | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        pods = all_up(context)
         if self.prepare is not None and isinstance(call.body, bytes):
             call = evolve(call, body=await self.prepare(call.body, context))
-        done: list[tuple[Pod, Answer]] = []
-        absent: tuple[Pod, Answer] | None = None
-        for pod in pods:
-            try:
-                answer = await context.send(pod, below(call, context))
-            except Fault:
-                # a pod that did not answer may have done it all the same
-                made = [(pod, done[0][1])] if done else []
-                await self._undo([*done, *made], call, context)
-                raise
-            if answer.ok:
-                done.append((pod, answer))
-            elif answer.status == 404 and self.makes is None:
-                absent = absent or (pod, answer)
-            else:
-                await self._undo(done, call, context)
-                return rewrite(answer, context, pod)
-        pod, answer = done[0] if done else absent or (pods[0], Answer(500))
+        made: Callable[[Answer], str] | None = None
+        if self.makes is None:
+            key = context.params[self.param]
+        else:
+            key = str(value_at(decode(call.body), (self.makes.key, "id")) or "")
+            made = partial(made_id, self.makes)
+
+        async def attempt(pod: Pod, bottom: str) -> Answer:
+            return await context.send(pod, _at(below(call, context), key, bottom))
+
+        pod, answer = await context.definitions[self.kind].change(key, attempt, made)
         return rewrite(answer, context, pod)
 
-    async def _undo(self, done: Sequence[tuple[Pod, Answer]], call: Call, context: Context) -> None:
-        """Delete what was made in the pods that took it."""
-        if self.makes is None:
-            return
-        for pod, answer in done:
-            if (id := made_id(answer, self.makes)) is None:
-                continue
-            path = self.makes.path(id).encode()
-            undo = evolve(below(call, context), method="DELETE", path=path, body=b"")
+
+def made_id(resource: Resource, answer: Answer) -> str:
+    """The id of what an answer says was made. Raises `Fault` if it says none."""
+    id = value_at(decode(answer.body), (resource.key, "id"))
+    if not isinstance(id, str) or not id:
+        raise Fault(f"what was made is no {resource.key}")
+    return id
+
+
+def _at(call: Call, key: str, bottom: str) -> Call:
+    """The call with a definition's id in a pod in place of the tenants'."""
+    if bottom in ("", key):
+        return call
+    old, new = f"/{key}".encode(), f"/{quote(bottom, safe='')}".encode()
+    return evolve(call, path=call.path.replace(old, new, 1))
+
+
+@frozen
+class Defined:
+    """Show a definition: a pod that has it as it should be answers."""
+
+    kind: str
+    resource: Resource
+    param: str = "id"
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        key = context.params[self.param]
+        definitions = context.definitions[self.kind]
+        found = await _first(await definitions.places.holders(key), key, call, context)
+        if found is not None:
+            return found
+        if await definitions.find(key) is not None or not definitions.places.up():
+            raise Unavailable("No pod can be asked at the moment.")
+        raise self.resource.missing(key)
+
+
+@frozen
+class Definitive:
+    """List definitions: the pod answers that has all of them as they should be.
+
+    If there is none such that answers, what is otherwise in the best is left out.
+    """
+
+    kind: str
+    resource: Resource
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        places = context.definitions[self.kind].places
+        lost: Fault = Unavailable("No pod can be asked at the moment.")
+        for pod, behind in await places.readers():
             try:
-                result = await context.send(pod, undo)
-            except Fault as fault:
-                result = Answer(fault.status)
-            if not result.ok and result.status != 404:
-                log.error(
-                    "{type} {id} was left in pod {pod}: {status} [{request_id}]",
-                    type=self.makes.type,
-                    id=id,
-                    pod=pod.pod_name,
-                    status=result.status,
-                    request_id=context.request_id,
-                )
+                answer = await context.send(pod, below(call, context))
+            except PodUnavailable as fault:
+                lost = fault
+                continue
+            if answer.status >= 500 and answer.status != 501:
+                lost = PodUnavailable(pod.pod_name, f"status {answer.status}")
+                continue
+            if answer.ok and behind:
+                answer = self._without(behind, places.tops, answer)
+            return rewrite(answer, context, pod)
+        raise lost
+
+    def _without(self, behind: frozenset[str], tops: Mapping[str, str], answer: Answer) -> Answer:
+        assert isinstance(answer.body, bytes)
+        fields = fields_of(answer.body)
+        listed = msgspec.json.decode(fields[self.resource.rows], type=list[msgspec.Raw])
+        ids = [msgspec.json.decode(row)["id"] for row in listed]
+        kept = [row for row, id in zip(listed, ids, strict=True) if tops.get(id, id) not in behind]
+        fields[self.resource.rows] = raw(kept)
+        return evolve(answer, body=msgspec.json.encode(fields))
 
 
-def made_id(answer: Answer, resource: Resource) -> str | None:
-    """The id of what an answer says was made; None if it says none."""
-    assert isinstance(answer.body, bytes)
-    try:
-        id = msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])[resource.key]["id"]
-    except (msgspec.MsgspecError, KeyError):
-        return None
-    return id if isinstance(id, str) else None
+@frozen
+class Everywhere:
+    """Send a change to every pod. A pod that is down refuses it for all, before anything is done.
+
+    One pod goes first: its refusal is the answer. A pod that knows nothing of the thing (404) is
+    passed over if another does.
+    """
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        done: tuple[Pod, Answer] | None = None
+        absent: tuple[Pod, Answer] | None = None
+        for pod in all_up(context):
+            answer = await context.send(pod, below(call, context))
+            if answer.ok:
+                done = done or (pod, answer)
+            elif answer.status == 404:
+                absent = absent or (pod, answer)
+            else:
+                return rewrite(answer, context, pod)
+        found = done or absent
+        assert found is not None
+        return rewrite(found[1], context, found[0])
 
 
 @frozen
@@ -102,20 +157,28 @@ class Anywhere:
         service = context.surface.service
         pods = context.pods.serving(service)
         up = [pod for pod in pods if not context.pods.is_down(pod, service)]
-        last: tuple[Pod, Answer] | None = None
-        for pod in up:
-            try:
-                answer = await context.send(pod, below(call, context))
-            except PodUnavailable:
-                continue
-            if answer.ok or answer.status not in (404, 500, 502, 503, 504):
-                return rewrite(answer, context, pod)
-            last = last or (pod, answer)
-        if last is not None:
-            return rewrite(last[1], context, last[0])
+        found = await _first([(pod, "") for pod in up], "", call, context)
+        if found is not None:
+            return found
         if len(up) < len(pods) or not pods:
             raise Unavailable("No pod can be asked at the moment.")
         raise self.resource.missing(context.params.get(self.param, ""))
+
+
+async def _first(
+    places: Sequence[tuple[Pod, str]], key: str, call: Call, context: Context
+) -> Answer | None:
+    """The answer of the first of these pods that has the thing; None if none can be asked."""
+    last: tuple[Pod, Answer] | None = None
+    for pod, bottom in places:
+        try:
+            answer = await context.send(pod, _at(below(call, context), key, bottom))
+        except PodUnavailable:
+            continue
+        if answer.ok or answer.status not in (404, 500, 502, 503, 504):
+            return rewrite(answer, context, pod)
+        last = last or (pod, answer)
+    return rewrite(last[1], context, last[0]) if last else None
 
 
 def all_of(context: Context) -> tuple[Pod, ...]:

@@ -19,6 +19,7 @@ from trio2o.domain.values import Keypair, Pod, Settled
 from trio2o.message import Answer, Call
 from trio2o.store import keypairs as rows
 from trio2o.store._schema import metadata
+from trio2o.store.definitions import problems, settled_of
 from trio2o.store.pods import remove_pod
 
 PODS = tuple(Pod(f"id-{n}", n, f"Pod{n}", f"az{n}", "", "", "active", "2026") for n in (1, 2, 3))
@@ -149,7 +150,7 @@ def test_a_deleted_key_goes_from_every_pod_and_is_forgotten(world: World) -> Non
     assert world.everywhere("k") == [None, None, None]
     assert world.names() == []
     assert rows.find_keypair(world.connection, ME, "k") is None
-    assert rows.settled_of(world.connection, rows.KIND, f"{ME}/k") == {}
+    assert settled_of(world.connection, rows.KIND, f"{ME}/k") == {}
 
 
 def test_a_pod_that_was_away_gets_what_it_missed(world: World) -> None:
@@ -202,7 +203,7 @@ def test_another_key_of_the_name_is_reported_and_left_alone(world: World) -> Non
         result_of(world.keypairs.carry(ME, "k", PODS[1]))
     world.run()
     assert world.everywhere("k") == ["A", "B", None]
-    (problem,) = rows.problems(world.connection)
+    (problem,) = problems(world.connection)
     assert (problem.pod_id, problem.key) == ("id-2", f"{ME}/k")
 
 
@@ -235,7 +236,7 @@ def test_a_pod_that_is_removed_is_forgotten(world: World) -> None:
     world.create("k", "A")
     world.names()
     remove_pod(world.connection, "id-2", "now")
-    assert set(rows.settled_of(world.connection, rows.KIND, f"{ME}/k")) == {"id-1", "id-3"}
+    assert set(settled_of(world.connection, rows.KIND, f"{ME}/k")) == {"id-1", "id-3"}
     assert rows.asked_pods(world.connection, ME) == {"id-1", "id-3"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from helpers import result_of
 from twisted.internet.task import Clock
-from world import Pods, Routes, answer, caller, pod, route
+from world import Pods, Routes, answer, pod, route
 
 from trio2o.domain.values import Pod
 from trio2o.faces.resources import SERVER, SWEPT, VOLUME
@@ -53,12 +53,12 @@ class World:
     def __init__(self) -> None:
         self.cloud, self.routes, self.time = Cloud(), Known(), 1_700_000_000.0
 
-        async def own() -> Any:
-            return caller(project_id="own-project")
+        async def own_token() -> str:
+            return "our own"
 
         pods: Any = self.cloud
         known: Any = self.routes
-        self.sweep = Sweep(Clock(), lambda: self.time, known, pods, SWEPT, own)
+        self.sweep = Sweep(Clock(), lambda: self.time, known, pods, SWEPT, own_token)
 
     def run(self) -> Counted:
         return result_of(self.sweep.run())

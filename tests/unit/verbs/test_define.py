@@ -1,16 +1,18 @@
 """What must be the same everywhere is changed in every pod, or in none."""
 
 import json
+from typing import Any
 
 import pytest
 from attrs import evolve
 from helpers import result_of
 from world import Ask, Pods, answer, context, pod
 
-from trio2o.domain.errors import PodTimeout, PodUnavailable, Unavailable
+from trio2o.domain.errors import Fault, NotFound, PodTimeout, PodUnavailable, Unavailable
+from trio2o.domain.values import Pod
 from trio2o.faces.resources import FLAVOR
 from trio2o.message import Answer, Call
-from trio2o.verbs import Anywhere, Context, Define
+from trio2o.verbs import Anywhere, Context, Define, Defined, Definitive, Everywhere
 
 PODS = (pod(1), pod(2), pod(3))
 
@@ -24,82 +26,134 @@ def refuses(status: int) -> Ask:
 
 
 def silent(call: Call) -> Answer:
-    if call.method == "POST":
-        raise PodTimeout("Pod2", "no answer in time")
-    return Answer(202)
+    raise PodTimeout("Pod2", "no answer in time")
 
 
-def world(*asks: Ask) -> Context:
-    return evolve(context(Pods(dict(zip(PODS, asks, strict=False)))), below=b"/flavors")
+class Definitions:
+    """What the verbs need of definitions; they are their own places."""
+
+    tops = {"other": "top"}  # noqa: RUF012
+
+    def __init__(self, pods: Pods, bottom: str, behind: tuple[str, ...]) -> None:
+        self.pods, self.bottom, self.behind = pods, bottom, frozenset(behind)
+        self.changed: tuple[Any, ...] = ()
+        self.places = self
+
+    async def change(self, key: str, attempt: Any, told: Any) -> tuple[Pod, Answer]:
+        self.changed = (key, told)
+        return PODS[0], await attempt(PODS[0], self.bottom)
+
+    async def find(self, key: str) -> str | None:
+        return key if key == "known" else None
+
+    def up(self) -> tuple[Pod, ...]:
+        return self.pods.all
+
+    async def holders(self, key: str) -> list[tuple[Pod, str]]:
+        return [(pod, self.bottom) for pod in self.up()]
+
+    async def readers(self) -> list[tuple[Pod, frozenset[str]]]:
+        return [(pod, self.behind) for pod in self.up()]
 
 
-def define(where: Context, verb: object = Define(FLAVOR)) -> Answer:  # noqa: B008
-    return result_of(verb(Call("POST", b"/", body=b"{}"), where))  # type: ignore[operator]
+def world(*asks: Ask, key: str = "top", bottom: str = "top", behind: Any = ()) -> Context:
+    pods = Pods(dict(zip(PODS, asks, strict=False)))
+    found: Any = {"flavor": Definitions(pods, bottom, behind)}
+    where = context(pods, definitions=found, params={"id": key})
+    return evolve(where, below=f"/flavors/{key}".encode())
+
+
+def ask(where: Context, verb: Any, body: Any = None) -> Answer:
+    data = b"{}" if body is None else json.dumps(body).encode()
+    return result_of(verb(Call("POST", b"/", body=data), where))
 
 
 def seen(where: Context) -> list[str]:
     return [f"{name} {call.method} {call.path.decode()}" for name, call in where.pods.sent]  # type: ignore[attr-defined]
 
 
-def test_every_pod_gets_it_and_the_first_answers() -> None:
+def test_a_change_is_sent_under_the_id_that_the_pod_has() -> None:
+    where = world(made, bottom="a b")
+    assert ask(where, Define("flavor")).status == 200
+    assert seen(where) == ["Pod1 POST /flavors/a%20b"]
+    assert where.definitions["flavor"].changed == ("top", None)  # type: ignore[attr-defined]
+
+
+def test_what_is_new_is_known_by_the_id_that_the_pod_answers() -> None:
+    for asked, key in (("f1", "f1"), (None, "")):
+        where = world(made, key="")
+        ask(where, Define("flavor", makes=FLAVOR), {"flavor": {"id": asked}})
+        told = where.definitions["flavor"].changed  # type: ignore[attr-defined]
+        assert (told[0], told[1](made(Call("GET", b"/")))) == (key, "f1")
+        for body in (b"", b"{", b"[]", b'{"flavor": 1}', b'{"flavor": {"id": 1}}'):
+            with pytest.raises(Fault):
+                told[1](evolve(answer(200), body=body))
+
+
+def test_it_is_shown_by_a_pod_that_has_it() -> None:
+    assert ask(world(made, refuses(404)), Defined("flavor", FLAVOR)).status == 200
+    assert ask(world(refuses(503), made), Defined("flavor", FLAVOR)).status == 200
+    assert ask(world(refuses(404), refuses(404)), Defined("flavor", FLAVOR)).status == 404
+    nobody = world(made)
+    nobody.definitions["flavor"].holders = lambda key: _nothing()  # type: ignore[attr-defined]
+    with pytest.raises(NotFound):
+        ask(nobody, Defined("flavor", FLAVOR))
+    known = evolve(nobody, params={"id": "known"})
+    with pytest.raises(Unavailable):
+        ask(known, Defined("flavor", FLAVOR))
+
+
+async def _nothing() -> list[Any]:
+    return []
+
+
+def test_a_list_is_that_of_one_pod_without_what_is_otherwise_there() -> None:
+    rows = [{"id": "a"}, {"id": "b"}, {"id": "other"}]
+    listed = answer(200, {"flavors": rows})
+    whole = world(refuses(503), lambda call: listed)
+    assert json.loads(ask(whole, Definitive("flavor", FLAVOR)).body) == {"flavors": rows}
+    part = world(lambda call: listed, behind=("a", "top"))
+    assert json.loads(ask(part, Definitive("flavor", FLAVOR)).body) == {"flavors": rows[1:2]}
+    assert ask(world(refuses(400), made), Definitive("flavor", FLAVOR)).status == 400
+    with pytest.raises(PodUnavailable):
+        ask(world(refuses(503)), Definitive("flavor", FLAVOR))
+
+
+def test_what_nobody_records_is_written_to_every_pod() -> None:
     where = world(made, made, made)
-    assert json.loads(define(where).body) == {"flavor": {"id": "f1"}}
-    assert seen(where) == ["Pod1 POST /flavors", "Pod2 POST /flavors", "Pod3 POST /flavors"]
+    assert json.loads(ask(where, Everywhere()).body) == {"flavor": {"id": "f1"}}
+    assert [line.partition(" ")[0] for line in seen(where)] == ["Pod1", "Pod2", "Pod3"]
 
 
 def test_the_first_pods_refusal_is_the_answer_and_no_other_is_asked() -> None:
     where = world(refuses(409), made)
-    assert define(where).status == 409
+    assert ask(where, Everywhere()).status == 409
     assert len(seen(where)) == 1
 
 
-def test_a_later_pods_refusal_undoes_what_was_done() -> None:
-    where = world(made, made, refuses(409))
-    found = define(where)
-    assert (found.status, json.loads(found.body)) == (409, {"said": 409})
-    assert seen(where)[3:] == ["Pod1 DELETE /flavors/f1", "Pod2 DELETE /flavors/f1"]
-
-
-def test_a_pod_that_does_not_answer_may_have_done_it_and_is_undone_too() -> None:
-    where = world(made, silent, made)
-    with pytest.raises(PodTimeout):
-        define(where)
-    assert seen(where) == [
-        "Pod1 POST /flavors",
-        "Pod2 POST /flavors",
-        "Pod1 DELETE /flavors/f1",
-        "Pod2 DELETE /flavors/f1",
-    ]
-
-
-def test_nothing_is_done_while_a_pod_is_down() -> None:
+def test_nothing_is_written_while_a_pod_is_down() -> None:
     where = world(made, made)
     where.pods.down = {PODS[1]}  # type: ignore[attr-defined]
     with pytest.raises(PodUnavailable):
-        define(where)
+        ask(where, Everywhere())
     assert seen(where) == []
+    with pytest.raises(PodTimeout):
+        ask(world(made, silent), Everywhere())
 
 
-def test_without_a_pod_there_is_nothing_to_define() -> None:
+def test_without_a_pod_there_is_nowhere_to_write() -> None:
     with pytest.raises(Unavailable):
-        define(world())
+        ask(world(), Everywhere())
 
 
-def test_a_change_passes_over_a_pod_that_lacks_the_thing() -> None:
-    where = world(refuses(404), made)
-    assert define(where, Define()).status == 200
-    assert define(world(refuses(404), refuses(404)), Define()).status == 404
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"flavor": 1}', b'{"flavor": {"id": 1}}'])
-def test_an_answer_that_names_nothing_made_breaks_no_undoing(body: bytes) -> None:
-    where = world(lambda call: evolve(answer(200), body=body), refuses(500))
-    assert define(where).status == 500
+def test_a_pod_that_lacks_the_thing_is_passed_over() -> None:
+    assert ask(world(refuses(404), made), Everywhere()).status == 200
+    assert ask(world(refuses(404), refuses(404)), Everywhere()).status == 404
 
 
 def test_what_is_the_same_everywhere_is_shown_by_the_first_that_has_it() -> None:
     verb = Anywhere(FLAVOR)
-    assert define(world(refuses(404), made), verb).status == 200
-    assert define(world(refuses(500), made), verb).status == 200
-    assert define(world(refuses(404), refuses(404)), verb).status == 404
-    assert define(world(refuses(403), made), verb).status == 403
+    assert ask(world(refuses(404), made), verb).status == 200
+    assert ask(world(refuses(500), made), verb).status == 200
+    assert ask(world(refuses(404), refuses(404)), verb).status == 404
+    assert ask(world(refuses(403), made), verb).status == 403

@@ -9,7 +9,7 @@ from attrs import asdict
 
 from trio2o.domain.errors import NotFound
 from trio2o.message import Answer, Call
-from trio2o.store import keypairs as keypair_rows
+from trio2o.store import definitions
 from trio2o.verbs import Context, json_answer
 
 
@@ -25,7 +25,7 @@ def _report(name: str, context: Context) -> dict[str, Any]:
 async def list_reconcilers(call: Call, context: Context) -> Answer:
     """Last pass, what it found, when the next is; and what an operator has to decide."""
     listed = [_report(name, context) for name in context.parts.passes.names()]
-    open_questions = await context.store.read(keypair_rows.problems)
+    open_questions = await context.store.read(definitions.problems)
     names = {pod.pod_id: pod.pod_name for pod in context.pods.all}
     shown = [{**asdict(one), "pod_name": names.get(one.pod_id, "")} for one in open_questions]
     return json_answer(200, {"reconcilers": listed, "problems": shown})

@@ -8,6 +8,11 @@ from trio2o.faces.admin._bindings import (
     list_bindings,
     show_binding,
 )
+from trio2o.faces.admin._definitions import (
+    choose_definition,
+    list_definitions,
+    show_definition,
+)
 from trio2o.faces.admin._pods import (
     create_pod,
     delete_pod,
@@ -39,6 +44,21 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(Reply(create_binding), "POST /v1.0/bindings", policy="admin_api:bindings:create"),
     *rows(Reply(show_binding), "GET /v1.0/bindings/{id}", policy="admin_api:bindings:show"),
     *rows(Reply(delete_binding), "DELETE /v1.0/bindings/{id}", policy="admin_api:bindings:delete"),
+    *rows(
+        Reply(list_definitions),
+        "GET /v1.0/definitions/{kind}",
+        policy="admin_api:definitions:list",
+    ),
+    *rows(
+        Reply(show_definition),
+        "GET /v1.0/definitions/{kind}/{id}",
+        policy="admin_api:definitions:show",
+    ),
+    *rows(
+        Reply(choose_definition),
+        "PUT /v1.0/definitions/{kind}/{id}",
+        policy="admin_api:definitions:choose",
+    ),
     *rows(Reply(list_reconcilers), "GET /v1.0/reconcilers", policy="admin_api:reconcilers:list"),
     *rows(
         Reply(show_reconciler), "GET /v1.0/reconcilers/{id}", policy="admin_api:reconcilers:show"

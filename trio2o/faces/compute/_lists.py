@@ -23,7 +23,7 @@ from trio2o.faces.compute._kinds import (
     TENANT_NETWORK_SHOWN,
     VOLUME_SHOWN,
 )
-from trio2o.faces.resources import FLAVOR, SERVER
+from trio2o.faces.resources import SERVER
 from trio2o.verbs import Gather, Order, Since
 
 Query = list[tuple[str, str]]
@@ -72,27 +72,6 @@ _NEWEST = Order((("created", True), ("id", False)), sorting, (("id", False),))
 SERVERS_DETAIL = Gather(SERVER, _NEWEST, links="servers_links", stand_in=down_rows)
 SERVERS = evolve(SERVERS_DETAIL, path="/servers/detail", brief=("id", "name", "links"))
 
-
-def _flavor_sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:
-    asked = sorting(query)
-    directed = any(name == "sort_dir" for name, _ in query)
-    return asked and tuple((name, falls and directed) for name, falls in asked)
-
-
-_BY_ID = Order((("id", False),), _flavor_sorting, (("id", False),))
-
-FLAVORS_DETAIL = Gather(
-    FLAVOR, _BY_ID, links="flavors_links", same=lambda row: str(row["id"]), definition=True
-)
-FLAVORS = Gather(
-    FLAVOR,
-    _BY_ID,
-    path="/flavors/detail",
-    brief=("id", "name", "description", "links"),
-    links="flavors_links",
-    same=lambda row: str(row["id"]),
-    definition=True,
-)
 
 _AS_IT_COMES = Order(())
 """Nothing in the rows tells their order: pod after pod, as Nova goes cell after cell."""

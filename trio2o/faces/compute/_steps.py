@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,10 +9,11 @@ import msgspec
 
 from trio2o.domain.errors import BadRequest, NotFound
 from trio2o.domain.values import Pod, is_uuid
+from trio2o.faces.compute._flavors import lacking_flavor, with_flavor
 from trio2o.faces.compute._groups import with_group
-from trio2o.faces.compute._keypairs import with_keypair
+from trio2o.faces.compute._keypairs import lacking_keypair, with_keypair
 from trio2o.faces.network_resources import SECURITY_GROUP
-from trio2o.faces.resources import FLAVOR, SERVER
+from trio2o.faces.resources import SERVER
 from trio2o.message import Answer, Call
 from trio2o.pods import Target
 from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
@@ -160,23 +160,16 @@ async def aggregate(call: Call, context: Context) -> Answer:
     raise NotFound(f"Aggregate {id} could not be found.")
 
 
-async def with_flavor_id(body: bytes, context: Context) -> bytes:
-    """A flavor has one id in all pods: where none is given, it is chosen here."""
-    flavor = value_at(decode(body), ("flavor",))
-    if not isinstance(flavor, dict) or flavor.get("id") or "name" not in flavor:
-        return body
-
-    def choose(fields: dict[str, msgspec.Raw]) -> None:
-        fields["id"] = msgspec.Raw(msgspec.json.encode(str(uuid.uuid4())))
-
-    return edit(body, FLAVOR, choose)
-
-
 async def prepared(body: bytes, pod: Pod, context: Context) -> bytes:
     """What a new server names is in its pod, by the names that it has there."""
-    for step in (with_keypair, with_group, with_group_names):
+    for step in (with_flavor, with_keypair, with_group, with_group_names):
         body = await step(body, pod, context)
     return body
+
+
+async def lacking(body: Any, context: Context) -> frozenset[str]:
+    """Pods that do not have what a new server needs, or have another in its place."""
+    return await lacking_flavor(body, context) | await lacking_keypair(body, context)
 
 
 async def with_group_names(body: bytes, pod: Pod, context: Context) -> bytes:

@@ -7,6 +7,7 @@ from trio2o.faces.compute import _lists as lists
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
+from trio2o.faces.compute._flavors import with_flavor, with_flavor_id
 from trio2o.faces.compute._groups import (
     create_group,
     delete_group,
@@ -16,7 +17,6 @@ from trio2o.faces.compute._groups import (
 from trio2o.faces.compute._keypairs import (
     create_keypair,
     delete_keypair,
-    lacking_keypair,
     list_keypairs,
     show_keypair,
     with_keypair,
@@ -35,7 +35,7 @@ from trio2o.faces.compute._kinds import (
     SNAPSHOT_SHOWN,
     VOLUME_SHOWN,
 )
-from trio2o.faces.compute._lists import FLAVORS, FLAVORS_DETAIL, SERVERS, SERVERS_DETAIL
+from trio2o.faces.compute._lists import SERVERS, SERVERS_DETAIL
 from trio2o.faces.compute._pins import in_zone, more_pins
 from trio2o.faces.compute._steps import (
     GONE,
@@ -44,11 +44,11 @@ from trio2o.faces.compute._steps import (
     aggregates,
     assisted_volume,
     choices,
+    lacking,
     prepared,
     root,
     version,
     version_by_id,
-    with_flavor_id,
     zones,
     zones_detail,
 )
@@ -65,6 +65,9 @@ from trio2o.faces.totals import limits, quotas
 from trio2o.verbs import (
     Anywhere,
     Define,
+    Defined,
+    Definitive,
+    Everywhere,
     Forward,
     Named,
     Numbered,
@@ -101,7 +104,7 @@ CREATE = Place(
     ),
     zone="availability_zone",
     prepare=prepared,
-    lacking=lacking_keypair,
+    lacking=lacking,
     more=more_pins,
 )
 
@@ -165,7 +168,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/os-volumes_boot/{id}/action os-start 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action os-stop 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action reboot 2.1-2.102
-        POST   /v2.1/os-volumes_boot/{id}/action resize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action revertResize 2.1-2.102
         POST   /v2.1/os-volumes_boot/{id}/action trigger_crash_dump 2.17-2.102
         DELETE /v2.1/servers/{id}
@@ -197,7 +199,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v2.1/servers/{id}/action removeFloatingIp 2.1-2.43
         POST   /v2.1/servers/{id}/action removeSecurityGroup
         POST   /v2.1/servers/{id}/action rescue
-        POST   /v2.1/servers/{id}/action resize
         POST   /v2.1/servers/{id}/action restore
         POST   /v2.1/servers/{id}/action resume
         POST   /v2.1/servers/{id}/action revertResize
@@ -265,6 +266,13 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
+        Forward(SERVER, prepare=with_flavor),
+        """
+        POST   /v2.1/os-volumes_boot/{id}/action resize 2.1-2.102
+        POST   /v2.1/servers/{id}/action resize
+        """,
+    ),
+    *rows(
         Forward(SERVER, prepare=with_keypair),
         """
         POST   /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102
@@ -285,38 +293,43 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        FLAVORS,
+        Definitive("flavor", FLAVOR),
         """
         GET    /v2.1/flavors
-        """,
-    ),
-    *rows(
-        FLAVORS_DETAIL,
-        """
         GET    /v2.1/flavors/detail
         """,
     ),
     *rows(
-        Anywhere(FLAVOR),
+        Defined("flavor", FLAVOR),
         """
-        GET    /v2.1/flavors/{flavor_id}/os-extra_specs
-        GET    /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
-        GET    /v2.1/flavors/{flavor_id}/os-flavor-access
         GET    /v2.1/flavors/{id}
         """,
     ),
     *rows(
-        Define(FLAVOR, prepare=with_flavor_id),
+        Defined("flavor", FLAVOR, "flavor_id"),
+        """
+        GET    /v2.1/flavors/{flavor_id}/os-extra_specs
+        GET    /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
+        GET    /v2.1/flavors/{flavor_id}/os-flavor-access
+        """,
+    ),
+    *rows(
+        Define("flavor", makes=FLAVOR, prepare=with_flavor_id),
         """
         POST   /v2.1/flavors
         """,
     ),
     *rows(
-        Define(),
+        Define("flavor", "flavor_id"),
         """
         POST   /v2.1/flavors/{flavor_id}/os-extra_specs
         DELETE /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
         PUT    /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
+        """,
+    ),
+    *rows(
+        Define("flavor"),
+        """
         DELETE /v2.1/flavors/{id}
         PUT    /v2.1/flavors/{id} 2.55-
         POST   /v2.1/flavors/{id}/action addTenantAccess
@@ -457,7 +470,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Define(),
+        Everywhere(),
         """
         PUT    /v2.1/os-quota-class-sets/{id}
         DELETE /v2.1/os-quota-sets/{id}

@@ -37,7 +37,7 @@ from trio2o.faces.volume_resources import (
 )
 from trio2o.verbs import (
     Anywhere,
-    Define,
+    Everywhere,
     Forward,
     Named,
     Operation,
@@ -643,7 +643,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Define(),
+        Everywhere(),
         """
         PUT    /v3/os-quota-class-sets/{id}
         DELETE /v3/os-quota-sets/{id}

@@ -1,0 +1,77 @@
+"""What a kind of definition tells of itself, so that all kinds are kept in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+from attrs import frozen
+
+from trio2o.domain.values import Pod
+from trio2o.domain.versions import Version
+
+Document = dict[str, Any]
+"""A definition in canonical form: two that mean the same are equal."""
+
+
+@frozen
+class Step:
+    """One call to a pod, which may be made again.
+
+    `{id}` in the path stands for the definition's id there. `makes` is the key under which the
+    answer tells the id of what was made. A pod that does not speak `version` is not told. `gone`:
+    what is not there need not be taken away.
+    """
+
+    method: str
+    path: str
+    body: Any = None
+    version: Version | None = None
+    makes: str = ""
+    gone: bool = False
+
+
+class Kind(Protocol):
+    """Flavors, say. Calls to pods raise `Fault`."""
+
+    @property
+    def name(self) -> str:
+        """One of them, as the store and the admin API call it: `flavor`."""
+        ...
+
+    @property
+    def service(self) -> str: ...
+
+    @property
+    def adopts(self) -> bool:
+        """Whether what a pod has by itself becomes a definition."""
+        ...
+
+    async def observe(self, pod: Pod) -> Mapping[str, Document]:
+        """All that a pod has, by the ids there."""
+        ...
+
+    async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
+        """One of them with its id there. Without an id: what stands where `wanted` would."""
+        ...
+
+    def in_pod(self, wanted: Document, pod: Pod) -> Document | None:
+        """What a pod has to have of it; None for nothing."""
+        ...
+
+    def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
+        """What makes a pod have `wanted` (None: have it no more) where it has `seen`. Pure.
+
+        Only the members of `seen` are compared: an old pod does not know them all.
+        """
+        ...
+
+
+def canonical(document: Document) -> str:
+    """The same text for the same content."""
+    return msgspec.json.encode(document, order="sorted").decode()
+
+
+def content(text: str) -> Document:
+    return msgspec.json.decode(text, type=Document)
