@@ -20,7 +20,18 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 from txaio.tx import make_logger
 
-from trio2o.definitions import Definitions, Flavors, Keypairs, ServerGroups
+from trio2o.definitions import (
+    DefaultTypes,
+    Definitions,
+    Flavors,
+    GroupTypes,
+    Keypairs,
+    Kind,
+    Places,
+    QosSpecs,
+    ServerGroups,
+    VolumeTypes,
+)
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace
 from trio2o.faces.compute import ComputeFace
@@ -123,14 +134,23 @@ class Appliance(Service):
         groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
         await groups.load()
         self.passes = passes = Passes(reactor, time.time, settings.reconcile.interval)
-        kinds = (Flavors(reactor, pods, keystone.own_token),)
+        definitions: dict[str, Definitions] = {}
+
+        def types() -> Places:
+            return definitions["volume_type"].places
+
+        kinds: tuple[Kind, ...] = (
+            Flavors(reactor, pods, keystone.own_token),
+            VolumeTypes(reactor, pods, keystone.own_token),
+            GroupTypes(reactor, pods, keystone.own_token),
+            QosSpecs(reactor, pods, keystone.own_token, types),
+            DefaultTypes(reactor, pods, keystone.own_token, types),
+        )
         mend = settings.reconcile.definitions == "mend"
-        definitions = {
-            kind.name: Definitions(
-                reactor, _shown_now, store, pods, keystone.own_token, kind, passes.wake, mend=mend
+        for one in kinds:
+            definitions[one.name] = Definitions(
+                reactor, _shown_now, store, pods, keystone.own_token, one, passes.wake, mend=mend
             )
-            for kind in kinds
-        }
         for each in definitions.values():
             await each.places.load()
             passes.add(each)

@@ -52,6 +52,7 @@ VOLUME = Resource(
     rows="volumes",
     zones=("availability_zone",),
     project=("os-vol-tenant-attr:tenant_id",),
+    mapped=("volume_type_id",),
 )
 
 SNAPSHOT = Resource(
@@ -69,6 +70,7 @@ VOLUME_TYPE = Resource(
     collection="/types",
     key="volume_type",
     rows="volume_types",
+    mapped=("id", "qos_specs_id"),
 )
 
 SWEPT = (

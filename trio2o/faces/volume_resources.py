@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from trio2o.domain.resources import Resource
-from trio2o.faces.resources import SNAPSHOT, VOLUME
+from trio2o.faces.resources import SNAPSHOT, VOLUME, VOLUME_TYPE
 from trio2o.message import Headers
 
 
@@ -134,6 +134,52 @@ QUOTA_CLASS = Resource(
     rows="quota_class_sets",
 )
 
+GROUP_TYPE = Resource(
+    type="group_type",
+    service="volume",
+    collection="/group_types",
+    key="group_type",
+    rows="group_types",
+    mapped=("id",),
+)
+
+QOS_SPEC = Resource(
+    type="qos_spec",
+    service="volume",
+    collection="/qos-specs",
+    key="qos_specs",
+    rows="qos_specs",
+    mapped=("id",),
+)
+
+DEFAULT_TYPE = Resource(
+    type="default_type",
+    service="volume",
+    collection="/default-types",
+    key="default_type",
+    rows="default_types",
+    mapped=("volume_type_id",),
+    well_formed=bool,
+)
+
+# who may use a type, and what a QoS spec is for
+TYPE_ACCESS = Resource(
+    type="type_access",
+    service="volume",
+    collection="",
+    key="",
+    rows="volume_type_access",
+    mapped=("volume_type_id",),
+)
+ASSOCIATION = Resource(
+    type="association",
+    service="volume",
+    collection="",
+    key="",
+    rows="qos_associations",
+    mapped=("id",),
+)
+
 KINDS = (
     VOLUME,
     SNAPSHOT,
@@ -145,3 +191,7 @@ KINDS = (
     TRANSFER,
 )
 """What has a route."""
+
+OLDER = (CONSISTENCY_GROUP, CGSNAPSHOT)
+DEFINED = (VOLUME_TYPE, GROUP_TYPE, QOS_SPEC, DEFAULT_TYPE, TYPE_ACCESS, ASSOCIATION)
+"""What is the same in every pod, by the tenants' ids."""

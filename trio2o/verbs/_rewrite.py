@@ -26,6 +26,7 @@ _text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.encode
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?(?=/|$)")
+_MARKER = re.compile(r"(?<=\bmarker=)[0-9a-f-]+")
 _IMAGE = re.compile(r"(?:/v2)?/images/[^/]+$")
 
 
@@ -69,7 +70,13 @@ class Rewriter:
             path = path[found.start() :]
         elif self.prefix and path.startswith(self.prefix + "/"):
             path = path[len(self.prefix) :]
-        return self.url + path + (f"?{parts.query}" if parts.query else "")
+        return self.url + path + (f"?{self._marked(parts.query)}" if parts.query else "")
+
+    def _marked(self, query: str) -> str:
+        """A link's query, whose marker may be an id that tenants know by another."""
+        if not self.tops:
+            return query
+        return _MARKER.sub(lambda found: self.tops.get(found[0], found[0]), query)
 
     def location(self, value: bytes) -> bytes:
         """`Location` of something made: ours, or the image face's."""
@@ -114,6 +121,7 @@ class Rewriter:
         if (
             b'links"' not in data
             and not integers
+            and not (self.tops and resource and resource.mapped)
             and not any(zone.encode() in data for zone in zones)
         ):
             return value
@@ -162,6 +170,8 @@ class Rewriter:
                 fields[name] = self.row(value, one.get(name))
             elif bytes(value).lstrip()[:1] == b"[":
                 fields[name] = self.rows(value, many.get(name))
+            elif self.tops and name.endswith("_id"):
+                fields[name] = self._renamed(value)
         return _encode(fields)
 
 

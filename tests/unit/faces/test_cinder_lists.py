@@ -82,7 +82,7 @@ class World:
         return self.one(call), result_of(verb(call, evolve(self.where, below=path.encode())))
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=200)
 @given(st.data(), ROWS_OF_PODS, st.integers(1, 4), st.sampled_from((0, 28, 71)))
 def test_a_page_is_that_of_one_cinder(
     data: st.DataObject, owners: dict[str, Any], pods: int, minor: int
@@ -112,7 +112,7 @@ def test_a_page_is_that_of_one_cinder(
         assert listed(ours, kind) == listed(theirs, kind)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(
     st.data(), ROWS_OF_PODS, st.integers(1, 4), st.integers(1, 5), st.integers(1, 4), st.booleans()
 )

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
-from trio2o.faces.resources import SNAPSHOT, VOLUME, VOLUME_TYPE
+from trio2o.faces.resources import SNAPSHOT, VOLUME
 from trio2o.faces.volume_resources import (
     ATTACHMENT,
     BACKUP,
@@ -137,11 +137,3 @@ SERVICES = _whole(SERVICE, "host")
 CLUSTERS = _whole(CLUSTER, "name")
 HOSTS = _whole(HOST, "host_name")
 POOLS = _whole(POOL, "name")
-
-TYPES = Gather(
-    VOLUME_TYPE,
-    Order(()),
-    links="volume_type_links",
-    same=lambda row: str(row["name"]),
-    definition=True,
-)

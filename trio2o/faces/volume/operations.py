@@ -11,14 +11,24 @@ from trio2o.faces.volume import _lists as lists
 from trio2o.faces.volume import _totals as totals
 from trio2o.faces.volume._moves import accept, backend_pins, with_backend
 from trio2o.faces.volume._steps import (
-    NOT_YET,
     embedded,
     healthy,
     root,
     version,
-    with_type_name,
     zones,
 )
+from trio2o.faces.volume._types import (
+    CONSISTENCY_TYPES_NAMED,
+    GROUP_TYPES_NAMED,
+    RETYPE,
+    TYPE,
+    VOLUME_TYPE_NAMED,
+    specs_in_pod,
+    specs_shown,
+    type_in_body,
+    type_in_query,
+)
+from trio2o.faces.volume._types import GROUP_TYPE as GROUP_KIND
 from trio2o.faces.volume_resources import (
     ATTACHMENT,
     BACKUP,
@@ -26,17 +36,23 @@ from trio2o.faces.volume_resources import (
     CGSNAPSHOT,
     CLUSTER,
     CONSISTENCY_GROUP,
+    DEFAULT_TYPE,
     EXTENSION,
     GROUP,
     GROUP_SNAPSHOT,
+    GROUP_TYPE,
     HOST,
     MESSAGE,
+    QOS_SPEC,
     QUOTA_CLASS,
     SERVICE,
     TRANSFER,
 )
 from trio2o.verbs import (
     Anywhere,
+    Define,
+    Defined,
+    Definitive,
     Everywhere,
     Forward,
     Named,
@@ -66,7 +82,8 @@ CREATE_VOLUME = Place(
     ),
     zone="availability_zone",
     no_zone=_NO_ZONE,
-    prepare=with_type_name,
+    prepare=VOLUME_TYPE_NAMED,
+    lacking=VOLUME_TYPE_NAMED.lacking,
     follows=True,
 )
 # from here on Cinder makes a volume of the snapshot that an image embeds
@@ -99,7 +116,14 @@ CREATE_ATTACHMENT = Place(
     refs=(Ref("attachment.volume_uuid", VOLUME), Ref("attachment.instance_uuid", SERVER)),
 )
 
-CREATE_GROUP = Place(GROUP, zone="availability_zone", no_zone=_NO_ZONE, follows=True)
+CREATE_GROUP = Place(
+    GROUP,
+    zone="availability_zone",
+    no_zone=_NO_ZONE,
+    prepare=GROUP_TYPES_NAMED,
+    lacking=GROUP_TYPES_NAMED.lacking,
+    follows=True,
+)
 
 CREATE_GROUP_OF = Place(
     GROUP,
@@ -117,7 +141,12 @@ UPDATE_GROUP = Forward(
 CREATE_GROUP_SNAPSHOT = Place(GROUP_SNAPSHOT, refs=(Ref("group_snapshot.group_id", GROUP),))
 
 CREATE_CONSISTENCY_GROUP = Place(
-    CONSISTENCY_GROUP, zone="availability_zone", no_zone=_NO_ZONE, follows=True
+    CONSISTENCY_GROUP,
+    zone="availability_zone",
+    no_zone=_NO_ZONE,
+    prepare=CONSISTENCY_TYPES_NAMED,
+    lacking=CONSISTENCY_TYPES_NAMED.lacking,
+    follows=True,
 )
 
 CREATE_CONSISTENCY_GROUP_OF = Place(
@@ -149,6 +178,11 @@ MANAGE_VOLUME = Place(
     more=backend_pins,
     prepare=with_backend,
 )
+
+SHOW_TYPE = Defined(TYPE, VOLUME_TYPE, fit=specs_in_pod, shown=specs_shown)
+SHOW_OF_TYPE = evolve(SHOW_TYPE, param="type_id")
+CHANGE_TYPE = Define(TYPE, fit=specs_in_pod, shown=specs_shown)
+CHANGE_OF_TYPE = evolve(CHANGE_TYPE, param="type_id")
 
 BACKEND = Named(SERVICE, "host", key="host", also=("cluster",))
 
@@ -210,7 +244,6 @@ OPERATIONS: tuple[Operation, ...] = (
         POST   /v3/volumes/{id}/action os-reimage 3.68-
         POST   /v3/volumes/{id}/action os-reserve
         POST   /v3/volumes/{id}/action os-reset_status
-        POST   /v3/volumes/{id}/action os-retype
         POST   /v3/volumes/{id}/action os-roll_detaching
         POST   /v3/volumes/{id}/action os-set_bootable
         POST   /v3/volumes/{id}/action os-set_image_metadata
@@ -275,28 +308,6 @@ OPERATIONS: tuple[Operation, ...] = (
         DELETE /v3/snapshots/{snapshot_id}/metadata/{id}
         GET    /v3/snapshots/{snapshot_id}/metadata/{id}
         PUT    /v3/snapshots/{snapshot_id}/metadata/{id}
-        """,
-    ),
-    *rows(
-        lists.TYPES,
-        """
-        GET    /v3/types
-        """,
-    ),
-    *rows(
-        Anywhere(VOLUME_TYPE),
-        """
-        GET    /v3/types/{id}
-        """,
-    ),
-    *rows(
-        Anywhere(VOLUME_TYPE, "type_id"),
-        """
-        GET    /v3/types/{type_id}/encryption
-        GET    /v3/types/{type_id}/encryption/{id}
-        GET    /v3/types/{type_id}/extra_specs
-        GET    /v3/types/{type_id}/extra_specs/{id}
-        GET    /v3/types/{type_id}/os-volume-type-access
         """,
     ),
     *rows(
@@ -738,43 +749,156 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        NOT_YET,
+        Forward(VOLUME, prepare=RETYPE),
         """
-        GET    /v3/default-types 3.62-
-        DELETE /v3/default-types/{id} 3.62-
-        GET    /v3/default-types/{id} 3.62-
-        PUT    /v3/default-types/{id} 3.62-
-        GET    /v3/group_types 3.11-
-        POST   /v3/group_types 3.11-
-        GET    /v3/group_types/{group_type_id}/group_specs 3.11-
-        POST   /v3/group_types/{group_type_id}/group_specs 3.11-
-        DELETE /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
-        GET    /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
-        PUT    /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
-        DELETE /v3/group_types/{id} 3.11-
-        GET    /v3/group_types/{id} 3.11-
-        PUT    /v3/group_types/{id} 3.11-
-        GET    /v3/qos-specs
-        POST   /v3/qos-specs
-        DELETE /v3/qos-specs/{id}
-        GET    /v3/qos-specs/{id}
-        PUT    /v3/qos-specs/{id}
-        GET    /v3/qos-specs/{id}/associate
-        GET    /v3/qos-specs/{id}/associations
-        PUT    /v3/qos-specs/{id}/delete_keys
-        GET    /v3/qos-specs/{id}/disassociate
-        GET    /v3/qos-specs/{id}/disassociate_all
+        POST   /v3/volumes/{id}/action os-retype
+        """,
+    ),
+    *rows(
+        Definitive(TYPE, VOLUME_TYPE, shown=specs_shown),
+        """
+        GET    /v3/types
+        """,
+    ),
+    *rows(
+        SHOW_TYPE,
+        """
+        GET    /v3/types/{id}
+        """,
+    ),
+    *rows(
+        SHOW_OF_TYPE,
+        """
+        GET    /v3/types/{type_id}/encryption
+        GET    /v3/types/{type_id}/encryption/{id}
+        GET    /v3/types/{type_id}/extra_specs
+        GET    /v3/types/{type_id}/extra_specs/{id}
+        GET    /v3/types/{type_id}/os-volume-type-access
+        """,
+    ),
+    *rows(
+        Define(TYPE, makes=VOLUME_TYPE),
+        """
         POST   /v3/types
+        """,
+    ),
+    *rows(
+        CHANGE_TYPE,
+        """
         DELETE /v3/types/{id}
         PUT    /v3/types/{id}
         POST   /v3/types/{id}/action addProjectAccess
         POST   /v3/types/{id}/action removeProjectAccess
+        """,
+    ),
+    *rows(
+        CHANGE_OF_TYPE,
+        """
         POST   /v3/types/{type_id}/encryption
         DELETE /v3/types/{type_id}/encryption/{id}
         PUT    /v3/types/{type_id}/encryption/{id}
         POST   /v3/types/{type_id}/extra_specs
         DELETE /v3/types/{type_id}/extra_specs/{id}
         PUT    /v3/types/{type_id}/extra_specs/{id}
+        """,
+    ),
+    *rows(
+        Definitive(GROUP_KIND, GROUP_TYPE),
+        """
+        GET    /v3/group_types 3.11-
+        """,
+    ),
+    *rows(
+        Define(GROUP_KIND, makes=GROUP_TYPE),
+        """
+        POST   /v3/group_types 3.11-
+        """,
+    ),
+    *rows(
+        Defined(GROUP_KIND, GROUP_TYPE),
+        """
+        GET    /v3/group_types/{id} 3.11-
+        """,
+    ),
+    *rows(
+        Define(GROUP_KIND),
+        """
+        DELETE /v3/group_types/{id} 3.11-
+        PUT    /v3/group_types/{id} 3.11-
+        """,
+    ),
+    *rows(
+        Defined(GROUP_KIND, GROUP_TYPE, "group_type_id"),
+        """
+        GET    /v3/group_types/{group_type_id}/group_specs 3.11-
+        GET    /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
+        """,
+    ),
+    *rows(
+        Define(GROUP_KIND, "group_type_id"),
+        """
+        POST   /v3/group_types/{group_type_id}/group_specs 3.11-
+        DELETE /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
+        PUT    /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
+        """,
+    ),
+    *rows(
+        Definitive("qos_spec", QOS_SPEC),
+        """
+        GET    /v3/qos-specs
+        """,
+    ),
+    *rows(
+        Define("qos_spec", makes=QOS_SPEC),
+        """
+        POST   /v3/qos-specs
+        """,
+    ),
+    *rows(
+        Defined("qos_spec", QOS_SPEC),
+        """
+        GET    /v3/qos-specs/{id}
+        GET    /v3/qos-specs/{id}/associations
+        """,
+    ),
+    *rows(
+        Define("qos_spec"),
+        """
+        DELETE /v3/qos-specs/{id}
+        PUT    /v3/qos-specs/{id}
+        PUT    /v3/qos-specs/{id}/delete_keys
+        GET    /v3/qos-specs/{id}/disassociate_all
+        """,
+    ),
+    *rows(
+        Define("qos_spec", fit=type_in_query),
+        """
+        GET    /v3/qos-specs/{id}/associate
+        GET    /v3/qos-specs/{id}/disassociate
+        """,
+    ),
+    *rows(
+        Definitive("default_type", DEFAULT_TYPE),
+        """
+        GET    /v3/default-types 3.62-
+        """,
+    ),
+    *rows(
+        Defined("default_type", DEFAULT_TYPE),
+        """
+        GET    /v3/default-types/{id} 3.62-
+        """,
+    ),
+    *rows(
+        Define("default_type", fit=type_in_body),
+        """
+        PUT    /v3/default-types/{id} 3.62-
+        """,
+    ),
+    *rows(
+        Define("default_type"),
+        """
+        DELETE /v3/default-types/{id} 3.62-
         """,
     ),
 )
