@@ -94,9 +94,11 @@ def _change(wanted: Document, seen: Document) -> tuple[Step, ...]:
         if want is None:
             steps.append(Step("DELETE", f"{path}/provider", gone=True))
         else:
-            told = {"encryption": want}
+            asked = {name: value for name, value in want.items() if value is not None}
             steps.append(
-                Step("POST", path, told) if have is None else Step("PUT", f"{path}/provider", told)
+                Step("POST", path, {"encryption": asked})
+                if have is None
+                else Step("PUT", f"{path}/provider", {"encryption": want})
             )
     for word, left, right in (("add", wanted, seen), ("remove", seen, wanted)):
         for project in sorted(set(left["projects"]) - set(right["projects"])):
