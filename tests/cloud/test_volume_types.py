@@ -220,3 +220,27 @@ def test_types_with_the_client(admin: Admin, project: Project):
     )
     assert made.returncode == 0, made.stderr
     assert kind.name in made.stdout
+
+
+def test_messages_of_both_pods_are_listed_shown_and_deleted(admin: Admin, project: Project):
+    # no backend is such, and the scheduler leaves a message
+    kind = admin.make("/types", "volume_type", extra_specs={"nowhere": "1"})
+    cinder = Cinder.of(project)
+    for zone in ("az1", "az2", "az1"):
+        wish = {"size": 1, "volume_type": kind["name"], "availability_zone": zone}
+        made = cinder.post("/volumes", {"volume": wish})["volume"]
+        cinder.until(f"/volumes/{made['id']}", "error")
+    pods = [Cinder.of(project, pod).get("/messages")["messages"] for pod in PODS]
+    listed = cinder.get("/messages")["messages"]
+    assert [len(rows) for rows in (*pods, listed)] == [2, 1, 3]
+    assert {row["id"] for row in listed} == {row["id"] for rows in pods for row in rows}
+    times = [row["created_at"] for row in listed]
+    assert times == sorted(times, reverse=True)
+    first = cinder.get("/messages?limit=2")
+    marker = first["messages"][-1]["id"]
+    assert first["messages"] + cinder.get(f"/messages?marker={marker}")["messages"] == listed
+    for message in listed:
+        path = f"/messages/{message['id']}"
+        assert cinder.get(path)["message"]["resource_uuid"] == message["resource_uuid"]
+        assert cinder.call("DELETE", path).status_code == 204
+        assert cinder.call("GET", path).status_code == 404

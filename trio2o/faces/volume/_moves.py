@@ -10,6 +10,7 @@ import msgspec
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.values import Pod, Route
 from trio2o.faces.resources import SNAPSHOT, VOLUME
+from trio2o.faces.volume._types import VOLUME_TYPE_NAMED
 from trio2o.faces.volume_resources import SERVICE, TRANSFER
 from trio2o.message import Answer, Call
 from trio2o.scheduling import Pin
@@ -93,6 +94,7 @@ async def backend_pins(body: Any, context: Context) -> tuple[Pin, ...]:
 
 
 async def with_backend(body: bytes, pod: Pod, context: Context) -> bytes:
-    """`host.Pod2` as the pod itself calls it."""
+    """`host.Pod2`, and a type, as the pod itself calls them."""
+    body = await VOLUME_TYPE_NAMED(body, pod, context)
     found = await _named(msgspec.json.decode(body), context)
     return edit_member(body, "volume", {found[0]: raw(found[2])}) if found else body

@@ -58,4 +58,5 @@ async def zones(call: Call, context: Context) -> Answer:
 
 async def embedded(body: Any, context: Context) -> tuple[Pin, ...]:
     """A volume made of an image that embeds a snapshot is made where the snapshot is."""
-    return await image_pins([value_at(body, ("volume", "imageRef"))], context)
+    named = [value_at(body, ("volume", key)) for key in ("imageRef", "image_id")]
+    return await image_pins(named, context)

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 
 from trio2o.definitions import kept_as, local, to_top, zones_of
 from trio2o.domain.values import Definition, Pod
+from trio2o.faces.volume._lists import POOLS
 from trio2o.message import Answer, Call
 from trio2o.verbs import Context, edit_member, raw, value_at
 
@@ -116,6 +117,16 @@ async def type_in_query(call: Call, key: str, pod: Pod, context: Context) -> Cal
         own = await id_in(TYPE, value, pod, context) if name == "vol_type_id" else value
         named.append((name, own))
     return evolve(call, query=urlencode(named).encode())
+
+
+async def pools(call: Call, context: Context) -> Answer:
+    """Pools, perhaps those that take a type: it is named by its name, which all pods know."""
+    query = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
+    named = []
+    for name, value in query:
+        found = await find(TYPE, value, context) if name == "volume_type" else None
+        named.append((name, str(_document(found)["name"]) if found else value))
+    return await POOLS(evolve(call, query=urlencode(named).encode()), context)
 
 
 async def specs_in_pod(call: Call, key: str, pod: Pod, context: Context) -> Call:

@@ -23,6 +23,7 @@ from trio2o.faces.volume._types import (
     RETYPE,
     TYPE,
     VOLUME_TYPE_NAMED,
+    pools,
     specs_in_pod,
     specs_shown,
     type_in_body,
@@ -731,7 +732,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        lists.POOLS,
+        Reply(pools),
         """
         GET    /v3/scheduler-stats/get_pools
         """,
