@@ -49,7 +49,9 @@ class Cinders:
         """A whole list, page by page. Raises `Fault`."""
         found: list[Document] = []
         while True:
-            query = {"is_public": "None"} | ({"marker": found[-1]["id"]} if found else {})
+            # private types too; QoS specs are none of either, and none are found if it is asked
+            query = {} if key == "qos_specs" else {"is_public": "None"}
+            query |= {"marker": found[-1]["id"]} if found else {}
             answer = await self.get(pod, f"{path}?{urlencode(query)}")
             rows = answer.get(key)
             if not isinstance(rows, list):

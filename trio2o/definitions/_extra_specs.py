@@ -27,19 +27,24 @@ def kept_as(name: str) -> str:
     return _TOP + name
 
 
-def local(specs: Specs, pod: Pod) -> dict[str, str]:
-    """What has another value in a pod."""
+def local(specs: Specs, pod: Pod) -> dict[str, str | None]:
+    """What has another value in a pod, or (None) none there."""
     prefix = f"trio2o:{pod.pod_name}:"
-    found = {key.removeprefix(prefix): specs[key] for key in specs if key.startswith(prefix)}
-    if pod.pod_az_name and any(pod.is_in(zone) for zone in zones_of(specs)):
-        found[ZONES] = pod.pod_az_name
+    found: dict[str, str | None] = {
+        key.removeprefix(prefix): specs[key] for key in specs if key.startswith(prefix)
+    }
+    if any(pod.is_in(zone) for zone in zones_of(specs)):
+        # a pod that is sent no AZ is not asked for one by a type either
+        found[ZONES] = pod.pod_az_name or None
     return found
 
 
 def to_pod(specs: Specs, pod: Pod) -> dict[str, str]:
     """Extra specs as a pod has to have them."""
     own = local(specs, pod)
-    return {**specs, **own, **{kept_as(name): specs.get(name, _NONE) for name in own}}
+    kept = {kept_as(name): specs.get(name, _NONE) for name in own}
+    values = {**specs, **own, **kept}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def to_top(seen: Specs) -> dict[str, str]:

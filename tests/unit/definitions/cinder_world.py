@@ -68,7 +68,7 @@ class Cinder:
             return self.default(call.method, rest, body)
         things = self.things[head]
         if not rest:
-            return self.collection(head, call.method, body)
+            return self.collection(head, call.method, body, call.query.decode())
         if rest[0] not in things:
             return no(404, "unknown")
         if head == "qos-specs":
@@ -89,10 +89,11 @@ class Cinder:
         self.defaults[rest[0]] = id
         return said(200, {"default_type": {"project_id": rest[0], "volume_type_id": id}})
 
-    def collection(self, path: str, method: str, body: Any) -> Answer:
+    def collection(self, path: str, method: str, body: Any, query: str) -> Answer:
         if method == "GET":
             key = "qos_specs" if path == "qos-specs" else KINDS[path][1]
-            return said(200, {key: list(self.things[path].values())})
+            known = key != "qos_specs" or "is_public" not in query
+            return said(200, {key: list(self.things[path].values()) if known else []})
         (key, wish), *_ = body.items()
         if self.named(path, wish["name"]):
             return no(409, "the name is taken")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from attrs import evolve
 from cinder_world import PODS, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,10 @@ NAMES = st.sampled_from(
 SPECS = st.dictionaries(NAMES, st.sampled_from(["", "1", "az1", "az1,az2", "az2.Pod2"]))
 
 
-@given(SPECS, st.sampled_from(PODS))
+UNZONED = evolve(PODS[1], pod_az_name="")
+
+
+@given(SPECS, st.sampled_from((*PODS, UNZONED)))
 def test_what_a_pod_has_tells_what_the_specs_are(specs: dict[str, str], pod: Pod) -> None:
     assert to_top(to_pod(specs, pod)) == specs
 
@@ -31,6 +35,7 @@ def test_a_value_for_one_pod_stands_there_alone() -> None:
     assert (two["volume_backend_name"], two[ZONES]) == ("lvm", "nova")
     assert two[kept_as("volume_backend_name")] == "gold"
     assert set(local(specs, PODS[1])) == {"volume_backend_name", ZONES}
+    assert ZONES not in to_pod(specs, UNZONED)
 
 
 def create(world: World, name: str = "gold", **fields: Any) -> str:
@@ -92,6 +97,21 @@ def test_qos_is_put_to_a_type_that_a_pod_gets_later() -> None:
     made = world.cinder(2).named("qos-specs", "fast")
     assert made is not None
     assert made["types"] == [world.id_in("volume_type", key, PODS[1])]
+
+
+def test_what_pods_have_by_themselves_is_taken_up_and_carried_to_the_others() -> None:
+    world = World()
+    made = world.cinder(2).add("types", name="own", extra_specs={"k": "v"})
+    fast = world.cinder(2).add("qos-specs", name="fast", consumer="both", specs={"iops": "1"})
+    fast["types"] = [made["id"]]
+    world.cinder(2).add("group_types", name="kind", group_specs={"k": "v"})
+    world.run()
+    world.run()
+    type, qos = world.cinder(1).named("types", "own"), world.cinder(1).named("qos-specs", "fast")
+    assert type is not None
+    assert qos is not None
+    assert (type["extra_specs"], qos["types"]) == ({"k": "v"}, [type["id"]])
+    assert world.cinder(1).named("group_types", "kind")
 
 
 def test_a_projects_default_type_is_each_pods_own() -> None:
