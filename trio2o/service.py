@@ -21,6 +21,7 @@ from twisted.python import usage
 from txaio.tx import make_logger
 
 from trio2o.definitions import (
+    Aggregates,
     DefaultTypes,
     Definitions,
     Flavors,
@@ -141,6 +142,7 @@ class Appliance(Service):
 
         kinds: tuple[Kind, ...] = (
             Flavors(reactor, pods, keystone.own_token),
+            Aggregates(reactor, pods, keystone.own_token),
             VolumeTypes(reactor, pods, keystone.own_token),
             GroupTypes(reactor, pods, keystone.own_token),
             QosSpecs(reactor, pods, keystone.own_token, types),

@@ -170,12 +170,11 @@ class Project:
     def server(self, zone: str, name: str = "", **more: Any) -> Any:
         """A server in an AZ that has become active; without a network unless told."""
         compute = self.tenant.compute
+        in_zone = {"availability_zone": zone} if zone else {}
         made = compute.create_server(
             name=name or f"vm-{zone}",
             image_id=self.image,
-            flavor_id="1",
-            availability_zone=zone,
-            **({"networks": "none"} | more),
+            **({"networks": "none", "flavor_id": "1"} | in_zone | more),
         )
         return compute.wait_for_server(made, wait=60, interval=0.5)
 

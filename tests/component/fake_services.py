@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
+from fake_aggregates import aggregates, services
 from fake_http import INTERNAL, Call, Fault, Reply, Row, Service, as_version, links, public
 
 if TYPE_CHECKING:
@@ -121,6 +122,10 @@ class Nova(PodService):
                 return self.on_flavor(call, flavor, rest)
             case "GET", "os-availability-zone", *_:
                 return self.zones()
+            case "GET", "os-services":
+                return services(self.pod)
+            case _, "os-aggregates", *rest:
+                return aggregates(self.pod, call, rest)
         raise Fault(404, "The resource could not be found.")
 
     def versions(self, path: list[str]) -> Reply:

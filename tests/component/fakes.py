@@ -184,6 +184,7 @@ class FakePod(Faults):
     page_cap: int = 1000
     refuse: int | None = None  # POST /flavors answers this
     zones: tuple[str, ...] = ("nova",)
+    hosts: tuple[str, ...] = ()
     compute_range: tuple[str, str] = ("2.1", "2.96")
     volume_range: tuple[str, str] = ("3.0", "3.70")
 

@@ -1,5 +1,6 @@
 """Definitions: what must be the same in every pod."""
 
+from trio2o.definitions._aggregates import Aggregates
 from trio2o.definitions._extra_specs import kept_as, local, to_top, zones_of
 from trio2o.definitions._flavors import Flavors
 from trio2o.definitions._frame import Definitions
@@ -11,6 +12,7 @@ from trio2o.definitions._qos import DefaultTypes, QosSpecs
 from trio2o.definitions._volume_types import GroupTypes, VolumeTypes
 
 __all__ = [
+    "Aggregates",
     "DefaultTypes",
     "Definitions",
     "Flavors",

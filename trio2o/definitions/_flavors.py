@@ -38,6 +38,7 @@ class Flavors:
     """Sizes, description, extra specs, and the projects that may use a private one."""
 
     name, service, adopts = "flavor", "compute", True
+    taken = "Flavor with ID {key} already exists."
 
     def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
         self._calls, self._pods, self._own_token = OwnCalls(clock, pods), pods, own_token

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 from txaio.tx import make_logger
 
-from trio2o.definitions._judge import is_abreast, judge, words
+from trio2o.definitions._judge import is_abreast, judge
 from trio2o.definitions._kind import Document, Kind, canonical, content
 from trio2o.definitions._places import Outcome, Places, Refused
 from trio2o.domain.errors import (
@@ -31,6 +31,9 @@ log = make_logger()
 
 Attempt = Callable[[Pod, str], Awaitable[Answer]]
 """Sends the client's own call to a pod, given the definition's id there."""
+
+Change = Callable[[Document | None], Document | None]
+"""A definition as it is from now on, of what it was."""
 
 RETRY = 30.0
 """Seconds until what failed is tried again."""
@@ -171,15 +174,19 @@ class Definitions:
         await self.places.bury(new.key)
         if refused:
             return refused[0]
-        raise Conflict(f"{words(self.kind).capitalize()} with ID {new.key} already exists.")
+        name = content(new.document).get("name")
+        raise Conflict(self.kind.taken.format(key=new.key, name=name))
 
-    async def define(self, key: str, wanted: Document | None) -> Answer | None:
-        """Make a definition what it should be where the top itself decides that; None deletes it.
+    async def define(self, key: str, change: Change) -> Answer | None:
+        """Make a definition what it should be where the top itself decides that.
 
-        What a pod says against it, after it was undone; None if it is done.
+        `change` is given what it is (None: there is none) and tells what it is from now on (None:
+        deleted). What a pod says against it, after it was undone; None if it is done.
         """
         async with self._turns.of(key):
             old = await self.places.known(key)
+            stands = old is not None and not old.deleted_at
+            wanted = change(content(old.document) if old and stands else None)
             new = await self._record(key, wanted)
             refused = await self._carry(new, old) if new else None
             return refused.answer if refused else None

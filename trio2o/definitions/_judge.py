@@ -40,10 +40,10 @@ def judge(
     if not steps:
         return Verdict()
     if seen is not None and (ours is None or ours.version == STRANGE):
-        if not definition.deleted_at:
+        if wanted is not None:
             return Verdict(problem=f"the pod has another {words(kind)} in its place", strange=True)
         # the very same is what was deleted; another is new, and taken up once this is forgotten
-        same = last is not None and not kind.plan(last, seen)
+        same = definition.deleted_at and last is not None and not kind.plan(last, seen)
         return Verdict(steps) if same else Verdict(strange=True)
     if not mend and ours is not None and ours.version == definition.version:
         return Verdict(problem="it is gone from the pod" if seen is None else "it was changed")
@@ -51,11 +51,9 @@ def judge(
 
 
 def is_abreast(one: Settled, definition: Definition) -> bool:
-    """Whether a pod has a definition as it is now, or nothing of what was deleted."""
-    if one.problem:
-        return False
-    left_alone = bool(definition.deleted_at) and one.version == STRANGE
-    return one.version == definition.version or left_alone
+    """Whether a pod has a definition as it is now, or nothing of what it should not have."""
+    # somebody's that is no problem stands where nothing of ours should be
+    return not one.problem and one.version in (definition.version, STRANGE)
 
 
 def words(kind: Kind) -> str:

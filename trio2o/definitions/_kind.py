@@ -48,6 +48,11 @@ class Kind(Protocol):
         """Whether what a pod has by itself becomes a definition."""
         ...
 
+    @property
+    def taken(self) -> str:
+        """What is said where another stands in the place of a new one: of `{key}` and `{name}`."""
+        ...
+
     async def observe(self, pod: Pod) -> Mapping[str, Document]:
         """All that a pod has, by the ids there."""
         ...

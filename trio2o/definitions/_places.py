@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -125,24 +125,30 @@ class Places:
     async def readers(self) -> list[tuple[Pod, frozenset[str]]]:
         """The pods that answer, the one that has most of what should be first; each with the keys
         of what is not as it should be there."""
-        behind = await self._behind()
-        first = min(self.up(), key=lambda pod: len(behind[pod.pod_id]), default=None)
-        if first is not None and behind[first.pod_id]:
-            await together(self.attempt(key, first) for key in behind[first.pod_id])
-            behind = await self._behind()
-        up = sorted(self.up(), key=lambda pod: len(behind[pod.pod_id]))
+        up = self.up()
+        ids = [pod.pod_id for pod in up]
+        if not await self._store.read(lambda c: rows.any_behind(c, self.kind.name, ids)):
+            return [(pod, frozenset()) for pod in up]
+        behind = await self._behind(up)
+        first = min(up, key=lambda pod: len(behind[pod.pod_id]))
+        late = [key for key, problem in behind[first.pod_id].items() if not problem]
+        if late:
+            await together(self.attempt(key, first) for key in late)
+            behind = await self._behind(up)
+        up.sort(key=lambda pod: len(behind[pod.pod_id]))
         return [(pod, frozenset(behind[pod.pod_id])) for pod in up]
 
-    async def _behind(self) -> dict[str, list[str]]:
-        """What of all definitions is not as it should be, by the pod's id."""
+    async def _behind(self, pods: Sequence[Pod]) -> dict[str, dict[str, str]]:
+        """What is not as it should be in these pods, with what is known to be wrong, by their
+        ids."""
         recorded, told = await self.recorded(), await self.settled_of_all()
         return {
-            pod.pod_id: [
-                d.key
+            pod.pod_id: {
+                d.key: one.problem if one else ""
                 for d in recorded
                 if (one := told.get((d.key, pod.pod_id))) is None or not is_abreast(one, d)
-            ]
-            for pod in self.up()
+            }
+            for pod in pods
         }
 
     async def lacking(self, key: str) -> frozenset[str]:

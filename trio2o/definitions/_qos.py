@@ -23,6 +23,7 @@ class QosSpecs:
     """Name, consumer, specs, and the volume types that they are for (by the tenants' ids)."""
 
     name, service, adopts = "qos_spec", "volume", True
+    taken = "QoS Specs {name} already exists."
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class DefaultTypes:
     """The volume type that a project's volumes have where they name none; by the project's id."""
 
     name, service, adopts = "default_type", "volume", True
+    taken = "Project {key} has another default type in a pod."
 
     def __init__(
         self,

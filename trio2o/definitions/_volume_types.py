@@ -24,6 +24,7 @@ class VolumeTypes:
     """Name, description, extra specs, encryption, and the projects that may use a private one."""
 
     name, service, adopts = "volume_type", "volume", True
+    taken = "Volume Type {name} already exists."
 
     def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
         self._cinders = Cinders(clock, pods, own_token)
@@ -116,6 +117,7 @@ class GroupTypes:
     """Name, description and specs of kinds of volume groups."""
 
     name, service, adopts = "group_type", "volume", True
+    taken = "Group Type {name} already exists."
 
     def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
         self._cinders = Cinders(clock, pods, own_token, GROUPS)

@@ -96,16 +96,13 @@ def problems(connection: Connection) -> tuple[Settled, ...]:
     return tuple(Settled(**row) for row in connection.execute(query).mappings())
 
 
-def abreast(connection: Connection, kind: str) -> dict[str, int]:
-    """How many definitions of a kind each pod has as they are now, by the pod's id."""
-    query = (
-        sa.select(settled.c.pod_id, sa.func.count())
-        .join(
-            definitions,
-            sa.and_(definitions.c.kind == settled.c.kind, definitions.c.key == settled.c.key),
-        )
-        .where(settled.c.kind == kind, settled.c.version == definitions.c.version)
-        .where(settled.c.problem == "")
-        .group_by(settled.c.pod_id)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
+def any_behind(connection: Connection, kind: str, pod_ids: Sequence[str]) -> bool:
+    """Whether one of these pods may not have all definitions of a kind as they are now."""
+    same = sa.and_(definitions.c.kind == settled.c.kind, definitions.c.key == settled.c.key)
+    now = sa.and_(settled.c.version == definitions.c.version, settled.c.problem == "")
+    these = sa.and_(settled.c.kind == kind, settled.c.pod_id.in_(pod_ids))
+    has = sa.select(sa.func.count()).select_from(settled).join(definitions, same).where(these, now)
+    all = sa.select(sa.func.count()).select_from(definitions).where(definitions.c.kind == kind)
+    have: int = connection.execute(has).scalar_one()
+    wanted: int = connection.execute(all).scalar_one() * len(pod_ids)
+    return have < wanted

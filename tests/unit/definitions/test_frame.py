@@ -1,6 +1,7 @@
 """What must be the same in every pod becomes and stays so, whatever happens meanwhile."""
 
 import contextlib
+import itertools
 
 import pytest
 from flavor_world import PODS, Killed, World, flavor
@@ -237,6 +238,48 @@ def test_a_private_one_with_access_and_a_description_is_the_same_everywhere() ->
     assert world.nova(2).flavors["p"]["projects"] == []
 
 
+CHANGES = {
+    "create": lambda world: world.create("a", description="d", extra_specs={"x": "1"}),
+    "specify": lambda world: world.specify("old", x="1"),
+    "delete": lambda world: world.delete("old"),
+    "choose": lambda world: result_of(world.definitions.choose("odd", PODS[2])),
+    "overrule": lambda world: result_of(world.definitions.choose("odd", None)),
+    "run": lambda world: world.run(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_kill_at_any_call_leaves_nothing_that_passes_do_not_mend(change: str, late: bool) -> None:
+    for call in itertools.count(1):
+        world = World()
+        world.create("old", extra_specs={"y": "2"})
+        world.nova(1).flavors["odd"] = flavor("odd", extra_specs={"y": "2"})
+        world.nova(3).flavors["odd"] = flavor("odd", ram=7, extra_specs={"z": "3"})
+        if change != "run":
+            world.run()
+        world.kill_at, world.kill_late = call, late
+        with contextlib.suppress(Killed):
+            CHANGES[change](world)
+        survived = not world.dead
+        world.restart()
+        world.run()
+        world.run()
+        stands, asked = world.keys(), change in ("choose", "overrule")
+        assert set(world.problems()) <= {"odd in id-3"}
+        for key in ("a", "old"):
+            first, *others = world.everywhere(key)
+            assert others == [first, first]
+            assert (first is None) == (key not in stands)
+        if asked and not world.problems():
+            odd = [nova.flavors["odd"] for nova in world.novas.values()]
+            assert odd.count(odd[0]) == 3
+        assert world.run().mended == 0
+        if survived:  # that was one call more than there are
+            assert call > 5
+            return
+
+
 KEYS = st.sampled_from("ab")
 PLACES = st.sampled_from(range(3))
 WORDS = st.sampled_from(["1", "2"])
@@ -299,6 +342,8 @@ def test_whatever_happens_passes_make_all_pods_the_same_or_report_it(
         world.run()
     # every pod has what is recorded, and nothing else, but for what is reported
     reported = world.problems()
+    if mend and "foreign" not in {what for what, *_ in events}:
+        assert reported == {}  # nothing of ours is taken for somebody's
     stands = world.keys()
     for key in "ab":
         good = [n for p, n in world.novas.items() if f"{key} in {p.pod_id}" not in reported]

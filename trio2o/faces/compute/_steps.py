@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from trio2o.domain.errors import BadRequest, NotFound
+from trio2o.domain.errors import NotFound
 from trio2o.domain.values import Pod, is_uuid
 from trio2o.faces.compute._flavors import lacking_flavor, with_flavor
 from trio2o.faces.compute._groups import with_group
@@ -19,7 +19,6 @@ from trio2o.pods import Target
 from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
 
 GONE = refuse(410, "This resource is no longer available. No forwarding address is given.")
-NOT_YET = refuse(501, "This operation is not served yet.")
 
 
 def _entry(context: Context, id: str) -> dict[str, Any]:
@@ -125,39 +124,6 @@ async def zones_detail(call: Call, context: Context) -> Answer:
         for name, pods in _zones(context).items()
     ]
     return json_answer(200, {"availabilityZoneInfo": info})
-
-
-def _aggregate(pod: Pod, context: Context) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": pod.number,
-        "name": f"ag_{pod.pod_name}",
-        "availability_zone": pod.az_name,
-        "metadata": {"availability_zone": pod.az_name},
-        "hosts": [],
-        "created_at": pod.created_at.partition("+")[0],
-        "updated_at": None,
-        "deleted_at": None,
-        "deleted": False,
-    }
-    if context.version and context.version >= (2, 41):
-        shown["uuid"] = pod.pod_id
-    return shown
-
-
-async def aggregates(call: Call, context: Context) -> Answer:
-    """One aggregate a pod, which carries its AZ."""
-    listed = [_aggregate(pod, context) for pod in context.pods.all]
-    return json_answer(200, {"aggregates": listed})
-
-
-async def aggregate(call: Call, context: Context) -> Answer:
-    id = context.params["id"]
-    if not (id.isascii() and id.isdigit()):
-        raise BadRequest(f"Invalid input for aggregate id: {id}")
-    for pod in context.pods.all:
-        if pod.number == int(id):
-            return json_answer(200, {"aggregate": _aggregate(pod, context)})
-    raise NotFound(f"Aggregate {id} could not be found.")
 
 
 async def prepared(body: bytes, pod: Pod, context: Context) -> bytes:

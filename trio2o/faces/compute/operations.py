@@ -5,6 +5,18 @@ from __future__ import annotations
 from trio2o.domain.versions import Version
 from trio2o.faces.compute import _lists as lists
 from trio2o.faces.compute import _totals as totals
+from trio2o.faces.compute._aggregates import (
+    Changing,
+    add_host,
+    cache_images,
+    create_aggregate,
+    delete_aggregate,
+    list_aggregates,
+    remove_host,
+    set_metadata,
+    show_aggregate,
+    update_aggregate,
+)
 from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._flavors import with_flavor, with_flavor_id
@@ -39,9 +51,6 @@ from trio2o.faces.compute._lists import SERVERS, SERVERS_DETAIL
 from trio2o.faces.compute._pins import in_zone, more_pins
 from trio2o.faces.compute._steps import (
     GONE,
-    NOT_YET,
-    aggregate,
-    aggregates,
     assisted_volume,
     choices,
     lacking,
@@ -350,18 +359,60 @@ OPERATIONS: tuple[Operation, ...] = (
         policy="os_compute_api:os-availability-zone:detail",
     ),
     *rows(
-        Reply(aggregates),
+        Reply(list_aggregates),
         """
         GET    /v2.1/os-aggregates
         """,
         policy="os_compute_api:os-aggregates:index",
     ),
     *rows(
-        Reply(aggregate),
+        Reply(show_aggregate),
         """
         GET    /v2.1/os-aggregates/{id}
         """,
         policy="os_compute_api:os-aggregates:show",
+    ),
+    *rows(
+        Changing(create_aggregate),
+        """
+        POST   /v2.1/os-aggregates
+        """,
+    ),
+    *rows(
+        Changing(delete_aggregate),
+        """
+        DELETE /v2.1/os-aggregates/{id}
+        """,
+    ),
+    *rows(
+        Changing(update_aggregate),
+        """
+        PUT    /v2.1/os-aggregates/{id}
+        """,
+    ),
+    *rows(
+        Changing(add_host),
+        """
+        POST   /v2.1/os-aggregates/{id}/action add_host
+        """,
+    ),
+    *rows(
+        Changing(remove_host),
+        """
+        POST   /v2.1/os-aggregates/{id}/action remove_host
+        """,
+    ),
+    *rows(
+        Changing(set_metadata),
+        """
+        POST   /v2.1/os-aggregates/{id}/action set_metadata
+        """,
+    ),
+    *rows(
+        Changing(cache_images),
+        """
+        POST   /v2.1/os-aggregates/{id}/images 2.81-
+        """,
     ),
     *rows(
         Anywhere(EXTENSION),
@@ -781,18 +832,6 @@ OPERATIONS: tuple[Operation, ...] = (
         Reply(delete_group),
         """
         DELETE /v2.1/os-server-groups/{id}
-        """,
-    ),
-    *rows(
-        NOT_YET,
-        """
-        POST   /v2.1/os-aggregates
-        DELETE /v2.1/os-aggregates/{id}
-        PUT    /v2.1/os-aggregates/{id}
-        POST   /v2.1/os-aggregates/{id}/action add_host
-        POST   /v2.1/os-aggregates/{id}/action remove_host
-        POST   /v2.1/os-aggregates/{id}/action set_metadata
-        POST   /v2.1/os-aggregates/{id}/images 2.81-
         """,
     ),
 )

@@ -1,0 +1,95 @@
+"""Aggregates as definitions: in each pod of which they have hosts, with those hosts.
+
+At the top, `hosts` are objects: `pod` (its id), `host` (its name there), `name` (as it is shown).
+In a pod they are the names there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from trio2o.definitions._kind import Document, Step
+from trio2o.definitions._own import OwnCalls, document
+from trio2o.domain.errors import PodUnavailable
+from trio2o.domain.values import Pod
+from trio2o.pods import Pods
+
+_ROOT, _ONE, _ACTION = "/os-aggregates", "/os-aggregates/{id}", "/os-aggregates/{id}/action"
+
+ZONE = "availability_zone"
+
+
+class Aggregates:
+    """Name, metadata, and hosts; the AZ is among the metadata."""
+
+    name, service, adopts = "aggregate", "compute", False
+    taken = "Aggregate {name} already exists."
+
+    def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
+        self._calls, self._own_token = OwnCalls(clock, pods), own_token
+
+    async def observe(self, pod: Pod) -> dict[str, Document]:
+        answer = await self._calls.ask(pod, await self._own_token(), "GET", _ROOT)
+        try:
+            shown = document(answer)["aggregates"]
+            return {
+                str(one["id"]): {
+                    "name": one["name"],
+                    "metadata": one["metadata"],
+                    "hosts": sorted(one["hosts"]),
+                }
+                for one in shown
+            }
+        except (KeyError, TypeError):
+            raise PodUnavailable(pod.pod_name, "its aggregates are none") from None
+
+    async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
+        """A pod has few of them, and shows all that there is of each in its list."""
+        found = await self.observe(pod)
+        if id:
+            return (id, found[id]) if id in found else None
+        same = ((key, one) for key, one in found.items() if one["name"] == wanted["name"])
+        return next(same, None)
+
+    def in_pod(self, wanted: Document, pod: Pod) -> Document | None:
+        """Where it has no hosts it is not; the AZ has the name that it has there, if any."""
+        hosts = sorted(one["host"] for one in wanted["hosts"] if one["pod"] == pod.pod_id)
+        if not hosts:
+            return None
+        metadata = {name: value for name, value in wanted["metadata"].items() if name != ZONE}
+        if ZONE in wanted["metadata"] and pod.pod_az_name:
+            metadata[ZONE] = pod.pod_az_name
+        return {"name": wanted["name"], "metadata": metadata, "hosts": hosts}
+
+    def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
+        """Nova deletes only what has no hosts."""
+        if wanted is None:
+            if seen is None:
+                return ()
+            return (*_hosts([], seen["hosts"]), Step("DELETE", _ONE, gone=True))
+        steps: list[Step] = []
+        if seen is None:
+            told = {"name": wanted["name"]}
+            if ZONE in wanted["metadata"]:
+                told[ZONE] = wanted["metadata"][ZONE]
+            steps.append(Step("POST", _ROOT, {"aggregate": told}, makes="aggregate"))
+            zone = {name: told[name] for name in (ZONE,) if name in told}
+            seen = {"name": wanted["name"], "metadata": zone, "hosts": []}
+        if wanted["name"] != seen["name"]:
+            steps.append(Step("PUT", _ONE, {"aggregate": {"name": wanted["name"]}}))
+        want, have = wanted["metadata"], seen["metadata"]
+        changed = {
+            name: want.get(name) for name in {*want, *have} if want.get(name) != have.get(name)
+        }
+        if changed:
+            steps.append(Step("POST", _ACTION, {"set_metadata": {"metadata": changed}}))
+        return (*steps, *_hosts(wanted["hosts"], seen["hosts"]))
+
+
+def _hosts(wanted: list[str], seen: list[str]) -> tuple[Step, ...]:
+    gone, new = sorted(set(seen) - set(wanted)), sorted(set(wanted) - set(seen))
+    return (
+        *(Step("POST", _ACTION, {"remove_host": {"host": host}}, gone=True) for host in gone),
+        *(Step("POST", _ACTION, {"add_host": {"host": host}}) for host in new),
+    )
