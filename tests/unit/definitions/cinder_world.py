@@ -177,7 +177,7 @@ class Cinder:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, *, mend: bool = True) -> None:
         self.connection = sa.create_engine("sqlite://").connect()
         metadata.create_all(self.connection)
         self.cinders = {pod: Cinder(pod) for pod in PODS}
@@ -207,6 +207,7 @@ class World:
                 token,
                 kind,
                 lambda name, seconds: None,
+                mend=mend,
             )
 
     def serving(self, service: str) -> tuple[Pod, ...]:

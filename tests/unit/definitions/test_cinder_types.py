@@ -126,6 +126,18 @@ def test_a_projects_default_type_is_each_pods_own() -> None:
     assert [world.cinders[pod].defaults for pod in PODS] == [{}, {}]
 
 
+def test_what_is_one_pods_own_is_brought_there_though_drift_is_only_reported() -> None:
+    world = World(mend=False)
+    world.run()
+    key = create(world)
+    specs = {"extra_specs": {"trio2o:Pod1:k": "one"}}
+    assert world.change("volume_type", "POST", "/types/{id}/extra_specs", key, specs)[1] == 202
+    made = world.cinder(1).named("types", "gold")
+    assert made is not None
+    assert made["extra_specs"]["k"] == "one"
+    assert not world.problems()
+
+
 @pytest.mark.parametrize("down", [1, 2])
 def test_an_override_that_was_written_while_a_pod_was_down_holds_when_it_returns(down: int) -> None:
     world = World()
