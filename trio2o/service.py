@@ -21,14 +21,26 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
-from trio2o.definitions import Aggregates, Definitions, Flavors, Keypairs, ServerGroups
+from trio2o.definitions import (
+    Aggregates,
+    DefaultTypes,
+    Definitions,
+    Flavors,
+    GroupTypes,
+    Keypairs,
+    Kind,
+    Places,
+    QosSpecs,
+    ServerGroups,
+    VolumeTypes,
+)
 from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace, figures
 from trio2o.faces.compute import ComputeFace
 from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
-from trio2o.faces.resources import SERVER
+from trio2o.faces.resources import SWEPT
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
 from trio2o.pods import Capacity, Pods
@@ -193,23 +205,30 @@ class Appliance(Service):
         passes = Passes(reactor, time.time, settings.reconcile.interval)
         lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
         self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
-        kinds = (
+        definitions: dict[str, Definitions] = {}
+
+        def types() -> Places:
+            return definitions["volume_type"].places
+
+        kinds: tuple[Kind, ...] = (
             Flavors(reactor, pods, keystone.own_token),
             Aggregates(reactor, pods, keystone.own_token),
+            VolumeTypes(reactor, pods, keystone.own_token),
+            GroupTypes(reactor, pods, keystone.own_token),
+            QosSpecs(reactor, pods, keystone.own_token, types),
+            DefaultTypes(reactor, pods, keystone.own_token, types),
         )
         mend = settings.reconcile.definitions == "mend"
-        definitions = {
-            kind.name: Definitions(
-                reactor, _shown_now, store, pods, keystone.own_token, kind, passes.wake, mend=mend
+        for one in kinds:
+            definitions[one.name] = Definitions(
+                reactor, _shown_now, store, pods, keystone.own_token, one, passes.wake, mend=mend
             )
-            for kind in kinds
-        }
         for each in definitions.values():
             await each.places.load()
             passes.add(each)
         passes.add(keypairs)
         passes.add(groups)
-        passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
+        passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, keystone.own_token))
         shares = Shares(reactor)
         parts = Parts(
             reactor,

@@ -86,6 +86,16 @@ def _unregister() -> None:
 @pytest.fixture
 def project(appliance: RealAppliance) -> Iterator[Project]:
     """A project of this test's own."""
+    yield from _project(appliance)
+
+
+@pytest.fixture
+def other(appliance: RealAppliance) -> Iterator[Project]:
+    """Another project with a member of its own."""
+    yield from _project(appliance)
+
+
+def _project(appliance: RealAppliance) -> Iterator[Project]:
     identity = admin_cloud("RegionOne").identity
     name = f"test-{uuid.uuid4().hex[:8]}"
     made = identity.create_project(name=name, domain_id="default")
@@ -109,6 +119,17 @@ def _clean(project: Project) -> None:
         for server in tenant.compute.servers():
             tenant.compute.delete_server(server, force=False)
         eventually(lambda t=tenant: not list(t.compute.servers()), 60)
+        for backup in tenant.block_storage.backups():
+            tenant.block_storage.delete_backup(backup)
+        for transfer in tenant.block_storage.transfers():
+            tenant.block_storage.delete_transfer(transfer)
+        for made in tenant.block_storage.group_snapshots():
+            tenant.block_storage.delete_group_snapshot(made)
+        eventually(lambda t=tenant: not list(t.block_storage.backups()), 60)
+        eventually(lambda t=tenant: not list(t.block_storage.group_snapshots()), 60)
+        for group in tenant.block_storage.groups():
+            tenant.block_storage.delete_group(group, delete_volumes=True)
+        eventually(lambda t=tenant: not list(t.block_storage.groups()), 60)
         for snapshot in tenant.block_storage.snapshots():
             tenant.block_storage.delete_snapshot(snapshot)
         eventually(lambda t=tenant: not list(t.block_storage.snapshots()), 60)

@@ -14,7 +14,7 @@ from trio2o.faces.network import NetworkFace
 from trio2o.faces.volume import VolumeFace
 
 PORTS = {"compute": 774, "volume": 776, "network": 696}
-SERVED = ("Gather", "Anywhere")
+SERVED = ("Gather", "Anywhere", "Definitive", "Since")
 
 
 def lists(face: type[BaseFace]) -> list[str]:

@@ -58,8 +58,9 @@ class Aggregates:
         if not hosts:
             return None
         metadata = {name: value for name, value in wanted["metadata"].items() if name != ZONE}
-        if ZONE in wanted["metadata"] and pod.pod_az_name:
-            metadata[ZONE] = pod.pod_az_name
+        zone = pod.zone(str(wanted["metadata"].get(ZONE)))
+        if zone is not None and zone.compute:
+            metadata[ZONE] = zone.compute
         return {"name": wanted["name"], "metadata": metadata, "hosts": hosts}
 
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:

@@ -213,7 +213,10 @@ class Definitions:
             if place is None:
                 return new, None
             pod, bottom = place
-            has = Settled(self.kind.name, key, pod.pod_id, new.version, bottom_id=bottom)
+            # what is otherwise in this pod than in others is brought there yet
+            whole = found is None or not self.kind.plan(self.kind.in_pod(found, pod), found)
+            version = new.version if whole else ON_ITS_WAY
+            has = Settled(self.kind.name, key, pod.pod_id, version, bottom_id=bottom)
             rows.put_settled(connection, [has])
             return new, has
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -64,6 +64,7 @@ class Places:
         self.turns: Turns[tuple[str, str]] = Turns()
         self.tops: dict[str, str] = {}
         """Ids in pods that are not the tenants', with those."""
+        self._ids: dict[str, dict[str, str]] = {}
 
     async def load(self) -> None:
         """Read the ids in pods again: this process or another changed some."""
@@ -73,8 +74,15 @@ class Places:
             self.learn_id(one)
 
     def learn_id(self, one: Settled) -> None:
-        if one.version != STRANGE and one.bottom_id not in ("", one.key):
+        if one.version == STRANGE or not one.bottom_id:
+            return
+        self._ids.setdefault(one.pod_id, {})[one.key] = one.bottom_id
+        if one.bottom_id != one.key:
             self.tops[one.bottom_id] = one.key
+
+    def ids_in(self, pod: Pod) -> Mapping[str, str]:
+        """The tenants' ids of what a pod has, with its own."""
+        return self._ids.get(pod.pod_id, {})
 
     async def known(self, key: str) -> Definition | None:
         """Also one that is deleted, as long as a pod may have it."""
@@ -275,6 +283,8 @@ class Places:
             await self._store.write(lambda c: rows.forget_definition(c, definition))
             for id in [id for id, top in self.tops.items() if top == key]:
                 del self.tops[id]
+            for ids in self._ids.values():
+                ids.pop(key, None)
 
 
 def _made(pod: Pod, answer: Answer, key: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from trio2o.domain.resources import Resource
+from trio2o.domain.versions import Version
+from trio2o.routes import Swept
 
 SERVER = Resource(
     type="server",
@@ -50,6 +52,7 @@ VOLUME = Resource(
     rows="volumes",
     zones=("availability_zone",),
     project=("os-vol-tenant-attr:tenant_id",),
+    mapped=("volume_type_id",),
 )
 
 SNAPSHOT = Resource(
@@ -67,4 +70,12 @@ VOLUME_TYPE = Resource(
     collection="/types",
     key="volume_type",
     rows="volume_types",
+    mapped=("id", "qos_specs_id"),
 )
+
+SWEPT = (
+    # from 2.71 on a server tells its flavor by what it is, and its groups
+    Swept(SERVER, Version(2, 71), ("changes-since", "{}"), always=True),
+    Swept(VOLUME, Version(3, 60), ("updated_at", "gte:{}")),
+)
+"""What is made without us is looked for in the pods' lists."""

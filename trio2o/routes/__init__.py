@@ -1,6 +1,6 @@
 """Where an id lives: known, looked for, learned, forgotten."""
 
 from trio2o.routes._routes import Routes, details_of
-from trio2o.routes._sweep import Sweep
+from trio2o.routes._sweep import Sweep, Swept
 
-__all__ = ["Routes", "Sweep", "details_of"]
+__all__ = ["Routes", "Sweep", "Swept", "details_of"]

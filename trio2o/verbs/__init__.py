@@ -3,10 +3,10 @@
 from trio2o.verbs._answer import Reply, refuse
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define, Defined, Definitive, Everywhere, all_of
-from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any
+from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any, ask_in_turn
 from trio2o.verbs._gather import UNAVAILABLE, Gather, Order, incomplete
-from trio2o.verbs._named import Named
-from trio2o.verbs._place import Needs, Place, Prepare, edit, edit_member
+from trio2o.verbs._named import Named, pod_naming
+from trio2o.verbs._place import Needs, Place, Prepare, bind, edit, edit_member
 from trio2o.verbs._places import Gone
 from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
 from trio2o.verbs._rewrite import raw, rewrite
@@ -40,13 +40,16 @@ __all__ = [
     "Verb",
     "all_of",
     "ask_any",
+    "ask_in_turn",
     "below",
+    "bind",
     "decode",
     "edit",
     "edit_member",
     "incomplete",
     "json_answer",
     "pins",
+    "pod_naming",
     "raw",
     "refuse",
     "rewrite",

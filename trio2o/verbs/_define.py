@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from attrs import evolve, frozen
@@ -19,19 +19,35 @@ from trio2o.verbs._rewrite import fields_of, raw, rewrite
 
 Prepare = Callable[[bytes, Context], Awaitable[bytes]]
 
+Fit = Callable[[Call, str, Pod, Context], Awaitable[Call]]
+"""A face's own change to a call about a definition (of this key) that is about to go to a pod."""
+
+Shown = Callable[[Answer], Answer]
+"""A face's own change to what a pod shows of a definition."""
+
+
+async def _as_it_is(call: Call, key: str, pod: Pod, context: Context) -> Call:
+    return call
+
+
+def _as_told(answer: Answer) -> Answer:
+    return answer
+
 
 @frozen
 class Define:
     """Change a definition: one pod is tried, and its answer is the answer; the others follow.
 
     `kind` names what is defined, `param` its id in the path. `makes` is for what is new; `prepare`
-    a face's own change to the body.
+    a face's own change to the body, `fit` to the call for each pod.
     """
 
     kind: str
     param: str = "id"
     makes: Resource | None = None
     prepare: Prepare | None = None
+    fit: Fit = _as_it_is
+    shown: Shown = _as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         if self.prepare is not None and isinstance(call.body, bytes):
@@ -44,10 +60,11 @@ class Define:
             made = partial(made_id, self.makes)
 
         async def attempt(pod: Pod, bottom: str) -> Answer:
-            return await context.send(pod, _at(below(call, context), key, bottom))
+            sent = _at(below(call, context), key, bottom)
+            return await context.send(pod, await self.fit(sent, key, pod, context))
 
         pod, answer = await context.definitions[self.kind].change(key, attempt, made)
-        return rewrite(answer, context, pod)
+        return self.shown(rewrite(answer, context, pod))
 
 
 def made_id(resource: Resource, answer: Answer) -> str:
@@ -66,6 +83,15 @@ def _at(call: Call, key: str, bottom: str) -> Call:
     return evolve(call, path=call.path.replace(old, new, 1))
 
 
+def _marked(call: Call, ids: Mapping[str, str]) -> Call:
+    """The call for a list with a pod's own id as its marker."""
+    query = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
+    if not any(name == "marker" and ids.get(value, value) != value for name, value in query):
+        return call
+    named = [(name, ids.get(v, v) if name == "marker" else v) for name, v in query]
+    return evolve(call, query=urlencode(named).encode())
+
+
 @frozen
 class Defined:
     """Show a definition: a pod that has it as it should be answers."""
@@ -73,13 +99,16 @@ class Defined:
     kind: str
     resource: Resource
     param: str = "id"
+    fit: Fit = _as_it_is
+    shown: Shown = _as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         key = context.params[self.param]
         definitions = context.definitions[self.kind]
-        found = await _first(await definitions.places.holders(key), key, call, context)
+        places = await definitions.places.holders(key)
+        found = await _first(places, key, call, context, self.fit)
         if found is not None:
-            return found
+            return self.shown(found)
         if await definitions.find(key) is not None or not definitions.places.up():
             raise Unavailable("No pod can be asked at the moment.")
         raise self.resource.missing(key)
@@ -94,13 +123,15 @@ class Definitive:
 
     kind: str
     resource: Resource
+    shown: Shown = _as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         places = context.definitions[self.kind].places
         lost: Fault = Unavailable("No pod can be asked at the moment.")
         for pod, behind in await places.readers():
             try:
-                answer = await context.send(pod, below(call, context))
+                sent = _marked(below(call, context), places.ids_in(pod))
+                answer = await context.send(pod, sent)
             except PodUnavailable as fault:
                 lost = fault
                 continue
@@ -109,7 +140,7 @@ class Definitive:
                 continue
             if answer.ok and behind:
                 answer = self._without(behind, places.tops, answer)
-            return rewrite(answer, context, pod)
+            return self.shown(rewrite(answer, context, pod))
         raise lost
 
     def _without(self, behind: frozenset[str], tops: Mapping[str, str], answer: Answer) -> Answer:
@@ -166,13 +197,18 @@ class Anywhere:
 
 
 async def _first(
-    places: Sequence[tuple[Pod, str]], key: str, call: Call, context: Context
+    places: Sequence[tuple[Pod, str]],
+    key: str,
+    call: Call,
+    context: Context,
+    fit: Fit = _as_it_is,
 ) -> Answer | None:
     """The answer of the first of these pods that has the thing; None if none can be asked."""
     last: tuple[Pod, Answer] | None = None
     for pod, bottom in places:
         try:
-            answer = await context.send(pod, _at(below(call, context), key, bottom))
+            sent = await fit(_at(below(call, context), key, bottom), key, pod, context)
+            answer = await context.send(pod, sent)
         except PodUnavailable:
             continue
         if answer.ok or answer.status not in (404, 500, 502, 503, 504):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve, frozen
 
@@ -22,7 +22,9 @@ class Forward:
 
     `param` names the id in the path. `refs` are what the body names besides: it must be in the
     same pod (400 that names both), else nothing is sent. `id_of` finds the id where it is not
-    in the path; `prepare` is a face's own change to the body.
+    in the path; `prepare` is a face's own change to the body. `makes` are ids in the answer of
+    what is new in this pod, or new to the caller's project. `copies`: other pods may have a thing
+    of the same id, so that one's 404 is not the last word.
     """
 
     resource: Resource
@@ -30,6 +32,8 @@ class Forward:
     refs: tuple[Ref, ...] = ()
     id_of: Callable[[Call], str] | None = None
     prepare: Callable[[bytes, Pod, Context], Awaitable[bytes]] | None = None
+    makes: tuple[Ref, ...] = ()
+    copies: bool = False
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         id = self.id_of(call) if self.id_of else context.params[self.param]
@@ -45,7 +49,17 @@ class Forward:
         if self.prepare is not None and isinstance(call.body, bytes) and call.body:
             call = evolve(call, body=await self.prepare(call.body, pod, context))
         route, pod, answer = await self._send(call, route, pod, context)
+        if self.copies and answer.status == 404:
+            pod, answer = await self._copy(pod, answer, call, context)
         await self._settle(answer, route, context)
+        if self.makes and answer.ok and isinstance(answer.body, bytes):
+            project = context.caller.project_id
+            await context.routes.learn(
+                [
+                    Route(ref.resource.type, id, pod.pod_id, id, project)
+                    for ref, id in mentioned(answer.body, self.makes)
+                ]
+            )
         return rewrite(answer, context, pod)
 
     async def _send(
@@ -70,6 +84,18 @@ class Forward:
             raise self.resource.missing(route.top_id)
         assert fault is not None
         raise fault
+
+    async def _copy(
+        self, pod: Pod, absent: Answer, call: Call, context: Context
+    ) -> tuple[Pod, Answer]:
+        """What another pod says that has the thing too; `absent` if none has."""
+        service = self.resource.service
+        others = [p for p in context.pods.serving(service) if p != pod]
+        others = [p for p in others if not context.pods.is_down(p, service)]
+        if not others:
+            return pod, absent
+        other, told = await ask_in_turn(others, call, context)
+        return (pod, absent) if told.status == 404 else (other, told)
 
     async def _settle(self, answer: Answer, route: Route, context: Context) -> None:
         """Leave a tombstone where the pod says that the thing itself is gone."""
@@ -123,6 +149,23 @@ class Shared:
             sent = evolve(sent, headers=with_header(sent.headers, b"Accept-Encoding", coding))
         answer = await context.send_to_images(sent)
         return rewritten(answer, Rewriter.of(context, context.pods.images().prefix), context)
+
+
+async def ask_in_turn(pods: Sequence[Pod], call: Call, context: Context) -> tuple[Pod, Answer]:
+    """The first answer that is no 404, which did nothing, else the first pod's.
+
+    Pods behind the first are left out while they are down. Raises as `Pods.send`.
+    """
+    first = pods[0], await context.send(pods[0], below(call, context))
+    if first[1].status != 404:
+        return first
+    for pod in pods[1:]:
+        if context.pods.is_down(pod, context.surface.service):
+            continue
+        answer = await context.send(pod, below(call, context))
+        if answer.status != 404:
+            return pod, answer
+    return first
 
 
 async def ask_any(resource: Resource, id: str, call: Call, context: Context) -> Answer:

@@ -33,7 +33,7 @@ _FIXED = frozenset(("id", "uuid", "created", "created_at", "createdAt"))
 
 _PLAIN = frozenset(
     """limit marker offset sort sort_key sort_dir page_reverse all_tenants deleted fields
-    with_count availability_zone""".split()  # noqa: SIM905
+    with_count availability_zone zone detail list_volume""".split()  # noqa: SIM905
 )
 """Query parameters that leave no row out: a list with others is a question about certain rows."""
 
@@ -81,9 +81,10 @@ class Gather:
     `definition`: they all are, and any pod knows a marker. `gone`: what the caller cannot be
     shown any more, or could never, is a marker all the same.
     `links` is the key of the paging links, `named` the member that a row is told by. `paged`: the
-    list has pages at all, `offset`: it can be begun later by that. `scan`: a marker is found by
-    reading the list, for nothing else can show it. `absent`: a pod says 404 where it has no row.
-    `stand_in` gives what is shown of pods that are down.
+    list has pages at all, `offset`: it can be begun later by that, `marked`: it takes a marker
+    (else it ignores one, and pages are cut here). `scan`: a marker is found by reading the list,
+    for nothing else can show it. `absent`: a pod says 404 where it has no row. `stand_in` gives
+    what is shown of pods that are down.
     """
 
     resource: Resource
@@ -98,6 +99,7 @@ class Gather:
     named: str = "id"
     paged: bool = True
     offset: bool = True
+    marked: bool = True
     scan: bool = False
     absent: bool = False
     stand_in: StandIn | None = None
@@ -109,6 +111,8 @@ class Gather:
             return await self._refusal(call, context, "limit or offset is no number")
         if not self.offset:
             pages = evolve(pages, offset=0)
+        if not self.marked:
+            pages = evolve(pages, marker="")
         pods, query = self._pods(asked, context)
         keys = self.order.keys(asked, context.version)
         wanted = tuple(value for name, value in asked if name == "fields")
@@ -158,13 +162,13 @@ class Gather:
 
     def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
         """The pods to ask and the query for them: an AZ as filter is ours to apply."""
-        zones = {value for name, value in asked if name == "availability_zone"}
+        zones = {value for name, value in asked if name in ("availability_zone", "zone")}
         pods = [
             pod
             for pod in context.pods.serving(self.resource.service)
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone")
+        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone", "zone")
         return pods, [(name, value) for name, value in asked if name not in ours]
 
     def _narrowed(self, pods: Sequence[Pod], asked: Query) -> dict[str, Query]:
@@ -238,8 +242,6 @@ class _Listing:
 
     async def rows(self, pods: Sequence[Pod]) -> list[Shown]:
         """The rows of this page."""
-        if self.pages.size == 0:
-            return []
         if not self.keys or self.gather.scan:
             return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
@@ -290,17 +292,24 @@ class _Listing:
 
     def _fetch(self, pod: Pod) -> Callable[[str], Any]:
         size = self.pages.size
+        linked = self.gather.links or not (self.gather.paged and self.gather.cap)
+        if size is None and not linked:
+            size = self.gather.cap
 
         async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
             query = [*self.query, *self.narrowed.get(pod.pod_id, ())]
-            if size is not None:
+            ask = 0
+            if size is not None and self.gather.marked:
                 scanning = self.pages.marker and not marker
                 ask = max(size + self.pages.offset, SCAN if scanning else 0)
-                query.append(("limit", str(min(ask, self.gather.cap) if self.gather.cap else ask)))
+                ask = min(ask, self.gather.cap) if self.gather.cap else ask
+                query.append(("limit", str(ask)))
+            # a list that tells no links goes on while its pages are full
+            full = 0 if linked else ask
             if not marker:
-                return self._page(pod, await self._ask(pod, query))
+                return self._page(pod, await self._ask(pod, query), full)
             try:
-                return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]))
+                return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]), full)
             except _Refused:
                 raise MarkerGone from None
 
@@ -330,7 +339,7 @@ class _Listing:
             raise _Refused(answer)
         return answer
 
-    def _page(self, pod: Pod, answer: Answer) -> tuple[list[msgspec.Raw], bool]:
+    def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[msgspec.Raw], bool]:
         rows, fields = rows_of(pod, answer, self.gather.resource)
         more = any(
             b'"next"' in bytes(value)
@@ -339,6 +348,7 @@ class _Listing:
         )
         if "count" in fields:
             self.counts[pod.pod_id] = msgspec.json.decode(fields["count"], type=int)
+        more = (more and self.gather.marked) or 0 < full <= len(rows)
         return rows, more and bool(rows)
 
     async def _behind_marker(self, pods: Sequence[Pod]) -> tuple[Rank | None, dict[str, str]]:
@@ -396,12 +406,15 @@ class _Listing:
         shown = [self._cut(rewriters[pod.pod_id].row(row, resource)) for pod, row, _ in rows]
         body: dict[str, Any] = {gather.resource.rows: [*extra, *shown]}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
-        if gather.links and paged and rows and len(rows) == self.pages.size:
+        # a count that lacks a pod's rows would be wrong
+        count = sum(self.counts.values()) if self.counts and not self.unavailable else None
+        full = self.pages.size is not None and self.pages.size <= max(len(rows), count or 0)
+        if gather.links and paged and rows and full:
             pod, _, id = rows[-1]
             last = self._told(pod, id)
             body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
-        if self.counts:
-            body["count"] = sum(self.counts.values())
+        if count is not None:
+            body["count"] = count
         lost = ", ".join(self.unavailable).encode()
         return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
 

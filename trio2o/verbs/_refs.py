@@ -17,7 +17,8 @@ from trio2o.verbs._context import Context
 
 @frozen
 class Ref:
-    """Where in a body an id of a kind stands: `server.networks.*.port`, `*` for each of a list.
+    """Where in a body an id of a kind stands: `server.networks.*.port`, `*` for each of a list
+    (`,` for each in a text with commas).
 
     An id that no pod knows pins nothing: the pod that gets the call says what is wrong with it.
     """
@@ -37,12 +38,15 @@ def decode(body: Body) -> Any:
 
 
 def values_at(value: Any, path: Sequence[str]) -> Iterator[Any]:
-    """All values at a path of keys, of which `*` is each item of a list."""
+    """All values at a path of keys, of which `*` is each item of a list, `,` each of a text."""
     if not path:
         yield value
     elif path[0] == "*":
         for item in value if isinstance(value, list) else ():
             yield from values_at(item, path[1:])
+    elif path[0] == ",":
+        for item in value.split(",") if isinstance(value, str) else ():
+            yield from values_at(item.strip(), path[1:])
     elif isinstance(value, dict) and path[0] in value:
         yield from values_at(value[path[0]], path[1:])
 

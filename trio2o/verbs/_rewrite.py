@@ -35,6 +35,7 @@ _encode = msgspec.json.encode
 _OBJECT, _LIST = b"{["
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?(?=/|$)")
+_MARKER = re.compile(r"(?<=\bmarker=)[0-9a-f-]+")
 _IMAGE = re.compile(r"(?:/v2)?/images/[^/]+$")
 
 
@@ -90,7 +91,13 @@ class Rewriter:
             path = path[found.start() :]
         elif self.prefix and path.startswith(self.prefix + "/"):
             path = path[len(self.prefix) :]
-        return f"{self.url}{path}?{query}" if query else self.url + path
+        return f"{self.url}{path}?{self._marked(query)}" if query else self.url + path
+
+    def _marked(self, query: str) -> str:
+        """A link's query, whose marker may be an id that tenants know by another."""
+        if not self.tops:
+            return query
+        return _MARKER.sub(lambda found: self.tops.get(found[0], found[0]), query)
 
     def location(self, value: bytes) -> bytes:
         """`Location` of something made: ours, or the image face's."""
@@ -145,7 +152,8 @@ class Rewriter:
         zones = resource.zones if resource else ()
         integers = resource.integers if resource else ()
         linked = b'links"' in data
-        if not linked and not integers and not any(zone.encode() in data for zone in zones):
+        mapped = self.tops and resource and resource.mapped
+        if not (linked or integers or mapped or any(zone.encode() in data for zone in zones)):
             return value
         fields = _fields(data)
         if linked:
@@ -209,6 +217,8 @@ class Rewriter:
                 fields[name] = self.row(value, kinds.one.get(name))
             elif first == _LIST:
                 fields[name] = self.rows(value, kinds.many.get(name))
+            elif self.tops and name.endswith("_id"):
+                fields[name] = self._renamed(value)
         return _encode(fields)
 
 

@@ -35,10 +35,12 @@ class Total:
         answers = await together(self._ask(pod, call, context) for pod in pods)
         said: list[tuple[Pod, Document]] = []
         lost: list[str] = []
+        status = 200
         for pod, answer in zip(pods, answers, strict=True):
             document = _document(answer)
-            if document is not None:
+            if answer is not None and document is not None:
                 said.append((pod, document))
+                status = answer.status
             elif answer is None or answer.ok or answer.status >= 500 or answer.status == 401:
                 lost.append(pod.pod_name)
             else:  # the same is wrong in every pod
@@ -49,7 +51,7 @@ class Total:
         combined = self.combine(said)
         if self.known is not None:
             await self.known(combined, call, context)
-        return json_answer(200, combined, ((UNAVAILABLE, names),) if lost else ())
+        return json_answer(status, combined, ((UNAVAILABLE, names),) if lost else ())
 
     async def _ask(self, pod: Pod, call: Call, context: Context) -> Answer | None:
         if context.pods.is_down(pod, context.surface.service):

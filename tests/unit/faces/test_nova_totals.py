@@ -14,6 +14,7 @@ from world import Pods, Routes, answer, context, pod, route
 
 from trio2o.domain.errors import Unavailable
 from trio2o.domain.values import Pod, ServerGroup
+from trio2o.faces import totals as shared
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._groups import count_groups
@@ -28,7 +29,7 @@ ONE, TWO = pod(1), pod(2)
 @given(st.lists(st.integers(-1, 50), min_size=1))
 def test_the_least_limit_holds_and_minus_one_is_none(limits: list[int]) -> None:
     real = [limit for limit in limits if limit >= 0]
-    assert totals.least(limits) == (min(real) if real else -1)
+    assert shared.least(limits) == (min(real) if real else -1)
 
 
 def test_limits_are_the_least_and_what_is_used_is_added() -> None:
@@ -36,7 +37,7 @@ def test_limits_are_the_least_and_what_is_used_is_added() -> None:
         absolute = {"maxTotalCores": cores, "totalCoresUsed": used, "maxServerMeta": 128}
         return {"limits": {"rate": [], "absolute": absolute}}
 
-    assert totals.limits([(ONE, said(20, 3)), (TWO, said(-1, 4))]) == said(20, 7)
+    assert shared.limits([(ONE, said(20, 3)), (TWO, said(-1, 4))]) == said(20, 7)
 
 
 def test_quotas_with_usage_are_added_and_plain_ones_are_the_least() -> None:
@@ -44,10 +45,10 @@ def test_quotas_with_usage_are_added_and_plain_ones_are_the_least() -> None:
         cores = {"limit": limit, "in_use": used, "reserved": 1}
         return {"quota_set": {"id": "p", "cores": cores}}
 
-    found = totals.quotas([(ONE, usage(20, 3)), (TWO, usage(10, 4))])["quota_set"]
+    found = shared.quotas([(ONE, usage(20, 3)), (TWO, usage(10, 4))])["quota_set"]
     assert found == {"id": "p", "cores": {"limit": 10, "in_use": 7, "reserved": 2}}
     plain = [(p, {"quota_set": {"id": "p", "cores": n}}) for p, n in ((ONE, 5), (TWO, 9))]
-    assert totals.quotas(plain)["quota_set"] == {"id": "p", "cores": 5}
+    assert shared.quotas(plain)["quota_set"] == {"id": "p", "cores": 5}
 
 
 def test_a_group_that_several_pods_have_a_copy_of_counts_once() -> None:
@@ -65,13 +66,13 @@ def test_a_group_that_several_pods_have_a_copy_of_counts_once() -> None:
         found = result_of(Total(combine, count_groups)(Call("GET", b"/", query), where))
         return json.loads(found.body)
 
-    assert ask(totals.quotas)["quota_set"]["server_groups"]["in_use"] == 2
-    assert ask(totals.quotas, b"user_id=u")["quota_set"]["server_groups"]["in_use"] == 1
+    assert ask(shared.quotas)["quota_set"]["server_groups"]["in_use"] == 2
+    assert ask(shared.quotas, b"user_id=u")["quota_set"]["server_groups"]["in_use"] == 1
     where.pods.answers.update({ONE: lambda call: limits, TWO: lambda call: limits})  # type: ignore[attr-defined]
     where = evolve(where, params={})
-    asked = ask(totals.limits, b"tenant_id=p")
+    asked = ask(shared.limits, b"tenant_id=p")
     assert asked["limits"]["absolute"]["totalServerGroupsUsed"] == 2
-    assert ask(totals.limits)["limits"]["absolute"]["totalServerGroupsUsed"] == 0
+    assert ask(shared.limits)["limits"]["absolute"]["totalServerGroupsUsed"] == 0
 
 
 @pytest.mark.parametrize(
@@ -85,9 +86,9 @@ def test_a_sum_names_the_pods_that_it_lacks_or_is_refused_as_operators_choose(
     where = evolve(where, surface=evolve(where.surface, unavailable=how))
     if refused:
         with pytest.raises(Unavailable, match="Pod2"):
-            result_of(Total(totals.quotas)(Call("GET", b"/"), where))
+            result_of(Total(shared.quotas)(Call("GET", b"/"), where))
         return
-    found = result_of(Total(totals.quotas)(Call("GET", b"/"), where))
+    found = result_of(Total(shared.quotas)(Call("GET", b"/"), where))
     assert dict(found.headers)[UNAVAILABLE] == b"Pod2"
     assert json.loads(found.body) == usage
 

@@ -52,6 +52,9 @@ class Definitions:
     async def holders(self, key: str) -> list[tuple[Pod, str]]:
         return [(pod, self.bottom) for pod in self.up()]
 
+    def ids_in(self, pod: Pod) -> dict[str, str]:
+        return {"top": self.bottom}
+
     async def readers(self) -> list[tuple[Pod, frozenset[str]]]:
         return [(pod, self.behind) for pod in self.up()]
 
@@ -157,3 +160,36 @@ def test_what_is_the_same_everywhere_is_shown_by_the_first_that_has_it() -> None
     assert ask(world(refuses(500), made), verb).status == 200
     assert ask(world(refuses(404), refuses(404)), verb).status == 404
     assert ask(world(refuses(403), made), verb).status == 403
+
+
+def listed(call: Call) -> Answer:
+    links = [{"rel": "next", "href": "http://pod/v2.1/flavors?limit=1&marker=0badcafe"}]
+    return answer(200, {"flavors": [{"id": "0badcafe"}], "flavors_links": links})
+
+
+def test_a_marker_is_the_pods_own_id_on_the_way_there_and_the_tenants_on_the_way_back() -> None:
+    where = world(listed, listed, bottom="0badcafe")
+    resource = evolve(FLAVOR, mapped=("id",))
+    tops = {"0badcafe": "top"}
+    surface = evolve(where.surface, tops=tops, resources={"flavor": resource})
+    where = evolve(where, surface=surface)
+    call = Call("GET", b"/v2.1/flavors", b"limit=1&marker=top")
+    found = result_of(Definitive("flavor", resource)(call, where))
+    ((_, sent),) = where.pods.sent  # type: ignore[attr-defined]
+    assert sent.query == b"limit=1&marker=0badcafe"
+    body = json.loads(found.body)
+    assert body["flavors"] == [{"id": "top"}]
+    assert body["flavors_links"][0]["href"].endswith("?limit=1&marker=top")
+
+
+def test_a_call_about_a_definition_is_fitted_to_each_pod_and_its_answer_shown_as_the_tops() -> None:
+    async def fit(call: Call, key: str, pod: Pod, where: Context) -> Call:
+        return evolve(call, query=f"{key}-in-{pod.pod_name}".encode())
+
+    def shown(found: Answer) -> Answer:
+        return evolve(found, body=b"{}")
+
+    where = world(listed, listed, bottom="0badcafe")
+    found = result_of(Defined("flavor", FLAVOR, fit=fit, shown=shown)(Call("GET", b"/"), where))
+    ((_, sent),) = where.pods.sent  # type: ignore[attr-defined]
+    assert (sent.path, sent.query, found.body) == (b"/flavors/0badcafe", b"top-in-Pod1", b"{}")

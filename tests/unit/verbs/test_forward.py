@@ -227,3 +227,34 @@ def test_a_pods_404_is_the_answer_where_nothing_was_moved() -> None:
     moved_to(where, route(SERVER, ID, TWO, deleted_at="2026-02-01"))
     assert forward(where, Call("GET", b"/")).status == 404
     assert len(sent(where)) == 1
+
+
+def test_what_a_call_makes_is_recorded_where_its_answer_names_it() -> None:
+    where = world()
+    where.pods.answers[TWO] = lambda call: answer(202, {"made": {"id": "new"}})  # type: ignore[attr-defined]
+    forward(where, Call("POST", b"/"), Forward(SERVER, makes=(Ref("made.id", VOLUME),)))
+    made = where.routes.kept[(VOLUME.type, "new")]  # type: ignore[attr-defined]
+    assert (made.pod_id, made.project_id) == (TWO.pod_id, where.caller.project_id)
+
+
+def test_a_copy_in_another_pod_answers_where_the_known_one_is_not_the_callers() -> None:
+    where = world()
+    where.pods.answers[TWO] = lambda call: answer(404, {"itemNotFound": {}})  # type: ignore[attr-defined]
+    verb = Forward(SERVER, copies=True)
+    assert json.loads(forward(where, Call("GET", b"/"), verb).body)["server"]["by"] == "Pod1"
+    assert not where.routes.kept[(SERVER.type, ID)].deleted_at  # type: ignore[attr-defined]
+    where.pods.answers[ONE] = where.pods.answers[TWO]  # type: ignore[attr-defined]
+    assert forward(where, Call("GET", b"/"), verb).status == 404
+    assert where.routes.kept[(SERVER.type, ID)].deleted_at  # type: ignore[attr-defined]
+
+
+def test_ids_in_a_text_with_commas_are_looked_at_one_by_one() -> None:
+    where = world()
+    verb = Forward(SERVER, refs=(Ref("group.add.,", VOLUME),))
+    unknown = "22222222-6a52-4a6a-8f4f-0b7a3f4b1a55"
+    fine = json.dumps({"group": {"add": unknown}}).encode()
+    assert forward(where, Call("PUT", b"/", body=fine), verb).status == 200
+    wrong = json.dumps({"group": {"add": f"{unknown}, {VOLUME_ID}"}}).encode()
+    with pytest.raises(BadRequest, match=VOLUME_ID):
+        forward(where, Call("PUT", b"/", body=wrong), verb)
+    assert len(sent(where)) == 1

@@ -174,3 +174,47 @@ def test_a_version_decides_between_two_verbs(version: str, who: str) -> None:
 
     where = evolve(world(says(), says()), version=Version.parse(version))
     assert json.loads(run(Since(Version(2, 40), newer, older), where).body) == who
+
+
+def services(*rows: dict[str, Any]) -> Ask:
+    def ask(call: Call) -> Answer:
+        listing = call.path == b"/os-services" and call.method == "GET"
+        seen = {"query": call.query.decode(), "path": call.path.decode()}
+        return answer(200, {"services": list(rows)} if listing else seen)
+
+    return ask
+
+
+BACKEND = Named(SERVICE, "host", key="host", also=("cluster",))
+
+
+def test_a_thing_is_named_by_one_of_two_members() -> None:
+    one, two = services({"host": "a", "cluster": None}), services({"host": "b", "cluster": "a"})
+    where = world(one, two, "/os-services/freeze")
+    run(BACKEND, where, Call("PUT", b"/", body=b'{"cluster": "a"}'))
+    run(BACKEND, where, Call("PUT", b"/", body=b'{"host": "a"}'))
+    assert [name for name, method, _ in sent(where) if method == "PUT"] == ["Pod2", "Pod1"]
+
+
+def test_a_name_in_a_query_is_found_though_a_pool_stands_behind_it() -> None:
+    where = world(services({"host": "a@x"}), services({"host": "a@x"}), "/manageable_volumes")
+    verb = evolve(BACKEND, in_query=True)
+    found = run(verb, where, Call("GET", b"/", b"limit=1&host=a@x%23pool.Pod2"))
+    assert json.loads(found.body)["query"] == "limit=1&host=a%40x%23pool"
+    assert sent(where)[-1][0] == "Pod2"
+    with pytest.raises(BadRequest, match=r"a@x#pool\.Pod1"):
+        run(verb, where, Call("GET", b"/", b"host=a@x%23pool"))
+
+
+def test_a_name_that_only_a_pod_that_is_down_may_have_is_not_unknown() -> None:
+    where = world(services({"host": "a"}), services({"host": "b"}), "/os-services/freeze")
+    where.pods.down = {TWO}  # type: ignore[attr-defined]
+    run(BACKEND, where, Call("PUT", b"/", body=b'{"host": "a"}'))
+    assert sent(where)[-1][0] == "Pod1"
+    with pytest.raises(Unavailable):
+        run(BACKEND, where, Call("PUT", b"/", body=b'{"host": "b"}'))
+
+
+def test_a_total_has_the_status_of_its_parts() -> None:
+    parts = lambda call: answer(202, {"n": 1})  # noqa: E731
+    assert run(Total(add_up), world(parts, parts)).status == 202

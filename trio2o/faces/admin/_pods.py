@@ -19,7 +19,8 @@ from trio2o.domain.errors import (
 )
 from trio2o.domain.values import ACTIVE, STATES, Caller, Pod, Zone
 from trio2o.faces.network_resources import ALL
-from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME
+from trio2o.faces.resources import SERVER
+from trio2o.faces.volume_resources import KINDS as VOLUME_KINDS
 from trio2o.message import Answer, Call
 from trio2o.store import pods as pod_rows
 from trio2o.verbs import Context, decode, json_answer
@@ -27,7 +28,7 @@ from trio2o.verbs import Context, decode, json_answer
 MOST = 1_000_000.0
 """The largest weight: an order is all that it makes."""
 
-KINDS = {kind.type: kind for kind in (SERVER, VOLUME, SNAPSHOT, *ALL)}
+KINDS = {kind.type: kind for kind in (SERVER, *VOLUME_KINDS, *ALL)}
 
 
 def body_of(call: Call, key: str) -> dict[str, Any]:

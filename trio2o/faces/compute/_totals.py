@@ -1,59 +1,10 @@
-"""One answer of all pods' numbers: limits, quotas, statistics, usage, audits.
-
-Each pod holds the same limits (they are written to all), so a limit is the least that a pod has;
-what is used is added up.
-"""
+"""One answer of all pods' numbers that only Nova has: statistics, usage, audits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from trio2o.domain.values import Pod
-
-Document = dict[str, Any]
-Said = Sequence[tuple[Pod, Document]]
-
-
-def least(limits: Iterable[int]) -> int:
-    """The tightest of limits, of which -1 is none."""
-    return min(limits, key=lambda limit: (limit < 0, limit))
-
-
-def _numbers(documents: Sequence[Document], name: str) -> list[Any]:
-    return [one[name] for one in documents if isinstance(one.get(name), (int, float))]
-
-
-def add(documents: Sequence[Document]) -> Document:
-    """Every number added up; the rest as the first says."""
-    added = dict(documents[0])
-    for name, value in added.items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            added[name] = sum(_numbers(documents, name))
-    return added
-
-
-def limits(said: Said) -> Document:
-    """`max*` are limits, all else is in use."""
-    absolutes = [document["limits"]["absolute"] for _, document in said]
-    absolute = {
-        name: (least if name.startswith("max") else sum)(_numbers(absolutes, name))
-        for name in absolutes[0]
-    }
-    return {"limits": said[0][1]["limits"] | {"absolute": absolute}}
-
-
-def quotas(said: Said) -> Document:
-    """A limit by each name, or one with what is in use and reserved of it."""
-    sets = [document["quota_set"] for _, document in said]
-    shown: Document = {}
-    for name, value in sets[0].items():
-        values = [one[name] for one in sets if name in one]
-        if isinstance(value, dict):
-            shown[name] = add(values) | {"limit": least(one["limit"] for one in values)}
-        else:
-            shown[name] = least(values) if isinstance(value, int) else value
-    return {"quota_set": shown}
+from trio2o.faces.totals import Document, Said, add
 
 
 def statistics(said: Said) -> Document:

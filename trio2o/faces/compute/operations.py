@@ -73,6 +73,7 @@ from trio2o.faces.network_resources import (
     SECURITY_GROUP_RULE,
 )
 from trio2o.faces.resources import EXTENSION, FLAVOR, SERVER, SNAPSHOT, VOLUME
+from trio2o.faces.totals import limits, quotas
 from trio2o.verbs import (
     Anywhere,
     Define,
@@ -511,13 +512,13 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Total(totals.limits, count_groups),
+        Total(limits, count_groups),
         """
         GET    /v2.1/limits
         """,
     ),
     *rows(
-        Total(totals.quotas, count_groups),
+        Total(quotas, count_groups),
         """
         GET    /v2.1/os-quota-sets/{id}
         GET    /v2.1/os-quota-sets/{id}/defaults

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from trio2o.domain.resources import Resource
-from trio2o.faces.resources import SNAPSHOT, VOLUME, VOLUME_TYPE
-from trio2o.verbs import Gather, Order
+from trio2o.domain.versions import Version
+from trio2o.faces.resources import SNAPSHOT, VOLUME
+from trio2o.faces.volume_resources import (
+    ATTACHMENT,
+    BACKUP,
+    CGSNAPSHOT,
+    CLUSTER,
+    CONSISTENCY_GROUP,
+    GROUP,
+    GROUP_SNAPSHOT,
+    HOST,
+    MESSAGE,
+    POOL,
+    SERVICE,
+    TRANSFER,
+)
+from trio2o.verbs import Gather, Order, Since
 
 Query = list[tuple[str, str]]
 
@@ -13,6 +30,12 @@ _FIELDS = {
     "display_description": "description",
     "project_id": "os-vol-tenant-attr:tenant_id",
     "host": "os-vol-host-attr:host",
+    "group_type_id": "group_type",
+    "expires_at": "guaranteed_until",
+    "attach_status": "status",
+    "instance_uuid": "instance",
+    "attach_time": "attached_at",
+    "detach_time": "detached_at",
 }
 
 
@@ -21,16 +44,20 @@ def sorting(query: Query) -> tuple[tuple[str, bool], ...] | None:
     asked = dict(query)
     if text := asked.get("sort"):
         pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
-        first = next((direction for _, _, direction in pairs if direction), "desc")
         return tuple(
-            (_FIELDS.get(name, name), (direction or first) != "asc") for name, _, direction in pairs
+            (_FIELDS.get(name, name), (direction or "desc") != "asc")
+            for name, _, direction in pairs
         )
-    if name := asked.get("sort_key"):
+    if "sort_key" in asked or "sort_dir" in asked:
+        name = asked.get("sort_key", "created_at")
         return ((_FIELDS.get(name, name), asked.get("sort_dir", "desc") != "asc"),)
     return None
 
 
 _NEWEST = Order((("created_at", True), ("id", True)), sorting, (("created_at", None), ("id", None)))
+_OLDEST = Order((("created_at", False), ("id", False)))
+_AS_IT_COMES = Order(())
+"""Nothing in the rows tells their order: pod after pod."""
 
 
 def _list(resource: Resource, links: str, *, brief: tuple[str, ...] = ()) -> Gather:
@@ -43,16 +70,70 @@ def _list(resource: Resource, links: str, *, brief: tuple[str, ...] = ()) -> Gat
     )
 
 
+def _whole(resource: Resource, named: str = "id", order: Order = _AS_IT_COMES) -> Gather:
+    """A list that has no pages."""
+    return Gather(resource, order, cap=0, paged=False, named=named)
+
+
+def _cut(gather: Gather, order: Order = _NEWEST) -> Gather:
+    """A list that knows limit and offset, and ignores a marker."""
+    return evolve(gather, order=order, cap=0, marked=False)
+
+
 VOLUMES_DETAIL = _list(VOLUME, "volumes_links")
 VOLUMES = _list(VOLUME, "volumes_links", brief=("id", "name", "links"))
 
 # both views of a snapshot tell created_at
 SNAPSHOTS_DETAIL = SNAPSHOTS = _list(SNAPSHOT, "snapshots_links")
 
-TYPES = Gather(
-    VOLUME_TYPE,
-    Order(()),
-    links="volume_type_links",
-    same=lambda row: str(row["name"]),
-    definition=True,
+BACKUPS_DETAIL = _list(BACKUP, "backups_links")
+BACKUPS = _list(BACKUP, "backups_links", brief=("id", "name", "links"))
+
+GROUPS_DETAIL = _list(GROUP, "group_links")
+GROUPS = _list(GROUP, "group_links", brief=("id", "name"))
+
+CONSISTENCY_GROUPS_DETAIL = _list(CONSISTENCY_GROUP, "consistencygroup_links")
+CONSISTENCY_GROUPS = _list(CONSISTENCY_GROUP, "consistencygroup_links", brief=("id", "name"))
+
+_GROUP_SNAPSHOTS_DETAIL = _list(GROUP_SNAPSHOT, "group_snapshot_links")
+_GROUP_SNAPSHOTS = _list(
+    GROUP_SNAPSHOT, "group_snapshot_links", brief=("id", "name", "group_type_id")
 )
+_PAGED_GROUP_SNAPSHOTS = Version(3, 29)
+_UNSORTED = Order(_NEWEST.default)
+
+
+def _once_whole(version: Version, paged: Gather) -> Since:
+    """A list that had no pages before a microversion."""
+    return Since(version, paged, evolve(paged, order=_UNSORTED, cap=0, paged=False, links=""))
+
+
+GROUP_SNAPSHOTS_DETAIL = _once_whole(_PAGED_GROUP_SNAPSHOTS, _GROUP_SNAPSHOTS_DETAIL)
+GROUP_SNAPSHOTS = _once_whole(_PAGED_GROUP_SNAPSHOTS, _GROUP_SNAPSHOTS)
+
+CGSNAPSHOTS_DETAIL = _cut(_list(CGSNAPSHOT, ""), _UNSORTED)
+CGSNAPSHOTS = _cut(_list(CGSNAPSHOT, "", brief=("id", "name")), _UNSORTED)
+
+MESSAGES = _once_whole(Version(3, 5), _list(MESSAGE, "messages_links"))
+
+# rows do not tell when they were made: within a pod its own order stands
+_ATTACHED = Order((), sorting)
+ATTACHMENTS_DETAIL = Gather(ATTACHMENT, _ATTACHED, scan=True)
+ATTACHMENTS = evolve(
+    ATTACHMENTS_DETAIL,
+    path="/attachments/detail",
+    brief=("id", "status", "instance", "volume_id"),
+)
+
+_TRANSFERS_DETAIL = evolve(_list(TRANSFER, "transfers_links"), path="/volume-transfers/detail")
+_TRANSFERS = evolve(_TRANSFERS_DETAIL, brief=("id", "volume_id", "name", "links"))
+_PAGED_TRANSFERS = Version(3, 59)
+TRANSFERS_DETAIL = Since(_PAGED_TRANSFERS, _TRANSFERS_DETAIL, _cut(_TRANSFERS_DETAIL, _OLDEST))
+TRANSFERS = Since(_PAGED_TRANSFERS, _TRANSFERS, _cut(_TRANSFERS, _OLDEST))
+OLD_TRANSFERS_DETAIL = evolve(_cut(_TRANSFERS_DETAIL, _OLDEST), path="/os-volume-transfer/detail")
+OLD_TRANSFERS = evolve(_cut(_TRANSFERS, _OLDEST), path="/os-volume-transfer/detail")
+
+SERVICES = _whole(SERVICE, "host")
+CLUSTERS = _whole(CLUSTER, "name")
+HOSTS = _whole(HOST, "host_name")
+POOLS = _whole(POOL, "name")

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from trio2o.domain.values import Pod, is_uuid
 from trio2o.faces.images import image_pins
-from trio2o.faces.resources import VOLUME, VOLUME_TYPE
 from trio2o.message import Answer, Call
-from trio2o.pods import Target
 from trio2o.scheduling import Pin
-from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
-
-NOT_YET = refuse(501, "This operation is not served yet.")
+from trio2o.verbs import Context, json_answer, value_at
 
 
 def _versions(context: Context) -> dict[str, Any]:
@@ -61,30 +54,7 @@ async def zones(call: Call, context: Context) -> Answer:
     return json_answer(200, {"availabilityZoneInfo": info})
 
 
-async def with_type_name(body: bytes, pod: Pod, context: Context) -> bytes:
-    """Each pod has ids of its own for volume types: an id of another pod becomes its name."""
-    id = value_at(decode(body), ("volume", "volume_type"))
-    if not isinstance(id, str) or not is_uuid(id):
-        return body
-    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
-    call = Call("GET", VOLUME_TYPE.path(id).encode(), headers=headers)
-    target = Target("volume", context.caller.project_id)
-    for other in (pod, *(p for p in context.pods.serving("volume") if p is not pod)):
-        if context.pods.is_down(other, "volume"):
-            continue
-        answer = await context.pods.send(other, target, call, context.deadline)
-        if answer.ok and isinstance(answer.body, bytes):
-            if other is pod:
-                return body
-            name = msgspec.json.decode(answer.body)["volume_type"]["name"]
-
-            def rename(fields: dict[str, msgspec.Raw], name: str = name) -> None:
-                fields["volume_type"] = msgspec.Raw(msgspec.json.encode(name))
-
-            return edit(body, VOLUME, rename)
-    return body
-
-
 async def embedded(body: Any, context: Context) -> tuple[Pin, ...]:
     """A volume made of an image that embeds a snapshot is made where the snapshot is."""
-    return await image_pins([value_at(body, ("volume", "imageRef"))], context)
+    named = [value_at(body, ("volume", key)) for key in ("imageRef", "image_id")]
+    return await image_pins(named, context)
