@@ -37,7 +37,7 @@ def test_a_volumes_life_is_in_the_logs_and_the_metrics(
     shows = [
         line
         for line in lines(appliance, "access.jsonl", project)
-        if line["operation"] == "GET /v3/volumes/{volume_id}" and line["status"] == 200
+        if line["operation"] == "GET /v3/volumes/{id}" and line["status"] == 200
     ]
     assert shows and all(line["pod"] == "Pod2" for line in shows)
     assert all(0 < line["pod_seconds"] <= line["seconds"] for line in shows)

@@ -366,6 +366,12 @@ def test_each_call_is_a_line_and_each_write_an_event(
     assert (line["pod"], line["project"], line["path"]) == ("Pod1", demo.project, "/v2.1/servers")
     assert line["bytes"] == len(answer.content) and line["client"] == "127.0.0.1"
     assert 0 < line["pod_seconds"] < line["seconds"] < 5
+    demo.get("compute", f"/v2.1/servers?name={sent}")
+    log = appliance.folder / "access.jsonl"
+    listed = eventually(lambda: [one for one in log.read_text().splitlines() if f"={sent}" in one])
+    line = json.loads(listed[0])
+    assert "Pod1" in line["pod"].split(",")
+    assert 0 < line["pod_seconds"] < line["seconds"]
     event = eventually(lambda: found("audit.jsonl"))
     assert (event["action"], event["outcome"], event["target"]["id"]) == ("create", "success", id)
     assert event["initiator"]["project_id"] == demo.project

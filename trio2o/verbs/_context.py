@@ -139,25 +139,27 @@ class Context:
     async def send(self, pod: Pod, call: Call) -> Answer:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
         stream = self.operation.stream
-        self.trace.asks(pod.pod_name, self.clock.seconds())
-        try:
-            return await self.pods.send(pod, self.target, call, self.deadline, stream=stream)
-        finally:
-            self.trace.heard(self.clock.seconds())
+        sent = self.pods.send(pod, self.target, call, self.deadline, stream=stream)
+        return await self._traced(pod.pod_name, sent)
 
     async def send_to_images(self, call: Call) -> Answer:
         """The real Glance's answer. Raises as `Pods.send`."""
         stream = self.operation.stream
-        self.trace.asks(IMAGES, self.clock.seconds())
+        sent = self.pods.send_to_images(call, self.deadline, stream=stream)
+        return await self._traced(IMAGES, sent)
+
+    async def _traced(self, pod: str, sent: Awaitable[Answer]) -> Answer:
+        self.trace.asks(pod, self.clock.seconds())
         try:
-            return await self.pods.send_to_images(call, self.deadline, stream=stream)
+            return await sent
         finally:
             self.trace.heard(self.clock.seconds())
 
     async def ask(self, pod: Pod, call: Call) -> Answer:
         """As `send`, for one of many pods: it is not waited for as long as one alone would be."""
         deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
-        return await self.pods.send(pod, self.target, call, deadline)
+        sent = self.pods.send(pod, self.target, call, deadline)
+        return await self._traced(pod.pod_name, sent)
 
     def refuses_to_omit(self, *, certain: bool = False, none: bool = False) -> bool:
         """Whether it is a 503 that pods do not answer, and not an answer without what they have.
