@@ -169,6 +169,7 @@ def test_a_stop_lets_calls_finish(demo: Client, appliance: Appliance, pod1: Fake
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(demo.server, "az1")
         while not pod1.calls_to("POST"):
+            assert not asked.done(), asked.result()
             time.sleep(0.01)
         appliance.end()
         server = asked.result(5)

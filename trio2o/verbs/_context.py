@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 
 from trio2o.definitions import Definitions
 from trio2o.domain.errors import IMAGES
@@ -75,10 +75,16 @@ class Surface:
     sorted_links: bool = False
     unavailable: str = "standard"
     patience: float = math.inf
-    kinds: Kinds = Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
-    ours: frozenset[bytes] = Factory(
-        lambda self: _OURS.union(self.microversions.names if self.microversions else ()),
-        takes_self=True,
+    kinds: Kinds = field(
+        init=False,
+        default=Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True),
+    )
+    ours: frozenset[bytes] = field(
+        init=False,
+        default=Factory(
+            lambda self: _OURS.union(self.microversions.names if self.microversions else ()),
+            takes_self=True,
+        ),
     )
     """Headers of a client that pods do not get from it."""
     rewriters: dict[str, Any] = Factory(dict)

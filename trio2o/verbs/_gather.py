@@ -340,12 +340,8 @@ class _Listing:
         return answer
 
     def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[msgspec.Raw], bool]:
-        rows, fields = rows_of(pod, answer, self.gather.resource)
-        more = any(
-            b'"next"' in bytes(value)
-            for name, value in fields.items()
-            if name == "links" or name.endswith("_links")
-        )
+        rows, fields = rows_of(pod, answer, self.gather.resource, self.gather.links)
+        more = any(b'"next"' in bytes(v) for name, v in fields.items() if name.endswith("links"))
         if "count" in fields:
             self.counts[pod.pod_id] = msgspec.json.decode(fields["count"], type=int)
         more = (more and self.gather.marked) or 0 < full <= len(rows)

@@ -25,14 +25,19 @@ class UnknownMarker(Exception):
     """No pod knows the marker."""
 
 
-def rows_of(pod: Pod, answer: Answer, resource: Resource) -> tuple[list[msgspec.Raw], Fields]:
-    """The rows of a pod's list, its links and count. Raises `PodUnavailable` for what is none."""
+def rows_of(
+    pod: Pod, answer: Answer, resource: Resource, linked: str = ""
+) -> tuple[list[msgspec.Raw], Fields]:
+    """The rows of a pod's list, its links (at the key `linked`) and count.
+
+    Raises `PodUnavailable` for what is none.
+    """
     assert isinstance(answer.body, bytes)
     try:
-        fields = _list_decoder(resource.rows)(answer.body)
+        fields = _list_decoder(resource.rows, linked)(answer.body)
     except msgspec.MsgspecError:
         raise PodUnavailable(pod.pod_name, "its list is none") from None
-    links = {"links": fields.links, f"{resource.rows}_links": fields.own_links}
+    links = {"links": fields.links, "own_links": fields.own_links}
     more = {name: value for name, value in links.items() if value}
     if fields.count:
         more["count"] = fields.count
@@ -40,9 +45,9 @@ def rows_of(pod: Pod, answer: Answer, resource: Resource) -> tuple[list[msgspec.
 
 
 @lru_cache(maxsize=256)
-def _list_decoder(rows: str) -> Callable[[bytes], Any]:
+def _list_decoder(rows: str, linked: str) -> Callable[[bytes], Any]:
     """Reads a list in one go: its rows, and what is said of it beside them."""
-    names = {"rows": rows, "own_links": f"{rows}_links"}
+    names = {"rows": rows, "own_links": linked or f"{rows}_links"}
     more = [(name, msgspec.Raw, msgspec.Raw()) for name in ("own_links", "links", "count")]
     kind = msgspec.defstruct("List", [("rows", list[msgspec.Raw]), *more], rename=names)
     return msgspec.json.Decoder(kind).decode

@@ -45,8 +45,18 @@ class Cloud(Pods):
 
 
 class Known(Routes):
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed: dict[tuple[str, str], float] = {}
+
     async def known(self, resource: Any, id: str) -> Any:
         return self.kept.get((resource.type, id))
+
+    async def swept(self, pod_id: str, kind: str) -> float | None:
+        return self.passed.get((pod_id, kind))
+
+    async def put_swept(self, pod_id: str, kind: str, seen: float) -> None:
+        self.passed[pod_id, kind] = seen
 
 
 class World:
