@@ -335,6 +335,8 @@ class Cinder(PodService):
             case "GET", "types", key:
                 row = self.own(call, "types", key, f"Volume type {key} could not be found.")
                 return 200, {"volume_type": row}
+            case "GET", ("group_types" | "qos-specs" | "default-types") as kind:
+                return 200, {kind.replace("-", "_"): []}
             case "GET", "os-availability-zone":
                 return self.zones()
             case "GET", "scheduler-stats", "get_pools":
