@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 
 from trio2o.domain.values import Keypair, Settled
 from trio2o.store._schema import keypair_users, keypairs, settled
+from trio2o.store._upsert import put, put_new
 
 KIND = "keypair"
 
@@ -79,15 +79,7 @@ def settled_of(connection: Connection, kind: str, key: str) -> dict[str, Settled
 
 
 def put_settled(connection: Connection, found: Sequence[Settled]) -> None:
-    if not found:
-        return
-    statement = insert(settled)
-    new = {"version": statement.excluded.version, "problem": statement.excluded.problem}
-    keys = ["kind", "key", "pod_id"]
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=new),
-        [asdict(one) for one in found],
-    )
+    put(connection, settled, [asdict(one) for one in found])
 
 
 def problems(connection: Connection) -> tuple[Settled, ...]:
@@ -102,5 +94,4 @@ def asked_pods(connection: Connection, user_id: str) -> frozenset[str]:
 
 
 def put_asked(connection: Connection, user_id: str, pod_id: str) -> None:
-    statement = insert(keypair_users).values(user_id=user_id, pod_id=pod_id)
-    connection.execute(statement.on_conflict_do_nothing())
+    put_new(connection, keypair_users, [{"user_id": user_id, "pod_id": pod_id}])

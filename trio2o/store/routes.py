@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 
 from trio2o.domain.values import Route
 from trio2o.store._schema import routes
+from trio2o.store._upsert import put
 
 
 def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
@@ -22,18 +21,11 @@ def find_route(connection: Connection, type: str, top_id: str) -> Route | None:
 
 def record_routes(connection: Connection, found: Sequence[Route]) -> None:
     """Keep these routes, in place of older ones of the same ids (but not of their details)."""
-    if not found:
-        return
-    statement = insert(routes)
-    replaced: dict[str, Any] = {
-        name: statement.excluded[name]
-        for name in ("pod_id", "bottom_id", "project_id", "deleted_at")
-    }
-    told = statement.excluded.details
-    replaced["details"] = sa.case((told != "", told), else_=routes.c.details)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["type", "top_id"], set_=replaced),
+    put(
+        connection,
+        routes,
         [asdict(route) for route in found],
+        details=lambda new: sa.case((new.details != "", new.details), else_=routes.c.details),
     )
 
 

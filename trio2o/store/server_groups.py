@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy import Connection
-from sqlalchemy.dialects.sqlite import insert
 
 from trio2o.domain.values import ServerGroup
 from trio2o.store._schema import server_group_pods, server_groups
+from trio2o.store._upsert import put, put_new
 
 
 def find_group(connection: Connection, id: str) -> ServerGroup | None:
@@ -35,7 +35,7 @@ def list_groups(
 def put_group(connection: Connection, group: ServerGroup) -> None:
     values = asdict(group)
     del values["number"]
-    connection.execute(insert(server_groups).values(**values).on_conflict_do_nothing())
+    put_new(connection, server_groups, [values])
 
 
 def delete_group(connection: Connection, id: str, now: str) -> None:
@@ -55,9 +55,8 @@ def counterparts(connection: Connection, id: str) -> dict[str, str]:
 
 
 def put_counterpart(connection: Connection, id: str, pod_id: str, bottom_id: str) -> None:
-    statement = insert(server_group_pods).values(id=id, pod_id=pod_id, bottom_id=bottom_id)
-    new = {"bottom_id": statement.excluded.bottom_id}
-    connection.execute(statement.on_conflict_do_update(index_elements=["id", "pod_id"], set_=new))
+    row = {"id": id, "pod_id": pod_id, "bottom_id": bottom_id}
+    put(connection, server_group_pods, [row])
 
 
 def drop_counterpart(connection: Connection, id: str, pod_id: str) -> None:
