@@ -29,6 +29,7 @@ from trio2o.faces.network import NetworkFace
 from trio2o.faces.resources import SERVER
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
+from trio2o.networks import NetworkPass, Networks
 from trio2o.pods import Pods
 from trio2o.reconcile import Passes
 from trio2o.routes import Routes, Sweep
@@ -80,6 +81,7 @@ class Appliance(Service):
         self.store: Store | None = None
         self.pool: Pool | None = None
         self.passes: Passes | None = None
+        self.networks: Networks | None = None
         self._ports: list[Any] = []
         self._loops: list[LoopingCall] = []
 
@@ -108,6 +110,7 @@ class Appliance(Service):
         keystone = Keystone(reactor, time.time, agent, settings.identity)
         catalog = Catalog(keystone)
         tokens = Tokens(time.time, keystone, settings.identity.token_cache)
+        stretched = settings.network.mode == "stretched"
         own = {face.name: face.microversions.own for face in FACES if face.microversions}
         pods = Pods(
             reactor,
@@ -117,6 +120,7 @@ class Appliance(Service):
             settings.pods.interface,
             own,
             settings.images,
+            settings.network.region if stretched else "",
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
@@ -126,6 +130,12 @@ class Appliance(Service):
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
+        if stretched:
+            self.networks = Networks(
+                reactor, time.time, store, pods, keystone.own_token, settings.network
+            )
+            self.networks.wake = lambda: passes.wake("networks", 5.0)
+            passes.add(NetworkPass(self.networks))
         parts = Parts(
             reactor,
             time.time,
@@ -138,6 +148,7 @@ class Appliance(Service):
             keypairs=keypairs,
             groups=groups,
             passes=passes,
+            networks=self.networks,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
         policy = Policy(rules, settings.identity.policy_file)
@@ -185,6 +196,8 @@ class Appliance(Service):
             loop.stop()
         if self.passes is not None:
             self.passes.stop()
+        if self.networks is not None:
+            self.networks.stop()
         running = [task for site in self.sites for task in site.running]
         if running:
             log.info("{count} calls in flight are finished first", count=len(running))

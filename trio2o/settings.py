@@ -65,6 +65,11 @@ def _listen(value: str) -> str:
     return "" if fine else "'', or a Twisted endpoint such as 'tcp:19998:interface=203.0.113.10'"
 
 
+def _physical_networks(value: str) -> str:
+    fine = all(re.fullmatch(r"[^:=,]+:[^:=,]+=[^:=,]+", one.strip()) for one in value.split(","))
+    return "" if fine or not value else "'', or POD:NAME=NAME IN THE POD, separated by commas"
+
+
 def _url_or_empty(value: str) -> str:
     return _url(value) if value else ""
 
@@ -152,7 +157,25 @@ class ImagesSettings:
 
 @frozen
 class NetworkSettings:
-    mode: str = _setting("local", "'local': each network lives in one pod.", _one_of("local"))
+    mode: str = _setting(
+        "local",
+        "'local': each network lives in one pod. 'stretched': networks are kept in a top Neutron "
+        "and made in every pod that needs them.",
+        _one_of("local", "stretched"),
+    )
+    region: str = _setting("Central", "The region of the top Neutron (stretched).")
+    physical_networks: str = _setting(
+        "",
+        "The pods' names of the top's physical networks, where they differ: "
+        "'Pod1:bridge=physnet1, Pod2:bridge=vlans'.",
+        _physical_networks,
+    )
+    claim_seconds: float = _setting(
+        300.0,
+        "Seconds after which a port that was taken for a server is given back if its pod never "
+        "answered (stretched).",
+        _at_least(1),
+    )
 
 
 @frozen

@@ -21,6 +21,7 @@ T = TypeVar("T")
 CHECKOUT = Path(__file__).resolve().parents[2]
 KEYSTONE = "http://127.0.0.1:5000/v3"
 REGION = "Trio2oTest"
+STRETCHED = "Trio2oStretched"
 FACES = component.FACES
 
 
@@ -53,6 +54,10 @@ class RealAppliance:
     @property
     def config(self) -> str:
         return str(self.folder / "trio2o.toml")
+
+    @property
+    def is_stretched(self) -> bool:
+        return 'mode = "stretched"' in Path(self.config).read_text()
 
     def url(self, face: str) -> str:
         return f"http://127.0.0.1:{self.ports[face]}"

@@ -14,6 +14,7 @@ from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
+from trio2o.networks import Networks
 from trio2o.pods import Pods
 from trio2o.reconcile import Passes
 from trio2o.routes import Routes
@@ -74,6 +75,7 @@ class Parts:
     keypairs: Keypairs
     groups: ServerGroups
     passes: Passes
+    networks: Networks | None = None
 
 
 def keystone_fault(fault: Fault) -> Answer:

@@ -12,7 +12,7 @@ from txaio.tx import make_logger
 
 from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.tasks import together
-from trio2o.domain.values import Binding, Pod
+from trio2o.domain.values import ACTIVE, Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
 from trio2o.message import Answer, Call, end_to_end, read_answer
@@ -59,14 +59,19 @@ class Pods:
         interface: str,
         own: dict[str, Range],
         images: ImagesSettings,
+        center: str = "",
     ) -> None:
-        """`own` are the microversions that the faces know, by service."""
+        """`own` are the microversions that the faces know, by service.
+
+        `center` is the region of the top Neutron, '' where there is none.
+        """
         self._images_url, self._images_region = images.url, images.region
         self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
         self._interface, self._own = interface, own
         self._ranges: dict[tuple[str, str], Range] = {}
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self.top: Pod | None = None
+        self.center = _center(center) if center else None
         self.all: tuple[Pod, ...] = ()
         self.bindings: tuple[Binding, ...] = ()
         self._by_id: dict[str, Pod] = {}
@@ -82,14 +87,16 @@ class Pods:
 
     def _find_endpoints(self) -> None:
         found = {}
-        for pod in self.all:
-            for service in SERVICES:
-                url = self._catalog.url(pod.pod_name, service, self._interface)
-                try:
-                    if url:
-                        found[(pod.pod_id, service)] = Endpoint.parse(url, service)
-                except ValueError:
-                    log.warn("pod {pod}: {url} is no URL", pod=pod.pod_name, url=url)
+        wanted = [(pod, service) for pod in self.all for service in SERVICES]
+        if self.center is not None:
+            wanted.append((self.center, "network"))
+        for pod, service in wanted:
+            url = self._catalog.url(pod.pod_name, service, self._interface)
+            try:
+                if url:
+                    found[(pod.pod_id, service)] = Endpoint.parse(url, service)
+            except ValueError:
+                log.warn("pod {pod}: {url} is no URL", pod=pod.pod_name, url=url)
         self._endpoints = found
 
     def get(self, pod_id: str) -> Pod | None:
@@ -252,3 +259,8 @@ class Pods:
             if entry.id.split(".")[0] == major and entry.min_version and entry.version:
                 least, most = Version.parse(entry.min_version), Version.parse(entry.version)
                 self._ranges[(pod_id, service)] = Range(least, most)
+
+
+def _center(region: str) -> Pod:
+    """The top Neutron, sent to as if it were a pod, but none of `all`."""
+    return Pod(region, 0, region, "", "", "", ACTIVE, "")

@@ -10,6 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from trio2o.domain.errors import StoreConflict
 from trio2o.domain.values import Pod
 from trio2o.store._schema import (
+    attachments,
+    counterparts,
+    homes,
     keypair_users,
     pods,
     routes,
@@ -44,6 +47,7 @@ def set_state(connection: Connection, pod_id: str, state: str) -> None:
 def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
     """Take the pod away with what is known of it; its bindings end."""
     end(connection, now, pod_id=pod_id)
-    for table in (routes, settled, keypair_users, server_group_pods):
+    ours = (routes, settled, keypair_users, server_group_pods, counterparts, attachments, homes)
+    for table in ours:
         connection.execute(sa.delete(table).where(table.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -65,6 +66,9 @@ StandIn = Callable[[Sequence[Pod], Query, bool, Context], Awaitable[list[msgspec
 """Rows for what is known to live in these pods (in brief or not); None where the API has no such
 rows for this query."""
 
+Dress = Callable[[list[tuple[Pod, msgspec.Raw]], Context], Awaitable[list[tuple[Pod, msgspec.Raw]]]]
+"""What a face adds to the rows of a page, each with whom it came from."""
+
 
 @frozen
 class Gather:
@@ -77,6 +81,8 @@ class Gather:
     `named` the member that a row is told by. `paged`: the list has pages at all. `scan`: a marker
     is found by reading the list, for nothing else can show it. `absent`: a pod says 404 where it
     has no row. `stand_in` gives what is shown of pods that are down.
+    `sources` are asked instead of the pods, rows to `skip` are left out (`extra` are the members
+    that this looks at), and `dress` has the last word on a page's rows.
     """
 
     resource: Resource
@@ -92,6 +98,10 @@ class Gather:
     scan: bool = False
     absent: bool = False
     stand_in: StandIn | None = None
+    sources: Callable[[Context], Sequence[Pod]] | None = None
+    skip: Callable[[Pod, msgspec.Raw], bool] | None = None
+    extra: tuple[str, ...] = ()
+    dress: Dress | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
@@ -103,6 +113,7 @@ class Gather:
         wanted = tuple(value for name, value in asked if name == "fields")
         if wanted:  # what the merge needs is asked for too, and cut off again
             query += [("fields", name) for name, _ in ((self.named, False), *keys)]
+            query += [("fields", name) for name in self.extra]
         listing = _Listing(self, call, context, pages, query, keys)
         listing.kept = wanted or self.brief
         up = [pod for pod in pods if not context.pods.is_down(pod, self.resource.service)]
@@ -116,6 +127,8 @@ class Gather:
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
         await listing.note(rows)
+        if self.dress is not None:
+            rows = await self.dress(rows, context)
         if listing.unavailable and self.stand_in is not None:
             lost = [pod for pod in pods if pod.pod_name in listing.unavailable]
             extra = await self.stand_in(lost, asked, bool(self.brief), context)
@@ -150,7 +163,11 @@ class Gather:
         zones = {value for name, value in asked if name == "availability_zone"}
         pods = [
             pod
-            for pod in context.pods.serving(self.resource.service)
+            for pod in (
+                self.sources(context)
+                if self.sources
+                else context.pods.serving(self.resource.service)
+            )
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
         ours = ("limit", "marker", "offset", "availability_zone")
@@ -245,7 +262,8 @@ class _Listing:
         self, sources: Sequence[Source], after: Rank | None, size: int | None
     ) -> list[tuple[Source, msgspec.Raw, Rank]]:
         same = self._same if self.gather.same else None
-        return await merge(sources, self._rank, after, size, self._give_up, same)
+        skip = self.gather.skip
+        return await merge(sources, self._rank, after, size, self._give_up, same, skip)
 
     def _same(self, row: msgspec.Raw) -> str:
         assert self.gather.same is not None
@@ -330,6 +348,11 @@ class _Listing:
             return rank, starts
         if self.gather.definition:
             return await self._definition_marker(marker, pods)
+        if self.gather.sources is not None:
+            for pod in pods:
+                with suppress(_UnknownMarker):
+                    return self._rank(await self._row(pod, marker)), {pod.pod_id: marker}
+            raise _UnknownMarker
         context, resource = self.context, self.gather.resource
         route = await context.routes.find(resource, marker, context.caller, context.deadline)
         owner = context.pods.get(route.pod_id) if route else None

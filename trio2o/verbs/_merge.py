@@ -124,11 +124,13 @@ async def merge(
     size: int | None,
     give_up: Callable[[Source], None],
     same: Callable[[msgspec.Raw], str] | None = None,
+    skip: Callable[[Pod, msgspec.Raw], bool] | None = None,
 ) -> list[tuple[Source, msgspec.Raw, Rank]]:
     """The first `size` rows of all sources that come behind `after`.
 
     A source that fails, or has a row that is none, is given up.
-    Of rows for which `same` tells the same (non-empty) text, the first stays.
+    Of rows for which `same` tells the same (non-empty) text, the first stays; those to `skip` are
+    as if they were not there.
     """
     heads: dict[Source, Rank] = {}
     taken: list[tuple[Source, msgspec.Raw, Rank]] = []
@@ -146,7 +148,8 @@ async def merge(
             except (PodUnavailable, msgspec.MsgspecError):
                 give_up(source)
                 return
-            if after is not None and not after < head:
+            behind = after is None or after < head
+            if not behind or (skip is not None and skip(source.pod, source.head())):
                 source.use(head.id)
                 continue
             heads[source] = head

@@ -96,8 +96,11 @@ class Rewriter:
         return raw(links)
 
     def zones(self, value: msgspec.Raw) -> msgspec.Raw:
-        """An AZ's name, or a list of them; null stays, and where Nova's own services are."""
-        if bytes(value) == b'"internal"':
+        """An AZ's name, or a list of them; null stays, and where Nova's own services are.
+
+        What has no AZ of its own (the top's) keeps what it says.
+        """
+        if not self.zone or bytes(value) == b'"internal"':
             return value
         text = bytes(value).lstrip()[:1]
         if text == b'"':

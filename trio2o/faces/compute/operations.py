@@ -36,6 +36,7 @@ from trio2o.faces.compute._kinds import (
     VOLUME_SHOWN,
 )
 from trio2o.faces.compute._lists import FLAVORS, FLAVORS_DETAIL, SERVERS, SERVERS_DETAIL
+from trio2o.faces.compute._networks import over_pods
 from trio2o.faces.compute._pins import in_zone, more_pins
 from trio2o.faces.compute._steps import (
     GONE,
@@ -104,7 +105,7 @@ CREATE = Place(
     more=more_pins,
 )
 
-OPERATIONS: tuple[Operation, ...] = (
+_ROWS: tuple[Operation, ...] = (
     *rows(
         Reply(root),
         """
@@ -782,3 +783,5 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
 )
+
+OPERATIONS = over_pods(_ROWS)
