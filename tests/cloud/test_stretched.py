@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from openstack import exceptions
 from tenants import Project, admin_cloud, eventually
 
 CIDR = "10.20.0.0/24"
@@ -71,3 +73,192 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
         )
         assert found
     assert not list(spanning.tenant.network.networks(project_id=spanning.id))
+
+
+def ports_of(project: Project, server: Any) -> list[Any]:
+    return list(project.tenant.network.ports(device_id=server.id))
+
+
+def test_a_hint_keeps_a_network_to_its_zone_and_a_server_elsewhere_is_refused(spanning: Project):
+    network = spanning.tenant.network
+    net = network_of(spanning, availability_zone_hints=["az2"])
+    assert net.availability_zone_hints == ["az2"]
+    one = network.create_network(name="one", availability_zone_hints=["Pod1"])
+    wide = network_of(spanning, "wide")
+    for wanted, ids in (("az2", [net.id]), ("Pod1", [one.id])):
+        query = {"availability_zone_hints": wanted, "project_id": spanning.id}
+        assert [row["id"] for row in get(network, "/networks", **query)["networks"]] == ids
+    with pytest.raises(exceptions.NotFoundException, match="AvailabilityZone az9 could not"):
+        network.create_network(name="none", availability_zone_hints=["az9"])
+    with pytest.raises(exceptions.BadRequestException, match=f"{net.id}.*az2.*az1"):
+        spanning.server("az1", networks=[{"uuid": net.id}])
+    assert not list(network.ports(network_id=net.id))
+    unpinned = spanning.tenant.compute.create_server(
+        name="follows", image_id=spanning.image, flavor_id="1", networks=[{"uuid": net.id}]
+    )
+    server = spanning.tenant.compute.wait_for_server(unpinned, wait=60, interval=0.5)
+    assert server.availability_zone == "az2"
+    assert network.get_network(net.id).availability_zones == ["az2"]
+    assert network.get_network(wide.id).availability_zones == []
+
+
+def get(proxy: Any, path: str, **query: Any) -> Any:
+    answer = proxy.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_port_made_before_the_boot_is_used_and_left_free(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    net = network_of(spanning)
+    port = network.create_port(
+        network_id=net.id, name="mine", fixed_ips=[{"ip_address": "10.20.0.77"}]
+    )
+    server = spanning.server("az2", networks=[{"port": port.id}])
+    assert server.addresses["net1"][0]["addr"] == "10.20.0.77"
+    assert server.addresses["net1"][0]["OS-EXT-IPS-MAC:mac_addr"] == port.mac_address
+    shown = network.get_port(port.id)
+    assert (shown.device_id, shown.device_owner) == (server.id, "compute:az2")
+    assert shown.status == "ACTIVE"
+    by_status = get(network, "/ports", network_id=net.id, status="ACTIVE")["ports"]
+    assert [row["id"] for row in by_status] == [port.id]
+    with pytest.raises(exceptions.ConflictException, match="still in use"):
+        spanning.server("az1", networks=[{"port": port.id}])
+    compute.delete_server(server)
+    compute.wait_for_delete(server, wait=60, interval=0.5)
+    shown = network.get_port(port.id)
+    assert (shown.device_id, shown.device_owner, shown.status) == ("", "", "DOWN")
+    # another zone may have it now
+    server = spanning.server("az1", networks=[{"port": port.id}])
+    assert server.addresses["net1"][0]["addr"] == "10.20.0.77"
+    assert not [p for p in inside(spanning, "Pod2")["ports"] if p.device_owner != "network:dhcp"]
+    network.update_port(port, name="renamed", is_admin_state_up=False)
+    bottoms = [p for p in inside(spanning, "Pod1")["ports"] if p.device_id == server.id]
+    assert [(p.name, p.is_admin_state_up) for p in bottoms] == [("renamed", False)]
+
+
+def test_interfaces_come_and_go_by_the_tops_ids(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    net = network_of(spanning)
+    other = network.create_network(name="net2")
+    subnet = network.create_subnet(network_id=other.id, cidr="10.30.0.0/24", ip_version=4)
+    server = spanning.server("az1", networks=[{"uuid": net.id}])
+    made = compute.create_server_interface(server, net_id=other.id)
+    assert made.net_id == other.id
+    port = network.get_port(made.port_id)
+    assert port.fixed_ips == made.fixed_ips and port.fixed_ips[0]["subnet_id"] == subnet.id
+    assert port.device_id == server.id
+    shown = eventually(
+        lambda: {i.net_id for i in compute.server_interfaces(server)} == {net.id, other.id}
+    )
+    assert shown
+    assert compute.get_server_interface(port.id, server).net_id == other.id
+    compute.delete_server_interface(port.id, server)
+    assert eventually(lambda: not list(network.ports(network_id=other.id, device_id=server.id)), 30)
+    network.delete_network(other)
+    assert not [n for n in inside(spanning, "Pod1")["networks"] if n.name == "net2"]
+
+
+def test_networks_left_to_choose_are_chosen_at_the_top(spanning: Project):
+    compute = spanning.tenant.compute
+
+    def boot(**more: Any) -> Any:
+        made = compute.create_server(name="x", image_id=spanning.image, flavor_id="1", **more)
+        return compute.wait_for_server(made, wait=60, interval=0.5)
+
+    assert boot(networks="none", availability_zone="az1").addresses == {}
+    network_of(spanning)
+    assert list(boot(networks="auto", availability_zone="az2").addresses) == ["net1"]
+    network_of(spanning, "net2")
+    with pytest.raises(exceptions.ConflictException, match="Multiple possible networks"):
+        boot(networks="auto")
+
+
+def rules_in(project: Project, region: str, name: str) -> set[tuple[Any, ...]]:
+    """What the rules of a pod's group say, remote address groups by their addresses."""
+    network = admin_cloud(region).network
+    (group,) = network.security_groups(project_id=project.id, name=name)
+    lists = {
+        a.id: tuple(sorted(a.addresses)) for a in network.address_groups(project_id=project.id)
+    }
+    return {
+        (r["direction"], r["ethertype"], r["protocol"], r["port_range_min"],
+         r["remote_group_id"], lists.get(r["remote_address_group_id"]))
+        for r in group.security_group_rules
+    }  # fmt: skip
+
+
+def test_groups_are_equal_in_the_pods_that_use_them_and_hold_over_pods(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    net = network_of(spanning)
+    web = network.create_security_group(name="web")
+    for rule in list(web.security_group_rules):
+        network.delete_security_group_rule(rule["id"])
+    ssh = network.create_security_group_rule(
+        security_group_id=web.id, direction="ingress", protocol="tcp", port_range_min=22,
+        port_range_max=22,
+    )  # fmt: skip
+    one = spanning.server("az1", networks=[{"uuid": net.id}], security_groups=[{"name": "web"}])
+    assert [g["name"] for g in one.security_groups] == ["web"]
+    assert rules_in(spanning, "Pod1", "web") == {("ingress", "IPv4", "tcp", 22, None, None)}
+    two = spanning.server("az2", networks=[{"uuid": net.id}])
+    assert [g["name"] for g in two.security_groups] == ["default"]
+    (address,) = [a["addr"] for a in two.addresses["net1"]]
+    everyone = (f"{address}/32",)
+    expected = {
+        *(("egress", version, None, None, None, None) for version in ("IPv4", "IPv6")),
+        *(("ingress", version, None, None, None, everyone) for version in ("IPv4", "IPv6")),
+    }
+    assert eventually(lambda: rules_in(spanning, "Pod2", "default") == expected, 10)
+    # a group that is added at the top is there in the pod, and its members are everywhere
+    default = next(iter(network.security_groups(project_id=spanning.id, name="default")))
+    compute.add_security_group_to_server(one, {"name": "default"})
+    assert {g["name"] for g in compute.get_server(one.id).security_groups} == {"web", "default"}
+    ours = sorted(f"{a['addr']}/32" for a in (one.addresses["net1"][0], two.addresses["net1"][0]))
+    for region in ("Pod1", "Pod2"):
+        assert eventually(
+            lambda region=region: (
+                ("ingress", "IPv4", None, None, None, tuple(ours))
+                in rules_in(spanning, region, "default")
+            ),
+            10,
+        ), region
+    (port,) = ports_of(spanning, one)
+    assert set(port.security_group_ids) == {web.id, default.id}
+    # a change of rules reaches the pods before it is answered
+    network.delete_security_group_rule(ssh)
+    network.create_security_group_rule(
+        security_group_id=web.id, direction="ingress", protocol="udp", port_range_min=53,
+        port_range_max=53, remote_group_id=default.id,
+    )  # fmt: skip
+    assert rules_in(spanning, "Pod1", "web") == {("ingress", "IPv4", "udp", 53, None, tuple(ours))}
+    compute.remove_security_group_from_server(one, {"name": "web"})
+    assert [g["name"] for g in compute.get_server(one.id).security_groups] == ["default"]
+    shown = get(compute, f"/servers/{one.id}/os-security-groups")["security_groups"]
+    assert [(g["id"], g["name"]) for g in shown] == [(default.id, "default")]
+    network.delete_security_group(web)
+    assert [g.name for g in inside(spanning, "Pod1")["groups"]] == ["default"]
+
+
+def test_pods_own_networks_are_served_beside_those_of_the_top(spanning: Project):
+    pod, network = spanning.at("Pod2").network, spanning.tenant.network
+    own = pod.create_network(name="own")
+    pod.create_subnet(network_id=own.id, cidr="10.40.0.0/24", ip_version=4)
+    net = network_of(spanning)
+    listed = list(network.networks(project_id=spanning.id))
+    assert [row.id for row in listed] == sorted([own.id, net.id])
+    assert [row.id for row in network.networks(project_id=spanning.id, limit=1)] == sorted(
+        [own.id, net.id]
+    )
+    assert network.get_network(own.id).availability_zones == ["az2"]
+    port = network.create_port(network_id=own.id, name="p")
+    assert pod.get_port(port.id).name == "p"
+    server = spanning.tenant.compute.create_server(
+        name="both", image_id=spanning.image, flavor_id="1",
+        networks=[{"uuid": net.id}, {"uuid": own.id}],
+    )  # fmt: skip
+    server = spanning.tenant.compute.wait_for_server(server, wait=60, interval=0.5)
+    assert server.availability_zone == "az2"
+    assert set(server.addresses) == {"net1", "own"}
+    assert network.update_network(own, name="mine").name == "mine"
+    assert [row.name for row in network.security_groups(project_id=spanning.id)] == ["default"]
