@@ -48,8 +48,9 @@ def stretched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApplianc
         tmp_path_factory.mktemp("stretched"),
         STRETCHED,
         "network.mode=stretched",
-        "network.claim_seconds=20",
+        "network.claim_seconds=60",
         "reconcile.interval=3600",
+        "pods.timeout=60",
     )
 
 

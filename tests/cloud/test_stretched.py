@@ -262,3 +262,37 @@ def test_pods_own_networks_are_served_beside_those_of_the_top(spanning: Project)
     assert set(server.addresses) == {"net1", "own"}
     assert network.update_network(own, name="mine").name == "mine"
     assert [row.name for row in network.security_groups(project_id=spanning.id)] == ["default"]
+
+
+def test_servers_made_at_once_have_addresses_of_the_top(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    net = network_of(spanning)
+    other = spanning.server("az2", networks=[{"uuid": net.id}])
+    compute.create_server(
+        name="many", image_id=spanning.image, flavor_id="1", networks=[{"uuid": net.id}],
+        availability_zone="az1", min_count=3, max_count=3,
+    )  # fmt: skip
+
+    def ready() -> list[Any]:
+        many = [s for s in compute.servers() if s.name.startswith("many")]
+        return many if len(many) == 3 and {s.status for s in many} == {"ACTIVE"} else []
+
+    servers = [*eventually(ready, 90), other]
+    told = {s.id: s.addresses["net1"][0]["addr"] for s in servers}
+    assert len(set(told.values())) == 4
+
+    def held() -> dict[str, str]:
+        ports = network.ports(network_id=net.id)
+        return {p.device_id: p.fixed_ips[0]["ip_address"] for p in ports if p.device_id in told}
+
+    assert eventually(lambda: held() == told, 30)
+    macs = {s.addresses["net1"][0]["OS-EXT-IPS-MAC:mac_addr"] for s in servers}
+    assert macs == {p.mac_address for p in network.ports(network_id=net.id) if p.device_id in told}
+    (subnet,) = inside(spanning, "Pod1")["subnets"]
+    assert len(subnet.allocation_pools) == 1  # what DHCP has, and nothing else
+    for server in servers:
+        compute.delete_server(server)
+    for server in servers:
+        compute.wait_for_delete(server, wait=60, interval=0.5)
+    network.delete_network(net)
+    assert not inside(spanning, "Pod1")["ports"]

@@ -114,6 +114,7 @@ class NetworkPass:
         counted: Counted,
     ) -> None:
         networks = self.networks
+        await networks.adopt(pod)
         subnets = [row["id"] for id in needs for row in top.subnets_of(id)]
         homes = await networks.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
         told = await self._told(pod)

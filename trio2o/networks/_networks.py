@@ -61,6 +61,7 @@ class Networks:
         self._carrying: Once[tuple[str, str], None] = Once()
         self._members: Once[str, None] = Once()
         self._watched: dict[str, float] = {}
+        self._leasing: dict[str, float] = {}
         self._looking: Any = None
         self.stopped = False
         self.wake: Callable[[], None] = lambda: None
@@ -193,10 +194,83 @@ class Networks:
         subnets = [row["id"] for row in top.subnets_of(network_id)]
         homes = await self.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
         top = await self.reserve(top, reservations(top, pod, [network_id], homes))
-        wanted = desired(self.place(pod), top, [], homes, also=[network_id])
+        leases, top = await self.leases(pod, top)
+        wanted = desired(self.place(pod), top, leases, homes, also=[network_id])
         ids = await self.ids_in(pod, {one.id for one in wanted.values()})
         known = {key: Found(id) for key, id in ids.items() if key in wanted}
         _all_done(await self.applier.apply(pod, plan(wanted, known), ids), pod)
+
+    async def leases(self, pod: Pod, top: Top) -> tuple[tuple[Attachment, ...], Top]:
+        """The addresses that a pod may give out itself; the top with their ports."""
+        leases = await self.store.read(lambda c: rows.leases_in(c, pod.pod_id))
+        ids = [one.port_id for one in leases if one.port_id not in top.ports]
+        ports = by_id(await self.neutron.by_ids(self.center, things.PORT, ids))
+        return leases, evolve(top, ports=top.ports | ports)
+
+    async def lease(self, pod: Pod, ports: Sequence[Row]) -> dict[Key, str]:
+        """Let a pod give the addresses of these ports, which were claimed as leases, to servers
+        that it makes at once; the pod's ids of their networks and groups. Raises `Fault`."""
+        nets = {port["network_id"] for port in ports}
+        groups = {id for port in ports for id in port["security_groups"]}
+        ids = await self.ids_in(pod, nets | groups)
+        for id in sorted(nets):
+            await self.network_in(pod, id)
+            await self.settle_network(id)
+        if strange := {id for id in groups if Ref("security-groups", id) not in ids}:
+            await self.groups_in(pod, strange)
+        self.members_changed(groups)
+        self._watch_leases(pod)
+        return await self.ids_in(pod, nets | groups)
+
+    def _watch_leases(self, pod: Pod) -> None:
+        self._leasing[pod.pod_id] = self.clock.seconds() + self.settings.claim_seconds + 1
+        self._look_soon()
+
+    async def adopt(self, pod: Pod) -> None:
+        """Take up the ports that a pod made on leased addresses; what nobody took goes in time."""
+        leases = await self.store.read(lambda c: rows.leases_in(c, pod.pod_id))
+        if not leases:
+            self._leasing.pop(pod.pod_id, None)
+            return
+        tops = by_id(
+            await self.neutron.by_ids(self.center, things.PORT, [one.port_id for one in leases])
+        )
+        nets = {row["network_id"] for row in tops.values()}
+        ids = await self.ids_in(pod, nets)
+        told = await self.neutron.by_ids(pod, things.PORT, ids.values(), name="network_id")
+        made = {
+            (row["network_id"], ip["ip_address"]): row
+            for row in told
+            if row["device_id"] and row["device_owner"].startswith("compute:")
+            for ip in row["fixed_ips"]
+        }
+        old = self.now() - self.settings.claim_seconds
+        for one in leases:
+            row = tops.get(one.port_id)
+            network = ids.get(Ref("networks", row["network_id"])) if row else None
+            addresses = [ip["ip_address"] for ip in row["fixed_ips"]] if row else []
+            twins = [made[key] for ip in addresses if network and (key := (network, ip)) in made]
+            if row is not None and twins:
+                await self._adopt(pod, one, twins[0])
+            elif one.since < old:
+                await self.release(one)
+        await together(self.settle_network(id) for id in nets)
+
+    async def _adopt(self, pod: Pod, one: Attachment, twin: Row) -> None:
+        body: Row = {"port": {"description": things.mark(one.port_id)}}
+        await self.neutron.ask(pod, "PUT", f"/ports/{twin['id']}", body)
+        twins = [Counterpart("ports", one.port_id, pod.pod_id, twin["id"])]
+        await self.store.write(lambda c: rows.put_counterparts(c, twins))
+        body = {
+            "port": {
+                "mac_address": twin["mac_address"],
+                "device_id": twin["device_id"],
+                "device_owner": f"compute:{pod.az_name}",
+            }
+        }
+        await self.neutron.ask(self.center, "PUT", f"/ports/{one.port_id}", body)
+        used = evolve(one, server_id=twin["device_id"], stage=BOUND)
+        await self.store.write(lambda c: rows.put_attachments(c, [used]))
 
     async def top_network(self, network_id: str) -> Top:
         """All of one network at the top but its servers' ports."""
@@ -404,12 +478,16 @@ class Networks:
         run.addErrback(lambda failure: log.warn("ports: {why}", why=str(failure.value)))
 
     async def _look(self) -> None:
-        """Free what pods let go of, of the servers that are watched."""
+        """Free what pods let go of, of the servers that are watched; adopt what they made."""
         now = self.clock.seconds()
         self._watched = {id: end for id, end in self._watched.items() if end > now}
-        if not self._watched or self.stopped:
+        self._leasing = {id: end for id, end in self._leasing.items() if end > now}
+        if self.stopped:
             return
         try:
+            for id in list(self._leasing):
+                if (pod := self.pods.get(id)) and not self.pods.is_down(pod, "network"):
+                    await self.adopt(pod)
             wanted = list(self._watched)
             mine = await self.store.read(lambda c: rows.attachments_of(c, "server_id", wanted))
             left = {one.server_id for one in mine}
@@ -419,7 +497,7 @@ class Networks:
                 by_pod.setdefault(one.pod_id, []).append(one)
             await together(self._let_go(pod_id, some) for pod_id, some in by_pod.items())
         finally:
-            if self._watched and not self.stopped:
+            if (self._watched or self._leasing) and not self.stopped:
                 self._look_soon()
 
     async def _let_go(self, pod_id: str, some: Sequence[Attachment]) -> None:
@@ -494,7 +572,8 @@ class Networks:
                 )
             )
             found, _ = recognise(told, {})
-            wanted = desired(self.place(pod), top, [], homes, also=[network_id])
+            leases, top = await self.leases(pod, top)
+            wanted = desired(self.place(pod), top, leases, homes, also=[network_id])
             if top.networks:  # servers' ports are not looked at here
                 found = {k: v for k, v in found.items() if k in wanted or k.kind != "ports"}
             ids = {key: have.bottom_id for key, have in found.items()}

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from attrs import asdict
 from sqlalchemy import Connection
 
-from trio2o.domain.values import Attachment, Counterpart
+from trio2o.domain.values import LEASED, Attachment, Counterpart
 from trio2o.store._schema import attachments, counterparts, homes, network_hints
 from trio2o.store._upsert import put, put_new
 
@@ -68,6 +68,13 @@ def attachments_of(
 ) -> tuple[Attachment, ...]:
     """Those with one of the values: of `port_id`, `server_id` or `claim`."""
     return tuple(Attachment(**row) for row in _in(connection, attachments, column, values))
+
+
+def leases_in(connection: Connection, pod_id: str) -> tuple[Attachment, ...]:
+    """Those whose addresses a pod may give out."""
+    table = attachments
+    query = sa.select(table).where(table.c.pod_id == pod_id, table.c.stage == LEASED)
+    return tuple(Attachment(**row) for row in connection.execute(query).mappings())
 
 
 def put_attachments(connection: Connection, wanted: Sequence[Attachment]) -> None:

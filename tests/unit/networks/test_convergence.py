@@ -282,7 +282,12 @@ class Convergence(RuleBasedStateMachine):
         top = self.region.top
         twin = group["description"][7:]
         said = {
-            (r["direction"], r["ethertype"], r["port_range_min"], self.members(r["remote_group_id"]))
+            (
+                r["direction"],
+                r["ethertype"],
+                r["port_range_min"],
+                self.members(r["remote_group_id"]),
+            )
             for r in top.rows["security-group-rules"].values()
             if r["security_group_id"] == twin
         }

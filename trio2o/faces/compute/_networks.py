@@ -129,14 +129,18 @@ class Boot:
             pod.pod_id for pod in pods if not all(in_scope(pod, hints) for hints in hinted)
         )
 
+    @property
+    def can_lease(self) -> bool:
+        """Whether all that is named are networks of the top: of ports and fixed addresses for
+        several servers the pod has its own words."""
+        return all(
+            e.get("uuid") in self.known and not e.get("port") and not e.get("fixed_ip")
+            for e in self.entries
+        )
+
     async def bring(self, pod: Pod, groups: Sequence[str]) -> list[Entry]:
         """The entries as the pod gets them: ports by its own ids. Raises `Fault`."""
-        for network, hints in self.hints.items():
-            if not in_scope(pod, hints):
-                raise BadRequest(
-                    f"Network {network} is for availability zone {', '.join(hints)}, "
-                    f"not for {pod.az_name} ({pod.pod_name})."
-                )
+        self._in_scope(pod)
         mine = [entry for entry in self.entries if _id(entry) in self.known]
         new = [entry for entry in mine if not entry.get("port")]
         chosen = await self.group_ids(groups) if new and groups else []
@@ -156,6 +160,50 @@ class Boot:
             else entry
             for entry in self.entries
         ]
+
+    async def lease(
+        self, pod: Pod, groups: Sequence[str], count: int
+    ) -> tuple[list[Entry], list[Entry]]:
+        """Networks and security groups by the pod's ids, for servers made at once.
+
+        Nova takes no ports for several servers: it makes them itself, on addresses that are held
+        at the top for this, and they are adopted.
+        """
+        self._in_scope(pod)
+        chosen = await self.group_ids(groups) if groups else []
+        made: list[Entry] = []
+        for entry in self.entries:
+            port = self._new_port(entry, chosen)
+            body = {"ports": [port] * count}
+            made += (await self._ask("POST", "/ports", body, ""))["ports"]
+            self.ours = [row["id"] for row in made]
+        await self.networks.claim(self.claim, pod, made, self.ours, lease=True)
+        ids = await self.networks.lease(pod, made)
+        of = {key.id: id for key, id in ids.items() if key.kind in ("networks", "security-groups")}
+        named = {id: None for row in made for id in row["security_groups"]}
+        entries = [
+            {name: value for name, value in entry.items() if name == "tag"}
+            | {"uuid": of[entry["uuid"]]}
+            for entry in self.entries
+        ]
+        return entries, [{"name": of[id]} for id in named]
+
+    def _in_scope(self, pod: Pod) -> None:
+        for network, hints in self.hints.items():
+            if not in_scope(pod, hints):
+                raise BadRequest(
+                    f"Network {network} is for availability zone {', '.join(hints)}, "
+                    f"not for {pod.az_name} ({pod.pod_name})."
+                )
+
+    def _new_port(self, entry: Entry, groups: Sequence[str]) -> Entry:
+        network = self.known[entry["uuid"]]
+        port: Entry = {"network_id": network["id"], "device_id": MADE + self.claim}
+        if address := entry.get("fixed_ip"):
+            port["fixed_ips"] = [{"ip_address": address}]
+        if groups and network.get("port_security_enabled", True):
+            port["security_groups"] = list(groups)
+        return port
 
     def _entry(self, entry: Entry, bottom: str) -> Entry:
         kept = {name: entry[name] for name in ("tag",) if name in entry}
@@ -192,13 +240,8 @@ class Boot:
         """New ports at the top, made as the tenant: its quota, its rights."""
 
         async def make(entry: Entry) -> Entry:
-            network = self.known[entry["uuid"]]
-            port: Entry = {"network_id": network["id"], "device_id": MADE + self.claim}
-            if address := entry.get("fixed_ip") or "":
-                port["fixed_ips"] = [{"ip_address": address}]
-            if groups and network.get("port_security_enabled", True):
-                port["security_groups"] = list(groups)
-            made = await self._ask("POST", "/ports", {"port": port}, address)
+            port = self._new_port(entry, groups)
+            made = await self._ask("POST", "/ports", {"port": port}, entry.get("fixed_ip") or "")
             self.ours.append(made["port"]["id"])
             row: Entry = made["port"]
             return row
@@ -270,6 +313,12 @@ def as_novas(refused: Refused, address: str) -> Fault:
     return BadRequest(refused.message)
 
 
+def _count(server: Any) -> int:
+    """How many servers a body asks for; what is no number the pod refuses."""
+    asked = server.get("max_count") or server.get("min_count") or 1
+    return int(asked) if str(asked).isdigit() else 1
+
+
 def _text(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
@@ -306,12 +355,20 @@ class Create:
             body = await with_group(await with_keypair(body, pod, context), pod, context)
             if not boot.entries:
                 return body
+            changes: dict[str, msgspec.Raw | None]
             groups = server.get("security_groups") if isinstance(server, dict) else None
             names = [
                 g["name"] for g in groups or () if isinstance(g, dict) and _text(g.get("name"))
             ]
+            if (count := _count(server)) > 1 and boot.can_lease:
+                entries, chosen = await boot.lease(pod, names, count)
+                changes = {
+                    "networks": raw(entries),
+                    "security_groups": raw(chosen) if chosen else None,
+                }
+                return edit_member(body, SERVER.key, changes)
             entries = await boot.bring(pod, names)
-            changes: dict[str, msgspec.Raw | None] = {"networks": raw(entries)}
+            changes = {"networks": raw(entries)}
             if all(_id(entry) in boot.known for entry in boot.entries):
                 changes["security_groups"] = None  # they are the ports', which are there
             return edit_member(body, SERVER.key, changes)
