@@ -29,7 +29,7 @@ from trio2o.faces.network import NetworkFace
 from trio2o.faces.resources import SERVER
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
-from trio2o.networks import NetworkPass, Networks
+from trio2o.networks import NetworkPass, Networks, settle_router
 from trio2o.pods import Pods
 from trio2o.reconcile import Passes
 from trio2o.routes import Routes, Sweep
@@ -132,7 +132,13 @@ class Appliance(Service):
         passes.add(Sweep(reactor, time.time, routes, pods, SERVER, keystone.own_token))
         if stretched:
             self.networks = Networks(
-                reactor, time.time, store, pods, keystone.own_token, settings.network
+                reactor,
+                time.time,
+                store,
+                pods,
+                keystone.own_token,
+                settings.network,
+                settle_router,
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
             passes.add(NetworkPass(self.networks))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,14 @@ def _sqlite(value: str) -> str:
 def _listen(value: str) -> str:
     fine = not value or re.match(r"(tcp|tcp6|ssl|unix|systemd|fd|haproxy|tls):.", value)
     return "" if fine else "'', or a Twisted endpoint such as 'tcp:19998:interface=203.0.113.10'"
+
+
+def _cidr(value: str) -> str:
+    try:
+        fine = IPv4Network(value).num_addresses >= 8
+    except ValueError:
+        fine = False
+    return "" if fine else "an IPv4 network such as 100.64.0.0/24"
 
 
 def _physical_networks(value: str) -> str:
@@ -169,6 +178,11 @@ class NetworkSettings:
         "The pods' names of the top's physical networks, where they differ: "
         "'Pod1:bridge=physnet1, Pod2:bridge=vlans'.",
         _physical_networks,
+    )
+    bridge_cidr: str = _setting(
+        "100.64.0.0/24",
+        "The addresses of the network that joins the pods of a router (stretched).",
+        _cidr,
     )
     claim_seconds: float = _setting(
         300.0,

@@ -22,7 +22,7 @@ from neutrons import DEFAULTS, Neutron, Region, Store  # noqa: E402
 from twisted.internet.task import Clock  # noqa: E402
 
 from trio2o.domain.values import Attachment  # noqa: E402
-from trio2o.networks import NetworkPass, Networks  # noqa: E402
+from trio2o.networks import NetworkPass, Networks, settle_router  # noqa: E402
 from trio2o.networks._apply import resolved  # noqa: E402
 from trio2o.networks._desired import Place, Top, desired  # noqa: E402
 from trio2o.settings import NetworkSettings  # noqa: E402
@@ -99,7 +99,15 @@ def main(pods: int = 10, networks: int = 1000, ports: int = 10_000) -> None:
     async def token(project_id: str = "") -> str:
         return "token"
 
-    given: Any = (clock, clock.seconds, store, region, token, NetworkSettings(mode="stretched"))
+    given: Any = (
+        clock,
+        clock.seconds,
+        store,
+        region,
+        token,
+        NetworkSettings(mode="stretched"),
+        settle_router,
+    )
     filled(region, store, pods, networks, ports)
     for what in ("first pass", "second pass"):
         region.calls, region.inside, region.writes = 0, 0.0, []

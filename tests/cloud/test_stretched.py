@@ -296,3 +296,58 @@ def test_servers_made_at_once_have_addresses_of_the_top(spanning: Project):
         compute.wait_for_delete(server, wait=60, interval=0.5)
     network.delete_network(net)
     assert not inside(spanning, "Pod1")["ports"]
+
+
+def routers_in(project: Project, region: str) -> list[Any]:
+    return list(admin_cloud(region).network.routers(project_id=project.id))
+
+
+def test_a_router_joins_networks_whose_servers_are_in_different_pods(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    nets = [network.create_network(name=f"net{n}") for n in (1, 2)]
+    subnets = [
+        network.create_subnet(network_id=net.id, cidr=f"10.5{n}.0.0/24", ip_version=4)
+        for n, net in enumerate(nets, 1)
+    ]
+    router = network.create_router(name="r")
+    assert not routers_in(spanning, "Pod1")  # a pod without any of it holds nothing
+    network.add_interface_to_router(router, subnets[0].id)
+    one = spanning.server("az1", networks=[{"uuid": nets[0].id}])
+    two = spanning.server("az2", networks=[{"uuid": nets[1].id}])
+    network.add_interface_to_router(router, subnets[1].id)
+    bridge: dict[str, str] = {}
+    for region, far in (("Pod1", "10.52.0.0/24"), ("Pod2", "10.51.0.0/24")):
+        (own,) = eventually(lambda region=region: routers_in(spanning, region), 10)
+        assert (own.name, own.description) == ("r", f"trio2o:{router.id}")
+        (route,) = own.routes
+        assert route["destination"] == far
+        bridge[region] = route["nexthop"]
+        ports = admin_cloud(region).network.ports(device_id=own.id)
+        addresses = {ip["ip_address"] for port in ports for ip in port.fixed_ips}
+        near = "10.51.0.1" if region == "Pod1" else "10.52.0.1"
+        assert near in addresses and len(addresses) == 2
+        bridge[f"own {region}"] = next(iter(addresses - {near}))
+    assert bridge["Pod1"] == bridge["own Pod2"] and bridge["Pod2"] == bridge["own Pod1"]
+    # a server of the first network in the other zone: its router there needs no route
+    three = spanning.server("az2", networks=[{"uuid": nets[0].id}])
+
+    def direct() -> bool:
+        (own,) = routers_in(spanning, "Pod2")
+        ports = list(admin_cloud("Pod2").network.ports(device_id=own.id))
+        return own.routes == [] and len(ports) == 3
+
+    assert eventually(direct, 20)
+    for server in (one, two, three):
+        compute.delete_server(server)
+    for server in (one, two, three):
+        compute.wait_for_delete(server, wait=60, interval=0.5)
+    for subnet in subnets:
+        network.remove_interface_from_router(router, subnet.id)
+    network.delete_router(router)
+    for net in nets:
+        network.delete_network(net)
+    for region in ("Pod1", "Pod2"):
+        assert not routers_in(spanning, region)
+        left = inside(spanning, region)
+        assert not (left["networks"] or left["subnets"] or left["ports"])
+    assert not [n for n in admin_cloud("Central").network.networks() if router.id in n.description]

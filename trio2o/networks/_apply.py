@@ -116,6 +116,8 @@ class Applier:
         self, pod: Pod, wanted: Wanted, ids: MutableMapping[Key, str], look: bool
     ) -> str:
         kind = wanted.kind
+        if kind is things.INTERFACE:
+            return await self._join(pod, resolved(wanted.body, ids, pod))
         await self._lift_quota(pod, wanted.project_id)
         body = resolved(wanted.body, ids, pod)
         body |= {name: value for name, value in wanted.first.items() if value is not None}
@@ -140,6 +142,22 @@ class Applier:
             made = Counterpart(kind.path, wanted.id, pod.pod_id, found)
             await self._store.write(lambda c: rows.put_counterparts(c, [made]))
         return found
+
+    async def _join(self, pod: Pod, body: Row) -> str:
+        path = f"/routers/{body['router']}/add_router_interface"
+        await self._neutron.ask(pod, "PUT", path, {"port_id": body["port"]})
+        return f"{body['router']}/{body['port']}"
+
+    async def _part(self, pod: Pod, joined: str) -> None:
+        router, _, port = joined.partition("/")
+        path = f"/routers/{router}/remove_router_interface"
+        try:
+            await self._neutron.ask(pod, "PUT", path, {"port_id": port})
+        except Refused as refused:
+            if refused.kind != "RouterInterfaceInUseByRoute":
+                raise
+            await self._neutron.ask(pod, "PUT", f"/routers/{router}", {"router": {"routes": []}})
+            await self._neutron.ask(pod, "PUT", path, {"port_id": port})
 
     async def _find(self, pod: Pod, wanted: Wanted) -> str | None:
         if wanted.kind in (things.RULE, things.RBAC):
@@ -194,7 +212,10 @@ class Applier:
     async def _delete(self, pod: Pod, step: Delete) -> None:
         kind = things.BY_PATH[step.key.kind]
         try:
-            await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{step.bottom_id}")
+            if kind is things.INTERFACE:
+                await self._part(pod, step.bottom_id)
+            else:
+                await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{step.bottom_id}")
         except Refused as refused:
             if refused.status != 404:
                 raise

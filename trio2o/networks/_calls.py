@@ -121,14 +121,19 @@ class Neutron:
         name: str = "id",
         fields: Iterable[str] = (),
         token: str = "",
+        also: Iterable[tuple[str, str]] = (),
     ) -> list[Row]:
-        """The rows whose `name` is one of these ids. Raises `Refused`, `Fault`."""
+        """The rows whose `name` is one of these, and that have what else is asked for.
+
+        Raises `Refused`, `Fault`.
+        """
         wanted = sorted(set(ids))
         some = [wanted[start : start + IDS] for start in range(0, len(wanted), IDS)]
         columns = list(fields or kind.fields)
 
         async def ask(part: list[str]) -> list[Row]:
             query = [("fields", one) for one in columns] + [(name, id) for id in part]
+            query += also
             said = await self.ask(pod, "GET", f"/{kind.path}", query=query, token=token)
             rows: list[Row] = said.get(kind.rows) or []
             return rows

@@ -24,6 +24,20 @@ class Top:
     groups: dict[str, Row] = field(factory=dict)
     addresses: dict[str, Row] = field(factory=dict)
     shares: list[Row] = field(factory=list)
+    routers: dict[str, Row] = field(factory=dict)
+
+    @cached_property
+    def bridges(self) -> list[Row]:
+        """The networks of ours that join the pods of routers."""
+        ours = things.bridge_mark("")
+        return [n for n in self.networks.values() if n["description"].startswith(ours)]
+
+    @cached_property
+    def _by_device(self) -> dict[str, list[Row]]:
+        return _by(self.ports.values(), "device_id")
+
+    def of_device(self, device_id: str) -> list[Row]:
+        return self._by_device.get(device_id, [])
 
     @cached_property
     def _subnets(self) -> dict[str, list[Row]]:
@@ -124,6 +138,8 @@ def reservations(
                 s for s in subnets if s["gateway_ip"] and homes.get(s["id"]) != pod.pod_id
             ],
         }
+        if top.networks[id]["description"].startswith(things.bridge_mark("")):
+            wanted[things.bridge(pod.pod_name)] = subnets
         for device, rows in wanted.items():
             held = next(iter(top.reserved(device, id)), None)
             have = {ip["subnet_id"] for ip in held["fixed_ips"]} if held else set()

@@ -20,8 +20,10 @@ from trio2o.domain.values import (
 )
 from trio2o.networks import _things as things
 from trio2o.networks._desired import Top, desired, needed, reservations
+from trio2o.networks._join import make_bridges
 from trio2o.networks._networks import Networks, by_id, defaults_of
 from trio2o.networks._plan import plan, recognise
+from trio2o.networks._routers import Reach, reach, routers_wanted
 from trio2o.networks._things import Delete, Found, Key, Ref, Row, key_of
 from trio2o.reconcile import Counted
 from trio2o.store import networks as rows
@@ -44,12 +46,22 @@ class NetworkPass:
         top = await self._top()
         await self._tidy(top, attached, counted)
         attached = await networks.store.read(rows.all_attachments)
+        pods = networks.pods.serving("network")
+        hints = await networks.store.read(rows.hinted)
         needs = needed(top, attached)
-        for pod in networks.pods.serving("network"):
+        at = reach(top, needs, pods, hints)
+        wide = [id for id, there in at.routers.items() if len(there) > 1]
+        top = await make_bridges(networks, top, wide)
+        at = reach(top, needs, pods, hints)
+        for row in top.bridges:
+            if not any(row["id"] in some for some in at.networks.values()):
+                counted.drift += 1
+                await networks.gone(networks.center, f"/networks/{row['id']}")
+        for pod in pods:
             if networks.pods.is_down(pod, "network"):
                 continue
             try:
-                await self._pod(pod, top, attached, needs.get(pod.pod_id, set()), counted)
+                await self._pod(pod, top, attached, at, hints, counted)
             except Fault as fault:
                 counted.failed += 1
                 log.warn("pod {pod}: networks: {why}", pod=pod.pod_name, why=str(fault))
@@ -57,7 +69,7 @@ class NetworkPass:
 
     async def _top(self) -> Top:
         center, read = self.networks.center, self.networks.neutron.rows
-        networks, subnets, ports, groups, addresses, shares = await together(
+        networks, subnets, ports, groups, addresses, shares, routers = await together(
             read(center, kind)
             for kind in (
                 things.NETWORK,
@@ -66,10 +78,17 @@ class NetworkPass:
                 things.GROUP,
                 things.ADDRESSES,
                 things.RBAC,
+                things.ROUTER,
             )
         )
         return Top(
-            by_id(networks), by_id(subnets), by_id(ports), by_id(groups), by_id(addresses), shares
+            by_id(networks),
+            by_id(subnets),
+            by_id(ports),
+            by_id(groups),
+            by_id(addresses),
+            shares,
+            by_id(routers),
         )
 
     async def _tidy(self, top: Top, attached: Iterable[Attachment], counted: Counted) -> None:
@@ -99,10 +118,11 @@ class NetworkPass:
     async def _forget_hints(self, top: Top) -> None:
         networks = self.networks
         hinted = await networks.store.read(rows.hinted)
-        gone = [id for id in hinted if id not in top.networks]
+        gone = [id for id in hinted if id not in top.networks and id not in top.routers]
         if gone:
-            there = by_id(await networks.neutron.by_ids(networks.center, things.NETWORK, gone))
-            lost = [id for id in gone if id not in there]
+            read, center = networks.neutron.by_ids, networks.center
+            there = [await read(center, kind, gone) for kind in (things.NETWORK, things.ROUTER)]
+            lost = [id for id in gone if id not in by_id(there[0] + there[1])]
             await networks.store.write(lambda c: rows.drop_hints(c, lost))
 
     async def _pod(
@@ -110,16 +130,20 @@ class NetworkPass:
         pod: Pod,
         top: Top,
         attached: Collection[Attachment],
-        needs: set[str],
+        at: Reach,
+        hints: Mapping[str, list[str]],
         counted: Counted,
     ) -> None:
-        networks = self.networks
+        networks, needs = self.networks, at.networks[pod.pod_id]
         await networks.adopt(pod)
         subnets = [row["id"] for id in needs for row in top.subnets_of(id)]
         homes = await networks.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
         told = await self._told(pod)
         top = await networks.reserve(top, reservations(top, pod, sorted(needs), homes))
-        wanted = desired(networks.place(pod), top, list(attached), homes)
+        wanted = desired(networks.place(pod), top, list(attached), homes, also=needs)
+        pods = networks.pods.serving("network")
+        for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods):
+            wanted[one.key] = one
         found, keys = recognise(told, defaults_of(wanted.values()))
         networks.strangers[pod.pod_id] = any(
             row["id"] not in keys for row in told[things.NETWORK.path]
@@ -141,7 +165,7 @@ class NetworkPass:
         await self._unreserve(pod, top, needs, attached)
 
     async def _told(self, pod: Pod) -> dict[str, list[Row]]:
-        kinds = [kind for kind in things.KINDS if kind is not things.RULE]
+        kinds = [kind for kind in things.KINDS if kind not in (things.RULE, things.INTERFACE)]
         read = self.networks.neutron.rows
         found = await together(read(pod, kind) for kind in kinds)
         return {kind.path: some for kind, some in zip(kinds, found, strict=True)}
@@ -213,7 +237,7 @@ class NetworkPass:
     ) -> None:
         """Give back addresses of networks that the pod needs no more."""
         networks = self.networks
-        ours = (things.dhcp(pod.pod_name), things.gateway(pod.pod_name))
+        ours = {name(pod.pod_name) for name in (things.dhcp, things.gateway, things.bridge)}
         spare = [
             row
             for row in top.ports.values()
@@ -228,7 +252,8 @@ class NetworkPass:
             await networks.gone(networks.center, f"/ports/{row['id']}")
 
 
-_RECORDED = tuple(kind.path for kind in things.KINDS if kind not in (things.RULE, things.RBAC))
+_UNRECORDED = (things.RULE, things.RBAC, things.INTERFACE)
+_RECORDED = tuple(kind.path for kind in things.KINDS if kind not in _UNRECORDED)
 
 
 def _epoch(text: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -34,6 +34,9 @@ from trio2o.store import networks as rows
 
 log = make_logger()
 
+_HOLDERS = ("network:dhcp", "network:router_interface")
+"""Owners of the ports that decide what a network is like in a pod."""
+
 WATCH = 300.0
 """Seconds for which a server that is going is looked after each second; then the passes do."""
 
@@ -51,6 +54,7 @@ class Networks:
         pods: Pods,
         own_token: Callable[[str], Awaitable[str]],
         settings: NetworkSettings,
+        settle_router: Callable[[Networks, str], Coroutine[Any, Any, None]],
     ) -> None:
         """`own_token` gives a token of ours for a project ('' = our own)."""
         self.clock, self.now, self.store, self.pods = clock, now, store, pods
@@ -60,6 +64,8 @@ class Networks:
         self.strangers: dict[str, bool] = {}
         self._carrying: Once[tuple[str, str], None] = Once()
         self._members: Once[str, None] = Once()
+        self.routing: Once[str, None] = Once()
+        self.settle_router = settle_router
         self._watched: dict[str, float] = {}
         self._leasing: dict[str, float] = {}
         self._looking: Any = None
@@ -199,6 +205,9 @@ class Networks:
         ids = await self.ids_in(pod, {one.id for one in wanted.values()})
         known = {key: Found(id) for key, id in ids.items() if key in wanted}
         _all_done(await self.applier.apply(pod, plan(wanted, known), ids), pod)
+        for port in top.ports.values():
+            if port["device_owner"] == "network:router_interface":
+                self.route_soon(port["device_id"])
 
     async def leases(self, pod: Pod, top: Top) -> tuple[tuple[Attachment, ...], Top]:
         """The addresses that a pod may give out itself; the top with their ports."""
@@ -275,13 +284,12 @@ class Networks:
     async def top_network(self, network_id: str) -> Top:
         """All of one network at the top but its servers' ports."""
         center, neutron = self.center, self.neutron
+        here = (("network_id", network_id),)
         networks, subnets, ports, shares = await together(
             [
                 neutron.rows(center, things.NETWORK, id=network_id),
                 neutron.rows(center, things.SUBNET, network_id=network_id),
-                neutron.rows(
-                    center, things.PORT, network_id=network_id, device_owner="network:dhcp"
-                ),
+                neutron.by_ids(center, things.PORT, _HOLDERS, name="device_owner", also=here),
                 neutron.rows(center, things.RBAC, object_id=network_id),
             ]
         )
@@ -311,6 +319,13 @@ class Networks:
 
         made = await together(hold(one) for one in wanted)
         return evolve(top, ports=top.ports | by_id(made)) if made else top
+
+    def route_soon(self, router_id: str) -> None:
+        """A router's networks came to a pod: it follows, behind the call."""
+        run = self.routing.run(router_id, lambda: self.settle_router(self, router_id))
+        Deferred.fromCoroutine(run).addErrback(
+            lambda failure: log.warn("a router: {why}", why=str(failure.value))
+        )
 
     async def groups_in(self, pod: Pod, group_ids: Collection[str]) -> None:
         """See that security groups are in a pod, equal to the top's. Raises `Fault`."""
@@ -581,7 +596,7 @@ class Networks:
             if result.failed:
                 self.wake()
         except Fault as fault:
-            self._later(pod, fault)
+            self.later(pod, fault)
 
     async def settle_all_groups(self, group_ids: Collection[str]) -> None:
         """Make the pods that have these security groups have them as at the top now."""
@@ -594,7 +609,7 @@ class Networks:
             try:
                 await self.settle_groups(pod, top, group_ids)
             except Fault as fault:
-                self._later(pod, fault)
+                self.later(pod, fault)
 
         pods = {one.pod_id: self.pods.get(one.pod_id) for one in places}
         up = [pod for pod in pods.values() if pod and not self.pods.is_down(pod, "network")]
@@ -621,7 +636,7 @@ class Networks:
             try:
                 await self._settle_port(pod, row)
             except Fault as fault:
-                self._later(pod, fault)
+                self.later(pod, fault)
         self.members_changed(changed)
 
     async def _settle_port(self, pod: Pod, row: Row) -> None:
@@ -638,7 +653,7 @@ class Networks:
         have = {wanted.key: Found(told[0]["id"], translated(told[0], keys))}
         await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
 
-    def _later(self, pod: Pod, fault: Fault) -> None:
+    def later(self, pod: Pod, fault: Fault) -> None:
         """What a pod did not take now is for a pass, soon."""
         log.warn("pod {pod}: networks: {why}", pod=pod.pod_name, why=str(fault))
         self.wake()
@@ -652,7 +667,7 @@ class Networks:
             try:
                 await self.remove_bottom(pod, one.kind, top_id)
             except Fault as fault:
-                self._later(pod, fault)
+                self.later(pod, fault)
 
 
 _GROUPS = ("security-groups", "address-groups")

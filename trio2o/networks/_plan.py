@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 from trio2o.networks import _things as things
@@ -75,7 +76,12 @@ def _normal(name: str, value: Any, row: Row) -> Any:
         return sorted((p["ip_address"], p.get("mac_address") or own) for p in value or ())
     if name == "extra_dhcp_opts":
         return sorted((o["opt_name"], o["opt_value"], o.get("ip_version", 4)) for o in value or ())
-    if name == "host_routes":
+    if name == "external_gateway_info":
+        if not value:
+            return None
+        ips = [(str(i["subnet_id"]), i["ip_address"]) for i in value["external_fixed_ips"]]
+        return str(value["network_id"]), value.get("enable_snat", True), sorted(ips)
+    if name in ("host_routes", "routes"):
         return sorted((r["destination"], r["nexthop"]) for r in value or ())
     if name in ("security_groups", "addresses"):
         return sorted(map(str, value or ()))
@@ -95,15 +101,17 @@ def _ranges(value: Iterable[Mapping[str, str]]) -> list[tuple[int, int]]:
 
 
 def recognise(
-    rows: Mapping[str, list[Row]], defaults: Mapping[str, str]
+    rows: Mapping[str, list[Row]],
+    defaults: Mapping[str, str],
+    known: Mapping[str, Key] = MappingProxyType({}),
 ) -> tuple[dict[Key, Found], dict[str, Key]]:
     """What of a pod's rows (by kind) is ours, by key; and the keys by the pod's ids.
 
     `defaults` are the `default` groups that are wanted here, by project: a pod's own stands for
     it, for such a group can be neither made nor renamed. What there is twice is spare but for the
-    first.
+    first. `known` are keys of what is named but not among the rows.
     """
-    keys: dict[str, Key] = {}
+    keys: dict[str, Key] = dict(known)
     own: dict[Key, list[Row]] = {}
 
     def add(kind: Kind, id: str, row: Row) -> None:
@@ -112,7 +120,7 @@ def recognise(
         own.setdefault(key, []).append(row)
 
     for kind in things.KINDS:
-        if kind in (things.RULE, things.RBAC):
+        if kind in (things.RULE, things.RBAC, things.INTERFACE):
             continue
         for row in sorted(rows.get(kind.path, ()), key=lambda row: str(row["id"])):
             id = things.marked(row)
@@ -133,6 +141,11 @@ def recognise(
             if share["action"] == "access_as_external" and share["target_tenant"] == "*":
                 continue  # it comes and goes with the network's own attribute
             add(things.RBAC, share_key(key.id, share["action"], share["target_tenant"]), share)
+    for port in rows.get(things.PORT.path, ()):
+        # an interface is told by its port: one of ours, held by a router of ours
+        if port["id"] in keys and keys.get(port["device_id"], Ref("", "")).kind == "routers":
+            joined = {"id": f"{port['device_id']}/{port['id']}"}
+            own.setdefault(Ref(things.INTERFACE.path, keys[port["id"]].id), []).append(joined)
     found = {
         key: Found(some[0]["id"], translated(some[0], keys), tuple(row["id"] for row in some[1:]))
         for key, some in own.items()
@@ -150,4 +163,11 @@ def translated(row: Row, keys: Mapping[str, Key]) -> Row:
             ip | {"subnet_id": keys.get(ip["subnet_id"], ip["subnet_id"])}
             for ip in row["fixed_ips"]
         ]
+    if info := row.get("external_gateway_info"):
+        ips = [
+            ip | {"subnet_id": keys.get(ip["subnet_id"], ip["subnet_id"])}
+            for ip in info["external_fixed_ips"]
+        ]
+        network = keys.get(info["network_id"], info["network_id"])
+        told["external_gateway_info"] = info | {"network_id": network, "external_fixed_ips": ips}
     return told

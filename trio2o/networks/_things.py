@@ -64,7 +64,15 @@ PORT = _kind(
 )
 RBAC = _kind("rbac_policy", "object_type object_id action target_tenant", rows="rbac_policies")
 
-KINDS = (NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT)
+ROUTER = _kind(
+    "router",
+    "name admin_state_up external_gateway_info routes",
+    "name admin_state_up external_gateway_info routes",
+)
+INTERFACE = Kind("router-interfaces", "", "", ())
+"""That a port is an interface of a router, which has no id of its own."""
+
+KINDS = (NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE)
 """In the order in which they are made; they are deleted in the opposite one."""
 
 BY_PATH = {kind.path: kind for kind in KINDS}
@@ -149,6 +157,16 @@ def dhcp(pod_name: str) -> str:
 def gateway(pod_name: str) -> str:
     """`device_id` of the port at the top that holds a pod's own gateway addresses."""
     return f"{RESERVED}gateway:{pod_name}"
+
+
+def bridge(pod_name: str) -> str:
+    """`device_id` of the port at the top that holds a pod's address on a router's bridge."""
+    return f"{RESERVED}bridge:{pod_name}"
+
+
+def bridge_mark(router_id: str) -> str:
+    """The description, at the top, of the network that joins a router's pods."""
+    return f"{RESERVED}bridge of:{router_id}"
 
 
 MADE, TAKEN = f"{RESERVED}made:", f"{RESERVED}taken:"

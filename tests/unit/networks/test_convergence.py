@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 from trio2o.domain.errors import Fault
 from trio2o.domain.values import Pod
 from trio2o.message import Call
-from trio2o.networks import MADE, NetworkPass, Networks
+from trio2o.networks import MADE, NetworkPass, Networks, settle_router
 from trio2o.settings import NetworkSettings
 
 PROJECTS = ("p1", "p2")
@@ -45,7 +45,13 @@ class Convergence(RuleBasedStateMachine):
         pods: Any = self.region
         store: Any = self.store
         self.ours = Networks(
-            self.clock, self.clock.seconds, store, pods, token, NetworkSettings(mode="stretched")
+            self.clock,
+            self.clock.seconds,
+            store,
+            pods,
+            token,
+            NetworkSettings(mode="stretched"),
+            settle_router,
         )
 
     def run(self, call: Any, how: str = "", after: int = 0) -> bool:

@@ -317,6 +317,8 @@ class TopFirst:
             named = "security_group_id"
             groups = {row[named] for row in (*rows, before) if row.get(named)}
             await networks.settle_all_groups(groups)
+        elif type == "router" and id:
+            await networks.routing.run(id, lambda: networks.settle_router(networks, id))
         elif type == "address_group" and id:
             networks.members_changed([id])
 
