@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from openstack import exceptions
-from tenants import Project, admin_cloud, eventually
+from tenants import STRETCHED, Project, admin_cloud, eventually
 
 CIDR = "10.20.0.0/24"
 
@@ -351,3 +351,69 @@ def test_a_router_joins_networks_whose_servers_are_in_different_pods(spanning: P
         left = inside(spanning, region)
         assert not (left["networks"] or left["subnets"] or left["ports"])
     assert not [n for n in admin_cloud("Central").network.networks() if router.id in n.description]
+
+
+def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spanning: Project):
+    admin = admin_cloud(STRETCHED).network
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    outside = admin.create_network(
+        name=f"ext-{spanning.name}",
+        is_router_external=True,
+        provider_network_type="flat",
+        provider_physical_network=f"x{spanning.name}",
+        availability_zone_hints=["Pod1"],
+    )
+    try:
+        edge = admin.create_subnet(
+            network_id=outside.id, cidr="203.0.113.0/24", ip_version=4, is_dhcp_enabled=False
+        )
+        net = network_of(spanning)
+        subnet = next(iter(network.subnets(network_id=net.id)))
+        router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
+        network.add_interface_to_router(router, subnet.id)
+        servers = [spanning.server(zone, networks=[{"uuid": net.id}]) for zone in ("az1", "az2")]
+        (address,) = [ip["ip_address"] for ip in router.external_gateway_info["external_fixed_ips"]]
+
+        def joined() -> bool:
+            one, two = routers_in(spanning, "Pod1"), routers_in(spanning, "Pod2")
+            if not one or not two or not two[0].routes:
+                return False
+            (ip,) = one[0].external_gateway_info["external_fixed_ips"]
+            assert ip["ip_address"] == address
+            assert two[0].external_gateway_info is None
+            return [route["destination"] for route in two[0].routes] == ["0.0.0.0/0"]
+
+        assert eventually(joined, 30)
+        (port,) = ports_of(spanning, servers[0])
+        floating = network.create_ip(floating_network_id=outside.id, port_id=port.id)
+        (own,) = admin_cloud("Pod1").network.ips(project_id=spanning.id)
+        assert own.floating_ip_address == floating.floating_ip_address
+        assert own.fixed_ip_address == port.fixed_ips[0]["ip_address"]
+        shown = eventually(
+            lambda: len(compute.get_server(servers[0].id).addresses["net1"]) == 2, 30
+        )
+        assert shown
+        network.update_ip(floating, port_id=None)
+        assert not list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
+        network.update_ip(floating, port_id=port.id)
+        assert list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
+        network.delete_ip(floating)
+        assert not list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
+        for server in servers:
+            compute.delete_server(server)
+        for server in servers:
+            compute.wait_for_delete(server, wait=60, interval=0.5)
+        network.remove_interface_from_router(router, subnet.id)
+        network.delete_router(router)
+        network.delete_network(net)
+        for region in ("Pod1", "Pod2"):
+            assert not routers_in(spanning, region)
+            assert not inside(spanning, region)["ports"]
+    finally:
+        for left in admin.routers(project_id=spanning.id):
+            for port in admin.ports(device_id=left.id, device_owner="network:router_interface"):
+                admin.remove_interface_from_router(left, port_id=port.id)
+            admin.delete_router(left)
+        admin.delete_network(outside)
+    assert edge.network_id == outside.id
+    assert not [n for n in admin_cloud("Pod1").network.networks() if n.name == outside.name]

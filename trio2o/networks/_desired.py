@@ -25,6 +25,7 @@ class Top:
     addresses: dict[str, Row] = field(factory=dict)
     shares: list[Row] = field(factory=list)
     routers: dict[str, Row] = field(factory=dict)
+    floating: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:

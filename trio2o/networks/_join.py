@@ -8,14 +8,14 @@ from attrs import evolve
 
 from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
-from trio2o.domain.values import Pod
+from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import counterparts
 from trio2o.networks._desired import Top
 from trio2o.networks._networks import Networks, by_id
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._routers import Reach, bridge_of, reach, routers_wanted
-from trio2o.networks._things import Row
+from trio2o.networks._things import Ref, Row
 from trio2o.store import networks as rows
 
 
@@ -60,10 +60,12 @@ async def settle_router(networks: Networks, router_id: str) -> None:
                 await networks.network_in(pod, id)
     if at.routers:  # addresses on the bridge were reserved by that
         top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)
+    fixed = [row["port_id"] for row in top.floating.values() if row["port_id"]]
+    attached = await networks.store.read(lambda c: rows.attachments_of(c, "port_id", fixed))
     had = {one.pod_id for one in places if one.kind == things.ROUTER.path}
     concerned = [pod for pod in pods if pod in at.routers.get(router_id, []) or pod.pod_id in had]
     up = [pod for pod in concerned if not networks.pods.is_down(pod, "network")]
-    await together(_settle_in(networks, pod, router_id, top, at, pods) for pod in up)
+    await together(_settle_in(networks, pod, router_id, top, at, pods, attached) for pod in up)
     if router_id not in at.routers or len(at.routers[router_id]) < 2:
         await _drop_bridge(networks, top, router_id)
 
@@ -71,11 +73,12 @@ async def settle_router(networks: Networks, router_id: str) -> None:
 async def _top(networks: Networks, router_id: str) -> Top:
     """A router at the top with all that it touches there."""
     center, neutron = networks.center, networks.neutron
-    routers, ports, bridges = await together(
+    routers, ports, bridges, floating = await together(
         [
             neutron.by_ids(center, things.ROUTER, [router_id]),
             neutron.rows(center, things.PORT, device_id=router_id),
             neutron.rows(center, things.NETWORK, description=things.bridge_mark(router_id)),
+            neutron.rows(center, things.FLOATING, router_id=router_id),
         ]
     )
     ids = {port["network_id"] for port in ports} | {row["id"] for row in bridges}
@@ -87,35 +90,57 @@ async def _top(networks: Networks, router_id: str) -> Top:
         ]
     )
     held = [port for port in reserved if port["device_id"].startswith(things.RESERVED)]
-    return Top(by_id(named), by_id(subnets), by_id([*ports, *held]), routers=by_id(routers))
+    return Top(
+        by_id(named),
+        by_id(subnets),
+        by_id([*ports, *held]),
+        routers=by_id(routers),
+        floating=by_id(floating),
+    )
 
 
 async def _settle_in(
-    networks: Networks, pod: Pod, router_id: str, top: Top, at: Reach, pods: Sequence[Pod]
+    networks: Networks,
+    pod: Pod,
+    router_id: str,
+    top: Top,
+    at: Reach,
+    pods: Sequence[Pod],
+    attached: Sequence[Attachment],
 ) -> None:
-    neutron = networks.neutron
     try:
         subnets = [row["id"] for id in at.networks[pod.pod_id] for row in top.subnets_of(id)]
         homes = await networks.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
         hints = await networks.hints(list(top.networks))
-        some = routers_wanted(networks.place(pod), top, at, homes, hints, pods)
+        some = routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached)
         wanted = {one.key: one for one in some}
         names = {router_id, *top.networks, *top.subnets, *(one.id for one in some)}
+        names |= {one.port_id for one in attached}
         ids = counterparts(await networks.places_of(names), pod)
-        bottom = ids.get(things.Ref(things.ROUTER.path, router_id))
-        told = {
-            things.ROUTER.path: await neutron.by_ids(
-                pod, things.ROUTER, [bottom] if bottom else []
-            ),
-            things.PORT.path: await neutron.rows(pod, things.PORT, device_id=bottom)
-            if bottom
-            else [],
-        }
-        names_of = {id: key for key, id in ids.items()}
-        found, _ = recognise(told, {}, names_of)
-        await networks.applier.apply(pod, plan(wanted, found), ids)
+        # what stands in another's way goes with the first plan, and the second has no hindrance
+        for _ in range(2):
+            told = await _told(networks, pod, ids.get(Ref(things.ROUTER.path, router_id)))
+            found = recognise(told, {}, {id: key for key, id in ids.items()})[0]
+            if not (await networks.applier.apply(pod, plan(wanted, found), ids)).failed:
+                return
+        networks.wake()
     except Fault as fault:
         networks.later(pod, fault)
+
+
+async def _told(networks: Networks, pod: Pod, bottom: str | None) -> dict[str, list[Row]]:
+    """A pod's router with its ports and floating IPs."""
+    if bottom is None:
+        return {}
+    neutron = networks.neutron
+    routers, ports, floating = await together(
+        [
+            neutron.by_ids(pod, things.ROUTER, [bottom]),
+            neutron.rows(pod, things.PORT, device_id=bottom),
+            neutron.rows(pod, things.FLOATING, router_id=bottom),
+        ]
+    )
+    return {"routers": routers, "ports": ports, "floatingips": floating}
 
 
 async def _drop_bridge(networks: Networks, top: Top, router_id: str) -> None:

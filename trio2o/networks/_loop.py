@@ -69,7 +69,7 @@ class NetworkPass:
 
     async def _top(self) -> Top:
         center, read = self.networks.center, self.networks.neutron.rows
-        networks, subnets, ports, groups, addresses, shares, routers = await together(
+        networks, subnets, ports, groups, addresses, shares, routers, floating = await together(
             read(center, kind)
             for kind in (
                 things.NETWORK,
@@ -79,6 +79,7 @@ class NetworkPass:
                 things.ADDRESSES,
                 things.RBAC,
                 things.ROUTER,
+                things.FLOATING,
             )
         )
         return Top(
@@ -89,6 +90,7 @@ class NetworkPass:
             by_id(addresses),
             shares,
             by_id(routers),
+            by_id(floating),
         )
 
     async def _tidy(self, top: Top, attached: Iterable[Attachment], counted: Counted) -> None:
@@ -142,7 +144,7 @@ class NetworkPass:
         top = await networks.reserve(top, reservations(top, pod, sorted(needs), homes))
         wanted = desired(networks.place(pod), top, list(attached), homes, also=needs)
         pods = networks.pods.serving("network")
-        for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods):
+        for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached):
             wanted[one.key] = one
         found, keys = recognise(told, defaults_of(wanted.values()))
         networks.strangers[pod.pod_id] = any(

@@ -26,7 +26,7 @@ from trio2o.networks._desired import (
     reservations,
 )
 from trio2o.networks._plan import plan, recognise, translated
-from trio2o.networks._things import Create, Found, Key, Kind, Ref, Row, Wanted
+from trio2o.networks._things import Create, Found, Key, Ref, Row, Wanted
 from trio2o.pods import Pods, Target
 from trio2o.settings import NetworkSettings
 from trio2o.store import Store
@@ -658,7 +658,7 @@ class Networks:
         log.warn("pod {pod}: networks: {why}", pod=pod.pod_name, why=str(fault))
         self.wake()
 
-    async def remove_everywhere(self, kind: Kind, top_id: str) -> None:
+    async def remove_everywhere(self, top_id: str) -> None:
         """Delete a thing that is gone at the top from the pods that have it."""
         for one in await self.places_of([top_id]):
             pod = self.pods.get(one.pod_id)

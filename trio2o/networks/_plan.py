@@ -158,6 +158,8 @@ def translated(row: Row, keys: Mapping[str, Key]) -> Row:
     told = dict(row)
     if "security_groups" in row:
         told["security_groups"] = [keys.get(id, id) for id in row["security_groups"]]
+    if row.get("port_id") in keys:
+        told["port_id"] = keys[row["port_id"]]
     if "fixed_ips" in row:
         told["fixed_ips"] = [
             ip | {"subnet_id": keys.get(ip["subnet_id"], ip["subnet_id"])}

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 
 from attrs import frozen
 
-from trio2o.domain.values import Pod
+from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._desired import Place, Top
 from trio2o.networks._things import Ref, Row, Wanted
@@ -90,14 +90,30 @@ def routers_wanted(
     homes: Mapping[str, str],
     hints: Mapping[str, list[str]],
     pods: Sequence[Pod],
+    attachments: Iterable[Attachment],
 ) -> list[Wanted]:
-    """The routers of a pod, their interfaces there, and floating IPs of ports that it has."""
+    """The routers of a pod, their interfaces there, and the floating IPs of ports that it has."""
     wanted: list[Wanted] = []
     for id, there in at.routers.items():
         if place.pod in there:
             home = gateway_pod(top.routers[id], pods, hints)
             wanted += _router(place.pod, top.routers[id], there, home, top, at, homes)
+    here = {one.port_id for one in attachments if one.pod_id == place.pod.pod_id}
+    for row in top.floating.values():
+        router = top.routers.get(row["router_id"] or "")
+        if row["port_id"] in here and router and gateway_pod(router, pods, hints) is place.pod:
+            wanted.append(_floating(row))
     return wanted
+
+
+def _floating(row: Row) -> Wanted:
+    body = {
+        "floating_network_id": Ref(things.NETWORK.path, row["floating_network_id"]),
+        "floating_ip_address": row["floating_ip_address"],
+        "port_id": Ref(things.PORT.path, row["port_id"]),
+        "fixed_ip_address": row["fixed_ip_address"],
+    }
+    return Wanted(things.FLOATING, row["id"], row["project_id"], body)
 
 
 def _router(

@@ -72,7 +72,13 @@ ROUTER = _kind(
 INTERFACE = Kind("router-interfaces", "", "", ())
 """That a port is an interface of a router, which has no id of its own."""
 
-KINDS = (NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE)
+FLOATING = _kind(
+    "floatingip",
+    "floating_network_id floating_ip_address port_id fixed_ip_address router_id",
+    "port_id fixed_ip_address",
+)
+
+KINDS = (NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE, FLOATING)
 """In the order in which they are made; they are deleted in the opposite one."""
 
 BY_PATH = {kind.path: kind for kind in KINDS}

@@ -41,6 +41,7 @@ DEFAULTS: dict[str, Row] = {
         "remote_ip_prefix": None, "remote_group_id": None, "remote_address_group_id": None,
     },
     "rbac-policies": {},
+    "floatingips": {"port_id": None, "router_id": None, "fixed_ip_address": None},
     "routers": {"name": "", "admin_state_up": True, "external_gateway_info": None, "routes": []},
 }  # fmt: skip
 SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",

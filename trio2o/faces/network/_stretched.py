@@ -12,10 +12,11 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from attrs import evolve, frozen
+from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, NotFound
 from trio2o.domain.resources import Resource
-from trio2o.domain.tasks import together
+from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
 from trio2o.faces.network_resources import ALL, NETWORK, PORT, ROUTER, SECURITY_GROUP
 from trio2o.faces.stretched import ByMode, networks_of
@@ -34,7 +35,12 @@ from trio2o.verbs import (
     rewrite,
 )
 
+log = make_logger()
+
 Row = dict[str, Any]
+
+FOLLOW = 10.0
+"""Seconds that a change waits for the pods to follow before it is answered."""
 
 HINTS, ZONES = "availability_zone_hints", "availability_zones"
 
@@ -205,7 +211,14 @@ class TopFirst:
         if answer.status == 404 and await self._is_a_pods(call, context):
             return await self.local(call, context)
         if answer.ok and call.method != "GET":
-            await self._follow(answer, hints, before, context)
+            await self._keep(answer, hints, context)
+            follow = self._follow(answer, before, context)
+            try:
+                if not await within(context.clock, FOLLOW, follow):
+                    networks.wake()
+            except Fault as fault:  # the top has it: what was not brought now is for a pass
+                log.warn("a change of the top: {why}", why=str(fault))
+                networks.wake()
         return await self._dressed(answer, context)
 
     def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
@@ -242,7 +255,7 @@ class TopFirst:
         kind = kinds.BY_PATH.get(self.resource.collection.strip("/"))
         id = context.params.get("id")
         deletes = context.operation.method == "DELETE" and kind in _FOLLOW_BY_ROW
-        moves = context.operation.method == "PUT" and kind is kinds.PORT
+        moves = context.operation.method == "PUT" and kind in (kinds.PORT, kinds.FLOATING)
         if kind is None or id is None or not (deletes or moves):
             return {}
         networks = networks_of(context)
@@ -285,17 +298,20 @@ class TopFirst:
                     return True
         return False
 
-    async def _follow(
-        self, answer: Answer, hints: list[list[str]], before: Row, context: Context
-    ) -> None:
-        """Keep hints, and bring the change to the pods that have the thing."""
-        networks, type = networks_of(context), self.resource.type
+    def _rows(self, answer: Answer) -> list[Row]:
+        """What the top says it made or changed."""
         said = decode(answer.body)
         many = said.get(self.resource.rows) if isinstance(said, dict) else None
-        rows = many if isinstance(many, list) else [(said or {}).get(self.resource.key) or {}]
+        return many if isinstance(many, list) else [(said or {}).get(self.resource.key) or {}]
+
+    async def _keep(self, answer: Answer, hints: list[list[str]], context: Context) -> None:
         if any(hints):
-            kept = {row["id"]: some for row, some in zip(rows, hints, strict=False) if some}
-            await networks.keep_hints(kept)
+            made = zip(self._rows(answer), hints, strict=False)
+            await networks_of(context).keep_hints({row["id"]: some for row, some in made if some})
+
+    async def _follow(self, answer: Answer, before: Row, context: Context) -> None:
+        """Bring the change to the pods that have the thing."""
+        networks, type, rows = networks_of(context), self.resource.type, self._rows(answer)
         id = context.params.get("id", "")
         if type == "network" and id:
             await networks.settle_network(id)
@@ -318,9 +334,18 @@ class TopFirst:
             groups = {row[named] for row in (*rows, before) if row.get(named)}
             await networks.settle_all_groups(groups)
         elif type == "router" and id:
-            await networks.routing.run(id, lambda: networks.settle_router(networks, id))
+            await self._settle_router(id, context)
+        elif type == "floatingip":
+            if context.operation.method == "DELETE":
+                await networks.remove_everywhere(id)
+            for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
+                await self._settle_router(router, context)
         elif type == "address_group" and id:
             networks.members_changed([id])
+
+    async def _settle_router(self, id: str, context: Context) -> None:
+        networks = networks_of(context)
+        await networks.routing.run(id, lambda: networks.settle_router(networks, id))
 
     async def _dressed(self, answer: Answer, context: Context) -> Answer:
         answer = rewrite(answer, context, networks_of(context).center)
@@ -336,7 +361,7 @@ class TopFirst:
         return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
 
 
-_FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC)
+_FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
 
 
 def _ids(value: Any) -> list[str]:
