@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -78,7 +78,9 @@ class Neutron:
             if call.method == "DELETE":
                 self.delete(kind, id)
                 return Answer(204)
-            if len(words) > 2:
+            if kind == "routers" and len(words) > 2:
+                self._interface(rows[id], words[2], body["port_id"])
+            elif len(words) > 2:
                 self._addresses(rows[id], words[2], body["addresses"])
             else:
                 self._change(kind, rows[id], body[key])
@@ -202,11 +204,42 @@ class Neutron:
     def _change(self, kind: str, row: Row, body: Row) -> None:
         if "name" in body and row["name"] == "default" and kind == "security-groups":
             raise Refusal(409, "SecurityGroupCannotUpdateDefault")
+        if "routes" in body:
+            self._check_routes(row, body["routes"])
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
         row |= body
         if kind == "ports":
             row["revision_number"] += 1
+
+    def _held(self, router: Row) -> list[Row]:
+        return [p for p in self.rows["ports"].values() if p["device_id"] == router["id"]]
+
+    def _near(self, port: Row, address: str) -> bool:
+        subnets = [self.rows["subnets"][ip["subnet_id"]] for ip in port["fixed_ips"]]
+        return any(ip_address(address) in ip_network(subnet["cidr"]) for subnet in subnets)
+
+    def _interface(self, router: Row, action: str, port_id: str) -> None:
+        self._has("ports", port_id)
+        port = self.rows["ports"][port_id]
+        if action == "add_router_interface":
+            mine = {ip["subnet_id"] for p in self._held(router) for ip in p["fixed_ips"]}
+            if port["device_id"] or mine & {ip["subnet_id"] for ip in port["fixed_ips"]}:
+                raise Refusal(409, "PortInUse")
+            port |= {"device_id": router["id"], "device_owner": "network:router_interface"}
+            return
+        if port["device_id"] != router["id"]:
+            raise Refusal(404, "RouterInterfaceNotFound")
+        if any(self._near(port, route["nexthop"]) for route in router["routes"]):
+            raise Refusal(409, "RouterInterfaceInUseByRoute")
+        del self.rows["ports"][port_id]
+
+    def _check_routes(self, router: Row, routes: list[Row]) -> None:
+        held = self._held(router)
+        own = {ip["ip_address"] for port in held for ip in port["fixed_ips"]}
+        for route in routes:
+            if route["nexthop"] in own or not any(self._near(p, route["nexthop"]) for p in held):
+                raise Refusal(400, "InvalidRoutes")
 
     def _addresses(self, row: Row, action: str, which: list[str]) -> None:
         have = set(row["addresses"])
@@ -222,6 +255,10 @@ class Neutron:
 
     def delete(self, kind: str, id: str) -> None:
         ports, rules = self.rows["ports"], self.rows["security-group-rules"]
+        if kind == "routers" and self._held(self.rows[kind][id]):
+            raise Refusal(409, "RouterInUse")
+        if kind == "ports" and "router_interface" in ports[id]["device_owner"]:
+            raise Refusal(409, "L3PortInUse")
         if kind == "networks":
             mine = [p for p in ports.values() if p["network_id"] == id]
             if any(p["device_owner"] != "network:dhcp" for p in mine):

@@ -28,6 +28,7 @@ class Convergence(RuleBasedStateMachine):
     networks = Bundle("networks")
     groups = Bundle("groups")
     servers = Bundle("servers")
+    routers = Bundle("routers")
 
     @initialize()
     def begin(self) -> None:
@@ -201,6 +202,37 @@ class Convergence(RuleBasedStateMachine):
         if told:
             self.run(self.ours.ended(server))
 
+    @rule(target=routers)
+    def make_router(self) -> str:
+        return str(self.region.top.create("routers", {"project_id": "p1", "name": "r"})["id"])
+
+    @rule(router=routers, id=networks, told=st.booleans())
+    def join(self, router: str, id: str, told: bool) -> None:
+        top = self.region.top
+        if router not in top.rows["routers"] or not (subnets := top.subnets(id)):
+            return
+        gateway = subnets[0]["gateway_ip"]
+        taken = {p["device_id"] for p in top.rows["ports"].values() if p["network_id"] == id}
+        if gateway is None or taken & set(top.rows["routers"]):
+            return
+        body = {"network_id": id, "project_id": "p1", "security_groups": []}
+        body |= {"fixed_ips": [{"subnet_id": subnets[0]["id"], "ip_address": gateway}]}
+        body |= {"device_id": router, "device_owner": "network:router_interface"}
+        top.create("ports", body)
+        if told:
+            self.run(self.ours.settle_router(self.ours, router))
+
+    @rule(router=routers, last=st.booleans(), told=st.booleans())
+    def part(self, router: str, last: bool, told: bool) -> None:
+        ports = self.region.top.rows["ports"]
+        mine = [p["id"] for p in ports.values() if p["device_id"] == router]
+        if mine:
+            del ports[mine[-1]]
+        if last and len(mine) < 2:
+            self.region.top.rows["routers"].pop(router, None)
+        if told:
+            self.run(self.ours.settle_router(self.ours, router))
+
     # the rest of the world
 
     @rule(which=st.integers(0, 1), up=st.booleans())
@@ -265,6 +297,9 @@ class Convergence(RuleBasedStateMachine):
             for port in rows["ports"].values():
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
+                if "router" in port["device_owner"] or "bridge" in twin["device_id"]:
+                    assert port["device_id"] in rows["routers"]
+                    continue
                 assert twin["id"] not in bound
                 bound[twin["id"]] = one.pod_id
                 told = [ip["ip_address"] for ip in port["fixed_ips"]]
@@ -275,14 +310,37 @@ class Convergence(RuleBasedStateMachine):
                 for group in port["security_groups"]:
                     self.assert_group(rows, rows["security-groups"][group])
             needed = {port["network_id"] for port in rows["ports"].values()}
+            self.assert_routers(one, rows)
             for network in rows["networks"].values():
                 assert network["id"] in needed
                 assert network["name"] == top.rows["networks"][network["description"][7:]]["name"]
         for port in top.rows["ports"].values():
             assert not port["device_id"].startswith("trio2o-made:")
-            assert (port["id"] in bound) == bool(
-                port["device_id"] and "gateway" not in port["device_id"]
-            )
+            other = ("gateway" in port["device_id"], "bridge" in port["device_id"])
+            if not any(other) and "router" not in port["device_owner"]:
+                assert (port["id"] in bound) == bool(port["device_id"])
+
+    def assert_routers(self, pod: Pod, rows: dict[str, Any]) -> None:
+        """A router is where a network of it is, and leads to all of its networks elsewhere."""
+        top = self.region.top.rows
+        for id in top["routers"]:
+            joined = [p for p in top["ports"].values() if p["device_id"] == id]
+            cidrs = {
+                p["network_id"]: top["subnets"][p["fixed_ips"][0]["subnet_id"]]["cidr"]
+                for p in joined
+            }
+            there = [self.networks_in(one) & set(cidrs) for one in self.region.all]
+            here = self.networks_in(pod) & set(cidrs)
+            mine = [r for r in rows["routers"].values() if r["description"] == f"trio2o:{id}"]
+            assert len(mine) == bool(here)
+            for router in mine:
+                elsewhere = set().union(*there) - here
+                told = {route["destination"] for route in router["routes"]}
+                assert told == {cidrs[network] for network in elsewhere}
+
+    def networks_in(self, pod: Pod) -> set[str]:
+        rows = self.region.neutrons[pod.pod_id].rows["networks"].values()
+        return {row["description"][7:] for row in rows}
 
     def assert_group(self, rows: dict[str, Any], group: dict[str, Any]) -> None:
         top = self.region.top
