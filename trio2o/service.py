@@ -164,6 +164,8 @@ class Appliance(Service):
         self._every(settings.pods.refresh, pods.refresh)
         self._every(RECHECK, pods.look_at_the_down)
         passes.start()
+        if self.networks is not None:
+            self.networks.wake()
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms

@@ -44,6 +44,9 @@ class NetworkPass:
         networks = self.networks
         attached = await networks.store.read(rows.all_attachments)
         top = await self._top()
+        if not networks.rebuilt:
+            await self._rebuild(top)
+            attached = await networks.store.read(rows.all_attachments)
         await self._tidy(top, attached, counted)
         attached = await networks.store.read(rows.all_attachments)
         pods = networks.pods.serving("network")
@@ -57,9 +60,7 @@ class NetworkPass:
             if not any(row["id"] in some for some in at.networks.values()):
                 counted.drift += 1
                 await networks.gone(networks.center, f"/networks/{row['id']}")
-        for pod in pods:
-            if networks.pods.is_down(pod, "network"):
-                continue
+        for pod in self._up():
             try:
                 await self._pod(pod, top, attached, at, hints, counted)
             except Fault as fault:
@@ -93,13 +94,60 @@ class NetworkPass:
             by_id(floating),
         )
 
+    async def _rebuild(self, top: Top) -> None:
+        """What the store should hold of what is in the pods, should it have been lost: once, before
+        the first pass judges anything."""
+        networks = self.networks
+        read = networks.neutron.rows
+        for pod in self._up():
+            subnets = await read(pod, things.SUBNET)
+            homes = [
+                id
+                for row in subnets
+                if (own := top.subnets.get(id := things.marked(row)))
+                and own["gateway_ip"] == row["gateway_ip"]
+            ]
+            await networks.store.write(
+                lambda c, homes=homes, pod=pod: rows.take_homes(c, homes, pod.pod_id)  # type: ignore[misc]
+            )
+            await self._readopt(pod, await read(pod, things.PORT), top)
+        networks.rebuilt = True
+
+    async def _readopt(self, pod: Pod, ports: Iterable[Row], top: Top) -> None:
+        """A port of ours that a server uses, and whose twin at the top says the same, is wanted
+        where it is, though nothing says so any more; and one of a server that is gone is to be
+        freed."""
+        networks = self.networks
+        found = []
+        for row in ports:
+            twin = top.ports.get(things.marked(row))
+            device, owner = row["device_id"], row["device_owner"]
+            if twin is None or not owner.startswith("compute:") and (owner or device):
+                continue
+            told = twin["device_id"]
+            ours = told.startswith(things.RESERVED)
+            if told and (told == device or ours if device else not ours):
+                one = Attachment(twin["id"], pod.pod_id, told, "", False, BOUND, networks.now())
+                found.append(one)
+        await networks.store.write(lambda c: rows.add_attachments(c, found))
+
+    def _up(self) -> list[Pod]:
+        pods = self.networks.pods
+        return [pod for pod in pods.serving("network") if not pods.is_down(pod, "network")]
+
     async def _tidy(self, top: Top, attached: Iterable[Attachment], counted: Counted) -> None:
         """Claims that came to nothing, ports that are gone at the top, hints of what is gone."""
         networks = self.networks
         known = {one.port_id: one for one in attached}
         old = networks.now() - networks.settings.claim_seconds
+        whole = len(self._up()) == len(networks.pods.serving("network"))
+        names = {name(p.pod_name) for p in networks.pods.all for name in _HOLDS}
         for row in top.ports.values():
             device = row["device_id"]
+            if device.startswith(_HELD) and device not in names:  # its pod was removed
+                await networks.gone(networks.center, f"/ports/{row['id']}")
+            if not whole:
+                continue  # a pod that cannot be asked may use what seems to be nobody's
             if not device.startswith((things.MADE, things.TAKEN)) or row["id"] in known:
                 continue
             if _epoch(row["updated_at"]) < old:
@@ -151,6 +199,7 @@ class NetworkPass:
             row["id"] not in keys for row in told[things.NETWORK.path]
         )
         await self._record(pod, found)
+        await self._readopt(pod, told[things.PORT.path], top)
         released = await self._stages(pod, attached, found)
         steps = plan(wanted, found)
         # what was attached since this pass began is not for it to judge
@@ -239,7 +288,7 @@ class NetworkPass:
     ) -> None:
         """Give back addresses of networks that the pod needs no more."""
         networks = self.networks
-        ours = {name(pod.pod_name) for name in (things.dhcp, things.gateway, things.bridge)}
+        ours = {name(pod.pod_name) for name in _HOLDS}
         spare = [
             row
             for row in top.ports.values()
@@ -253,6 +302,10 @@ class NetworkPass:
         for row in spare:
             await networks.gone(networks.center, f"/ports/{row['id']}")
 
+
+_HOLDS = (things.dhcp, things.gateway, things.bridge)
+_HELD = tuple(name("") for name in _HOLDS)
+"""What holds addresses at the top for a pod."""
 
 _UNRECORDED = (things.RULE, things.RBAC, things.INTERFACE)
 _RECORDED = tuple(kind.path for kind in things.KINDS if kind not in _UNRECORDED)

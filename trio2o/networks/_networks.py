@@ -70,6 +70,7 @@ class Networks:
         self._leasing: dict[str, float] = {}
         self._looking: Any = None
         self.stopped = False
+        self.rebuilt = False
         self.wake: Callable[[], None] = lambda: None
 
     @property

@@ -81,6 +81,11 @@ def put_attachments(connection: Connection, wanted: Sequence[Attachment]) -> Non
     put(connection, attachments, [asdict(one) for one in wanted])
 
 
+def add_attachments(connection: Connection, found: Sequence[Attachment]) -> None:
+    """Those of ports that have none."""
+    put_new(connection, attachments, [asdict(one) for one in found])
+
+
 def drop_attachments(connection: Connection, port_ids: Collection[str]) -> None:
     for id in port_ids:
         connection.execute(sa.delete(attachments).where(attachments.c.port_id == id))

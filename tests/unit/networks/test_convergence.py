@@ -35,6 +35,13 @@ class Convergence(RuleBasedStateMachine):
         self.region, self.store, self.clock = Region(2), Store(), Clock()
         self.clock.advance(1_800_000_000)
         self.segment = 100
+        self.used: dict[str, str] = {}
+        self.restart()
+
+    @rule()
+    def lose_the_store(self) -> None:
+        """The marks in the pods are enough to go on, and no server loses its port."""
+        self.store = Store()
         self.restart()
 
     def restart(self) -> None:
@@ -186,10 +193,11 @@ class Convergence(RuleBasedStateMachine):
                 raise
             self.region.servers.add(server)
             bottom = self.region.neutrons[pod.pod_id].rows["ports"][bottoms[port["id"]]]
-            bottom["device_id"] = server
+            bottom |= {"device_id": server, "device_owner": "compute:nova"}
             await self.ours.booted(claim, server, pod)
 
-        self.run(call(), how, after)
+        if self.run(call(), how, after):
+            self.used[server] = port["id"]
         return server
 
     @rule(server=consumes(servers), told=st.booleans())
@@ -198,7 +206,7 @@ class Convergence(RuleBasedStateMachine):
         for one in self.region.all:
             for port in self.region.neutrons[one.pod_id].rows["ports"].values():
                 if port["device_id"] == server:
-                    port["device_id"] = ""
+                    port |= {"device_id": "", "device_owner": ""}
         if told:
             self.run(self.ours.ended(server))
 
@@ -255,6 +263,8 @@ class Convergence(RuleBasedStateMachine):
                 neutron.delete(kind, row["id"])
             except Exception:
                 return
+            if kind == "ports":
+                self.used.pop(row["device_id"], None)
         elif what == 1 and "name" in row and row["name"] != "default":
             row["name"] = "changed"
         elif what == 2 and kind == "security-groups":
@@ -291,6 +301,8 @@ class Convergence(RuleBasedStateMachine):
     def assert_equal(self) -> None:
         """What the pods have, read without any of our code."""
         top = self.region.top
+        for server in self.region.servers & set(self.used):
+            assert top.rows["ports"][self.used[server]]["device_id"] == server
         bound: dict[str, str] = {}
         for one in self.region.all:
             rows = self.region.neutrons[one.pod_id].rows
