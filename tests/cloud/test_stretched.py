@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from openstack import exceptions
-from tenants import STRETCHED, Project, admin_cloud, eventually
+from tenants import STRETCHED, Project, RealAppliance, admin_cloud, eventually, own_project
 
 CIDR = "10.20.0.0/24"
 
@@ -69,7 +70,7 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
             lambda region=region: (
                 not any(inside(spanning, region)[k] for k in ("networks", "subnets", "ports"))
             ),
-            10,
+            30,
         )
         assert found
     assert not list(spanning.tenant.network.networks(project_id=spanning.id))
@@ -154,7 +155,7 @@ def test_interfaces_come_and_go_by_the_tops_ids(spanning: Project):
     assert shown
     assert compute.get_server_interface(port.id, server).net_id == other.id
     compute.delete_server_interface(port.id, server)
-    assert eventually(lambda: not list(network.ports(network_id=other.id, device_id=server.id)), 30)
+    assert eventually(lambda: not list(network.ports(network_id=other.id, device_id=server.id)), 90)
     network.delete_network(other)
     assert not [n for n in inside(spanning, "Pod1")["networks"] if n.name == "net2"]
 
@@ -209,7 +210,7 @@ def test_groups_are_equal_in_the_pods_that_use_them_and_hold_over_pods(spanning:
         *(("egress", version, None, None, None, None) for version in ("IPv4", "IPv6")),
         *(("ingress", version, None, None, None, everyone) for version in ("IPv4", "IPv6")),
     }
-    assert eventually(lambda: rules_in(spanning, "Pod2", "default") == expected, 10)
+    assert eventually(lambda: rules_in(spanning, "Pod2", "default") == expected, 30)
     # a group that is added at the top is there in the pod, and its members are everywhere
     default = next(iter(network.security_groups(project_id=spanning.id, name="default")))
     compute.add_security_group_to_server(one, {"name": "default"})
@@ -221,7 +222,7 @@ def test_groups_are_equal_in_the_pods_that_use_them_and_hold_over_pods(spanning:
                 ("ingress", "IPv4", None, None, None, tuple(ours))
                 in rules_in(spanning, region, "default")
             ),
-            10,
+            30,
         ), region
     (port,) = ports_of(spanning, one)
     assert set(port.security_group_ids) == {web.id, default.id}
@@ -285,7 +286,7 @@ def test_servers_made_at_once_have_addresses_of_the_top(spanning: Project):
         ports = network.ports(network_id=net.id)
         return {p.device_id: p.fixed_ips[0]["ip_address"] for p in ports if p.device_id in told}
 
-    assert eventually(lambda: held() == told, 30)
+    assert eventually(lambda: held() == told, 60)
     macs = {s.addresses["net1"][0]["OS-EXT-IPS-MAC:mac_addr"] for s in servers}
     assert macs == {p.mac_address for p in network.ports(network_id=net.id) if p.device_id in told}
     (subnet,) = inside(spanning, "Pod1")["subnets"]
@@ -317,7 +318,7 @@ def test_a_router_joins_networks_whose_servers_are_in_different_pods(spanning: P
     network.add_interface_to_router(router, subnets[1].id)
     bridge: dict[str, str] = {}
     for region, far in (("Pod1", "10.52.0.0/24"), ("Pod2", "10.51.0.0/24")):
-        (own,) = eventually(lambda region=region: routers_in(spanning, region), 10)
+        (own,) = eventually(lambda region=region: routers_in(spanning, region), 30)
         assert (own.name, own.description) == ("r", f"trio2o:{router.id}")
         (route,) = own.routes
         assert route["destination"] == far
@@ -336,7 +337,7 @@ def test_a_router_joins_networks_whose_servers_are_in_different_pods(spanning: P
         ports = list(admin_cloud("Pod2").network.ports(device_id=own.id))
         return own.routes == [] and len(ports) == 3
 
-    assert eventually(direct, 20)
+    assert eventually(direct, 60)
     for server in (one, two, three):
         compute.delete_server(server)
     for server in (one, two, three):
@@ -383,7 +384,7 @@ def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spannin
             assert two[0].external_gateway_info is None
             return [route["destination"] for route in two[0].routes] == ["0.0.0.0/0"]
 
-        assert eventually(joined, 30)
+        assert eventually(joined, 60)
         (port,) = ports_of(spanning, servers[0])
         floating = network.create_ip(floating_network_id=outside.id, port_id=port.id)
         (own,) = admin_cloud("Pod1").network.ips(project_id=spanning.id)
@@ -417,3 +418,41 @@ def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spannin
         admin.delete_network(outside)
     assert edge.network_id == outside.id
     assert not [n for n in admin_cloud("Pod1").network.networks() if n.name == outside.name]
+
+
+def test_a_network_that_is_shared_is_used_by_another_project_in_both_pods(
+    spanning: Project, stretched: RealAppliance
+):
+    net = network_of(spanning)
+    for other in own_project(stretched, STRETCHED):
+        with pytest.raises(exceptions.BadRequestException):
+            other.server("az1", networks=[{"uuid": net.id}])
+        spanning.tenant.network.create_rbac_policy(
+            object_id=net.id, object_type="network", action="access_as_shared",
+            target_project_id=other.id,
+        )  # fmt: skip
+        servers = [other.server(zone, networks=[{"uuid": net.id}]) for zone in ("az1", "az2")]
+        assert all(list(server.addresses) == ["net1"] for server in servers)
+        for region in ("Pod1", "Pod2"):
+            (own,) = inside(spanning, region)["networks"]
+            (shared,) = admin_cloud(region).network.rbac_policies(object_id=own.id)
+            assert shared.target_project_id == other.id
+        for server in servers:
+            other.tenant.compute.delete_server(server)
+        for server in servers:
+            other.tenant.compute.wait_for_delete(server, wait=60, interval=0.5)
+
+
+def test_servers_asked_for_at_once_make_a_network_once_in_each_pod(spanning: Project):
+    net = network_of(spanning)
+
+    def boot(zone: str) -> Any:
+        return spanning.server(zone, networks=[{"uuid": net.id}])
+
+    with ThreadPoolExecutor(4) as many:
+        servers = list(many.map(boot, ["az1", "az2"] * 2))
+    assert len({server.addresses["net1"][0]["addr"] for server in servers}) == 4
+    for region in ("Pod1", "Pod2"):
+        found = inside(spanning, region)
+        assert [len(found[kind]) for kind in ("networks", "subnets", "groups")] == [1, 1, 1]
+        assert len([p for p in found["ports"] if p.device_owner == "network:dhcp"]) == 1
