@@ -12,8 +12,9 @@ from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import counterparts
 from trio2o.networks._desired import Top
-from trio2o.networks._networks import Networks, by_id
+from trio2o.networks._networks import Networks
 from trio2o.networks._plan import plan, recognise
+from trio2o.networks._reads import by_id
 from trio2o.networks._routers import Reach, bridge_of, reach, routers_wanted
 from trio2o.networks._things import Ref, Row
 from trio2o.store import networks as rows

@@ -21,8 +21,9 @@ from trio2o.domain.values import (
 from trio2o.networks import _things as things
 from trio2o.networks._desired import Top, desired, needed, reservations
 from trio2o.networks._join import make_bridges
-from trio2o.networks._networks import Networks, by_id, defaults_of
+from trio2o.networks._networks import Networks
 from trio2o.networks._plan import plan, recognise
+from trio2o.networks._reads import by_id, defaults_of
 from trio2o.networks._routers import Reach, reach, routers_wanted
 from trio2o.networks._things import Delete, Found, Key, Ref, Row, key_of
 from trio2o.reconcile import Counted
