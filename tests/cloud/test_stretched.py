@@ -394,6 +394,9 @@ def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spannin
             lambda: len(compute.get_server(servers[0].id).addresses["net1"]) == 2, 30
         )
         assert shown
+        (far,) = ports_of(spanning, servers[1])
+        with pytest.raises(exceptions.ConflictException, match="Pod1.*Pod2"):
+            network.create_ip(floating_network_id=outside.id, port_id=far.id)
         network.update_ip(floating, port_id=None)
         assert not list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
         network.update_ip(floating, port_id=port.id)
@@ -456,3 +459,13 @@ def test_servers_asked_for_at_once_make_a_network_once_in_each_pod(spanning: Pro
         found = inside(spanning, region)
         assert [len(found[kind]) for kind in ("networks", "subnets", "groups")] == [1, 1, 1]
         assert len([p for p in found["ports"] if p.device_owner == "network:dhcp"]) == 1
+
+
+def test_what_pods_are_not_told_of_is_refused(spanning: Project):
+    network = spanning.tenant.network
+    net = network_of(spanning)
+    port = network.create_port(network_id=net.id)
+    with pytest.raises(exceptions.HttpException, match="501"):
+        network.create_trunk(port_id=port.id)
+    with pytest.raises(exceptions.HttpException, match="501"):
+        network.create_network(name="q", qos_policy_id=port.id)

@@ -22,6 +22,7 @@ from trio2o.networks._desired import (
 )
 from trio2o.networks._plan import plan, translated
 from trio2o.networks._reads import by_id
+from trio2o.networks._routers import external_pod
 from trio2o.networks._settle import Settle, all_done
 from trio2o.networks._things import Create, Found, Key, Ref, Row
 from trio2o.pods import Target
@@ -212,6 +213,14 @@ class Networks(Settle):
             return
         await self.store.write(lambda c: rows.drop_attachments(c, [one.port_id]))
         self.members_changed(id for row in found for id in row["security_groups"])
+
+    async def apart(self, port_id: str, network_id: str) -> tuple[Pod, Pod] | None:
+        """The pods of a port and of an external network, if they are known to differ."""
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "port_id", [port_id]))
+        pod = self.pods.get(mine[0].pod_id) if mine else None
+        hints = await self.hints([network_id])
+        home = external_pod(network_id, self.pods.serving("network"), hints)
+        return (pod, home) if pod and home and pod is not home else None
 
     async def leaving(self, server_id: str) -> None:
         """A server, or an interface of it, is going: its ports are watched until it let go."""

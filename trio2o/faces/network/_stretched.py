@@ -14,7 +14,7 @@ import msgspec
 from attrs import evolve, frozen
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Fault, NotFound
+from trio2o.domain.errors import Conflict, Fault, NotFound, NotImplementedHere
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
@@ -205,6 +205,7 @@ class TopFirst:
         networks = networks_of(context)
         sent, hints = self._without_hints(below(call, context), context)
         before = await self._before(context)
+        await self._refuse(decode(call.body), before, context)
         answer = await context.send(networks.center, sent)
         if answer.status in (403, 409) and call.method == "DELETE" and await self._let_go(context):
             answer = await context.send(networks.center, sent)
@@ -220,6 +221,27 @@ class TopFirst:
                 log.warn("a change of the top: {why}", why=str(fault))
                 networks.wake()
         return await self._dressed(answer, context)
+
+    async def _refuse(self, body: Any, before: Row, context: Context) -> None:
+        """What no pod would be told of must not seem to work. Raises `Fault`."""
+        asked = body.get(self.resource.key) if isinstance(body, dict) else None
+        if not isinstance(asked, dict) or self.resource.type not in (
+            "floatingip",
+            "port",
+            "network",
+        ):
+            return
+        if asked.get("qos_policy_id"):
+            raise NotImplementedHere("QoS policies are not applied to networks that span pods yet.")
+        port, network = asked.get("port_id"), asked.get("floating_network_id")
+        network = network or before.get("floating_network_id")
+        if isinstance(port, str) and isinstance(network, str):
+            where = await networks_of(context).apart(port, network)
+            if where is not None:
+                raise Conflict(
+                    f"The floating network is in pod {where[1].pod_name}, the port in pod "
+                    f"{where[0].pod_name}: a floating IP serves ports in its own pod."
+                )
 
     def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
         """The call without AZ hints, which a Neutron without agents refuses, and the hints.
@@ -361,6 +383,21 @@ class TopFirst:
         return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
 
 
+@frozen
+class NotCarried(TopFirst):
+    """Making something that pods would have to be told of, and are not: only in a pod's own."""
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        if await self._is_a_pods(call, context):
+            return await self.local(call, context)
+        raise NotImplementedHere("This is not served for networks that span pods yet.")
+
+
+_NOT_CARRIED = re.compile(
+    r"/v2\.0/(trunks|ndp-proxies|local-ips|local_ips|metering/.*|.*/port_forwardings"
+    r"|.*/conntrack_helpers)(/|$)"
+)
+
 _FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
 
 
@@ -422,7 +459,9 @@ def _stretched(row: Operation) -> Operation:
             same=None,
         )
         return evolve(row, verb=ByMode(row.verb, Listed(gather)))
-    return evolve(row, verb=ByMode(row.verb, TopFirst(row.verb, resource)))
+    bare = row.method == "POST" and _NOT_CARRIED.match(row.path)
+    verb = NotCarried if bare else TopFirst
+    return evolve(row, verb=ByMode(row.verb, verb(row.verb, resource)))
 
 
 _NOTHING = Resource("", "network", "/", "", "")
