@@ -43,6 +43,7 @@ from trio2o.faces.network import NetworkFace
 from trio2o.faces.resources import SWEPT
 from trio2o.faces.volume import VolumeFace
 from trio2o.identity import Catalog, Keystone, Policy, Tokens
+from trio2o.networks import NetworkPass, Networks, settle_router
 from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
@@ -135,6 +136,7 @@ class Appliance(Service):
         self.notifier = Notifier(reactor, os.environ)
         self.store: Store | None = None
         self.pool: Pool | None = None
+        self.networks: Networks | None = None
         self.reconcilers: Reconcilers | None = None
         self.telemetry: Telemetry | None = None
         self._reloads: list[Callable[[Settings], None]] = []
@@ -187,6 +189,7 @@ class Appliance(Service):
         catalog = Catalog(keystone)
         believed = settings.identity.token_cache
         tokens = Tokens(time.time, keystone, believed, metrics.token_looked_up)
+        stretched = settings.network.mode == "stretched"
         own = {face.name: face.microversions.own for face in FACES if face.microversions}
         pods = Pods(
             reactor,
@@ -197,6 +200,7 @@ class Appliance(Service):
             own,
             settings.images,
             metrics.pod_called,
+            settings.network.region if stretched else "",
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
@@ -229,6 +233,18 @@ class Appliance(Service):
         passes.add(keypairs)
         passes.add(groups)
         passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, keystone.own_token))
+        if stretched:
+            self.networks = Networks(
+                reactor,
+                time.time,
+                store,
+                pods,
+                keystone.own_token,
+                settings.network,
+                settle_router,
+            )
+            self.networks.wake = lambda: passes.wake("networks", 5.0)
+            passes.add(NetworkPass(self.networks))
         shares = Shares(reactor)
         parts = Parts(
             reactor,
@@ -247,6 +263,7 @@ class Appliance(Service):
             telemetry=telemetry,
             shares=shares,
             health=self.health.reason,
+            networks=self.networks,
         )
         rules = {row.policy for face in FACES for row in face.operations if row.policy}
         pipeline = Pipeline(
@@ -295,6 +312,8 @@ class Appliance(Service):
         self._every(lease.looks, reconcilers.look)
         for each in definitions.values():
             passes.wake(each.name)  # what was under way when we ended is found out
+        if self.networks is not None:
+            self.networks.wake()
         for kind in FACES:
             await self._listen(kind(parts), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
@@ -398,6 +417,8 @@ class Appliance(Service):
             loop.stop()
         if self.reconcilers is not None:
             await self.reconcilers.stop()
+        if self.networks is not None:
+            self.networks.stop()
         await self._drain()
         if self.pool is not None:
             await self.pool.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,19 @@ def _addresses(value: str) -> str:
     except ValueError:
         return "'', or IP addresses by commas"
     return ""
+
+
+def _cidr(value: str) -> str:
+    try:
+        fine = IPv4Network(value).num_addresses >= 8
+    except ValueError:
+        fine = False
+    return "" if fine else "an IPv4 network such as 100.64.0.0/24"
+
+
+def _physical_networks(value: str) -> str:
+    fine = all(re.fullmatch(r"[^:=,]+:[^:=,]+=[^:=,]+", one.strip()) for one in value.split(","))
+    return "" if fine or not value else "'', or POD:NAME=NAME IN THE POD, separated by commas"
 
 
 def _url_or_empty(value: str) -> str:
@@ -250,7 +263,30 @@ class ImagesSettings:
 
 @frozen
 class NetworkSettings:
-    mode: str = _setting("local", "'local': each network lives in one pod.", _one_of("local"))
+    mode: str = _setting(
+        "local",
+        "'local': each network lives in one pod. 'stretched': networks are kept in a top Neutron "
+        "and made in every pod that needs them.",
+        _one_of("local", "stretched"),
+    )
+    region: str = _setting("Central", "The region of the top Neutron (stretched).")
+    physical_networks: str = _setting(
+        "",
+        "The pods' names of the top's physical networks, where they differ: "
+        "'Pod1:bridge=physnet1, Pod2:bridge=vlans'.",
+        _physical_networks,
+    )
+    bridge_cidr: str = _setting(
+        "100.64.0.0/24",
+        "The addresses of the network that joins the pods of a router (stretched).",
+        _cidr,
+    )
+    claim_seconds: float = _setting(
+        300.0,
+        "Seconds after which a port that was taken for a server is given back if its pod never "
+        "answered (stretched).",
+        _at_least(1),
+    )
 
 
 @frozen

@@ -212,7 +212,7 @@ def test_no_text_is_an_error_of_another_kind(text: str) -> None:
         ("faces.compute.listen", "19998", "'', or a Twisted endpoint such as 'tcp:19998:interface"),
         ("faces.compute.listen", "tcp:", "'', or a Twisted endpoint such as 'tcp:19998:interface"),
         ("pods.interface", "Public", "one of 'internal', 'public', 'admin'"),
-        ("network.mode", "stretched", "one of 'local'"),
+        ("network.mode", "flat", "one of 'local', 'stretched'"),
         ("log.level", "INFO", "one of 'error', 'warn', 'info', 'debug', 'trace'"),
     ],
 )

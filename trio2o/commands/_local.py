@@ -125,5 +125,6 @@ def operations(missing: bool, count: bool) -> None:
 
 def _verb(verb: Any) -> str:
     """The verb's name; for a refusal its status."""
+    verb = getattr(verb, "local", verb)
     status = getattr(verb, "status", None)
     return str(status) if status else type(verb).__name__.lower()

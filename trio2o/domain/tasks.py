@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -87,3 +87,24 @@ async def together(runs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except FirstError as first:
         first.subFailure.raiseException()
         raise
+
+
+async def within(clock: Any, seconds: float, run: Coroutine[Any, Any, None]) -> bool:
+    """Wait for a run, but no longer than this; whether it ended. It goes on all the same.
+
+    Raises its error, if that comes in time.
+    """
+    ended = Deferred.fromCoroutine(run)
+    limit: Deferred[None] = Deferred()
+    timer = clock.callLater(seconds, limit.callback, None)
+    try:
+        await DeferredList(
+            [ended, limit], fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
+        )
+        return bool(timer.active())
+    except FirstError as first:
+        first.subFailure.raiseException()
+        raise
+    finally:
+        if timer.active():
+            timer.cancel()

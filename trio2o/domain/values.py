@@ -185,6 +185,38 @@ class Settled:
     bottom_id: str = ""
 
 
+@frozen
+class Counterpart:
+    """What a thing of the top Neutron is called in one pod. `kind` is its collection's name."""
+
+    kind: str
+    top_id: str
+    pod_id: str
+    bottom_id: str
+
+
+CLAIMED, LEASED, BOOTED, BOUND = "claimed", "leased", "booted", "bound"
+"""Stages of an attachment: the pod was not heard yet; its address is the pod's to give to one of
+several servers; the pod took the call; it was seen to use the port."""
+
+
+@frozen
+class Attachment:
+    """A port of the top Neutron is wanted in a pod.
+
+    `claim` names the call that wants it, `server_id` the server once that is known. `ours`: the
+    port was made for the server and ends with it. `since` is in seconds since 1970.
+    """
+
+    port_id: str
+    pod_id: str
+    server_id: str
+    claim: str
+    ours: bool
+    stage: str
+    since: float
+
+
 @frozen(slots=False)
 class Caller:
     """Who calls, as Keystone says of the token."""

@@ -14,6 +14,7 @@ from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
+from trio2o.networks import Networks
 from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Reconcilers
 from trio2o.routes import Routes
@@ -82,6 +83,7 @@ class Parts:
     telemetry: Telemetry
     shares: Shares
     health: Callable[[], str]
+    networks: Networks | None = None
 
 
 def keystone_fault(fault: Fault) -> Answer:

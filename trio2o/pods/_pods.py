@@ -12,7 +12,7 @@ from txaio.tx import make_logger
 
 from trio2o.domain.errors import IMAGES, PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.tasks import together
-from trio2o.domain.values import Binding, Pod
+from trio2o.domain.values import ACTIVE, Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
 from trio2o.message import Answer, Call, read_answer
@@ -70,9 +70,11 @@ class Pods:
         own: dict[str, Range],
         images: ImagesSettings,
         called: Callable[[str, str, float, str], None] = lambda *_: None,
+        center: str = "",
     ) -> None:
         """`own` are the microversions that the faces know, by service. `called` is told of each
-        call to a pod: its name, the service, seconds, and what failed ('' = nothing)."""
+        call to a pod: its name, the service, seconds, and what failed ('' = nothing). `center` is
+        the region of the top Neutron, '' where there is none."""
         self._called = called
         self._images_url, self._images_region = images.url, images.region
         self._clock, self._pool, self._catalog, self._store = clock, pool, catalog, store
@@ -82,6 +84,7 @@ class Pods:
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._late: set[Origin] = set()
         self.top: Pod | None = None
+        self.center = _center(center) if center else None
         self.all: tuple[Pod, ...] = ()
         self._bound: dict[str, dict[str, Binding]] = {}
         self._by_id: dict[str, Pod] = {}
@@ -117,14 +120,16 @@ class Pods:
 
     def _find_endpoints(self) -> None:
         found = {}
-        for pod in self.all:
-            for service in SERVICES:
-                url = self._catalog.url(pod.pod_name, service, self._interface)
-                try:
-                    if url:
-                        found[(pod.pod_id, service)] = Endpoint.parse(url, service)
-                except ValueError:
-                    log.warn("pod {pod}: {url} is no URL", pod=pod.pod_name, url=url)
+        wanted = [(pod, service) for pod in self.all for service in SERVICES]
+        if self.center is not None:
+            wanted.append((self.center, "network"))
+        for pod, service in wanted:
+            url = self._catalog.url(pod.pod_name, service, self._interface)
+            try:
+                if url:
+                    found[(pod.pod_id, service)] = Endpoint.parse(url, service)
+            except ValueError:
+                log.warn("pod {pod}: {url} is no URL", pod=pod.pod_name, url=url)
         self._endpoints = found
 
     def get(self, pod_id: str) -> Pod | None:
@@ -338,3 +343,8 @@ class Pods:
                 least, most = Version.parse(entry.min_version), Version.parse(entry.version)
                 self._ranges[(pod_id, service)] = Range(least, most)
                 self._offered.clear()
+
+
+def _center(region: str) -> Pod:
+    """The top Neutron, sent to as if it were a pod, but none of `all`."""
+    return Pod(region, 0, region, "", "", "", ACTIVE, "")

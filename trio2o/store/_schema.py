@@ -170,6 +170,50 @@ keypair_users = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# what a thing of the top Neutron is called in each pod that has it
+counterparts = sa.Table(
+    "counterparts",
+    metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("top_id", sa.String(255), primary_key=True),
+    sa.Column("pod_id", sa.String(36), primary_key=True),
+    sa.Column("bottom_id", sa.String(36), nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("counterparts_of_pod", counterparts.c.pod_id, counterparts.c.kind)
+
+# ports that are wanted in a pod, written before anything is made there
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    sa.Column("port_id", sa.String(36), primary_key=True),
+    sa.Column("pod_id", sa.String(36), nullable=False, index=True),
+    sa.Column("server_id", sa.String(255), nullable=False, index=True),
+    sa.Column("claim", sa.String(64), nullable=False),
+    sa.Column("ours", sa.Boolean, nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# AZ hints, which a Neutron without agents takes from nobody (JSON list)
+network_hints = sa.Table(
+    "network_hints",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("hints", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# the pod in which a subnet's gateway has the tenant's own address
+homes = sa.Table(
+    "homes",
+    metadata,
+    sa.Column("subnet_id", sa.String(36), primary_key=True),
+    sa.Column("pod_id", sa.String(36), nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
 
 # of each table that is held in memory: moves in the transaction that changes the table
 revisions = sa.Table(

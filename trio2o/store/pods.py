@@ -14,6 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from trio2o.domain.errors import StoreConflict
 from trio2o.domain.values import ACTIVE, Pod, Zone
 from trio2o.store._schema import (
+    attachments,
+    counterparts,
+    homes,
     keypair_users,
     pods,
     routes,
@@ -66,6 +69,7 @@ def change_pod(connection: Connection, pod_id: str, change: Callable[[Pod], Pod]
 def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
     """Take the pod away with what is known of it; its bindings end."""
     end(connection, now, pod_id=pod_id)
-    for table in (routes, settled, keypair_users, server_group_pods, sweeps):
+    ours = (routes, settled, keypair_users, server_group_pods, sweeps)
+    for table in (*ours, counterparts, attachments, homes):
         connection.execute(sa.delete(table).where(table.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

@@ -4,7 +4,7 @@ from trio2o.verbs._answer import Reply, refuse
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define, Defined, Definitive, Everywhere, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any, ask_in_turn
-from trio2o.verbs._gather import UNAVAILABLE, Gather, Order, incomplete
+from trio2o.verbs._gather import UNAVAILABLE, Gather, Order, Shown, incomplete
 from trio2o.verbs._named import Named, pod_naming
 from trio2o.verbs._place import Needs, Place, Prepare, bind, edit, edit_member
 from trio2o.verbs._places import Gone
@@ -33,6 +33,7 @@ __all__ = [
     "Prepare",
     "Ref",
     "Reply",
+    "Shown",
     "Shared",
     "Since",
     "Surface",

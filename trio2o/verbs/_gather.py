@@ -66,6 +66,12 @@ class Order:
         return asked + more
 
 
+Shown = tuple[Pod, msgspec.Raw, str]
+"""A row, with whom it came from and its id."""
+
+Dress = Callable[[Sequence[Shown], Context], Awaitable[list[Shown]]]
+"""What a face makes of the rows of a page."""
+
 StandIn = Callable[[Sequence[Pod], Query, bool, Context], Awaitable[list[msgspec.Raw] | None]]
 """Rows for what is known to live in these pods (in brief or not); None where the API has no such
 rows for this query."""
@@ -84,7 +90,9 @@ class Gather:
     list has pages at all, `offset`: it can be begun later by that, `marked`: it takes a marker
     (else it ignores one, and pages are cut here). `scan`: a marker is found by reading the list,
     for nothing else can show it. `absent`: a pod says 404 where it has no row. `stand_in` gives
-    what is shown of pods that are down.
+    what is shown of pods that are down. `sources` are asked instead of the pods, rows to `skip` are
+    left out (`extra` are the members that this looks at), and `dress` has the last word on a
+    page's rows.
     """
 
     resource: Resource
@@ -103,6 +111,10 @@ class Gather:
     scan: bool = False
     absent: bool = False
     stand_in: StandIn | None = None
+    sources: Callable[[Context], Sequence[Pod]] | None = None
+    skip: Callable[[Pod, msgspec.Raw], bool] | None = None
+    extra: tuple[str, ...] = ()
+    dress: Dress | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
@@ -118,6 +130,7 @@ class Gather:
         wanted = tuple(value for name, value in asked if name == "fields")
         if wanted:  # what the merge needs is asked for too, and cut off again
             query += [("fields", name) for name, _ in ((self.named, False), *keys)]
+            query += [("fields", name) for name in self.extra]
         listing = _Listing(self, call, context, pages, query, keys)
         listing.narrowed = self._narrowed(pods, asked)
         listing.kept = wanted or self.brief
@@ -132,6 +145,8 @@ class Gather:
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
         await listing.note(rows)
+        if self.dress is not None:
+            rows = await self.dress(rows, context)
         if listing.unavailable and self.stand_in is not None:
             lost = [pod for pod in pods if pod.pod_name in listing.unavailable]
             extra = await self.stand_in(lost, asked, bool(self.brief), context)
@@ -165,7 +180,11 @@ class Gather:
         zones = {value for name, value in asked if name in ("availability_zone", "zone")}
         pods = [
             pod
-            for pod in context.pods.serving(self.resource.service)
+            for pod in (
+                self.sources(context)
+                if self.sources
+                else context.pods.serving(self.resource.service)
+            )
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
         ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone", "zone")
@@ -209,10 +228,6 @@ class _Pages:
         return cls(size, limit is not None, last.get("marker", ""), numbers["offset"] or 0)
 
 
-Shown = tuple[Pod, msgspec.Raw, str]
-"""A row with the pod that it came from, and its id there."""
-
-
 class _Listing:
     """One list being made."""
 
@@ -236,7 +251,7 @@ class _Listing:
         self.failed: Answer | None = None
         hasher = hashlib.sha256(repr((sorted(query), context.caller.project_id)).encode())
         self.ranking = Ranking(keys, gather.named, gather.resource.zones, gather.order.lead)
-        resource, more = gather.resource, gather.definition
+        resource, more = gather.resource, gather.definition or gather.sources is not None
         self.places = Places(resource, self.ranking, gather.gone, more, call, context)
         self.list_key = (context.operation.path, str(context.version), hasher.digest())
 
@@ -278,7 +293,7 @@ class _Listing:
         self, sources: Sequence[Source], size: int | None
     ) -> list[tuple[Source, msgspec.Raw, Rank]]:
         same = self._same if self.gather.same else None
-        return await merge(sources, size, self._give_up, same)
+        return await merge(sources, size, self._give_up, same, self.gather.skip)
 
     def _same(self, row: msgspec.Raw) -> str:
         assert self.gather.same is not None

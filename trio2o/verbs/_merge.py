@@ -227,11 +227,13 @@ async def merge(
     size: int | None,
     give_up: Callable[[Source], None],
     same: Callable[[msgspec.Raw], str] | None = None,
+    skip: Callable[[Pod, msgspec.Raw], bool] | None = None,
 ) -> list[tuple[Source, msgspec.Raw, Rank]]:
     """The first `size` rows of all sources.
 
     A source that fails, or has a row that is none, is given up.
-    Of rows for which `same` tells the same (non-empty) text, the first stays.
+    Of rows for which `same` tells the same (non-empty) text, the first stays; those to `skip` are
+    as if they were not there.
     """
     heads = _Heads(sources)
     taken: list[tuple[Source, msgspec.Raw, Rank]] = []
@@ -248,7 +250,8 @@ async def merge(
             except (PodUnavailable, msgspec.MsgspecError):
                 give_up(source)
                 return
-            if source.behind is not None and not source.behind < head:
+            behind = source.behind is None or source.behind < head
+            if not behind or (skip is not None and skip(source.pod, source.row)):
                 source.use(head)
                 continue
             source.behind = None

@@ -69,7 +69,7 @@ class Gone:
 class Places:
     """Finds markers of one list: as the caller is shown them, else as `gone` says.
 
-    `definition`: things that all pods have. `call` is the list's own.
+    `definition`: whichever of the pods has a thing tells its place. `call` is the list's own.
     """
 
     resource: Resource
@@ -84,7 +84,7 @@ class Places:
         if self.definition:  # the first pod that has it tells
             for pod in pods:
                 if (row := await self._row(pod, marker)) is not None:
-                    return self.ranking.of(row, pod), {}
+                    return self.ranking.of(row, pod), {pod.pod_id: marker}
             raise UnknownMarker
         context, resource = self.context, self.resource
         route = await context.routes.find(resource, marker, context.caller, context.deadline)

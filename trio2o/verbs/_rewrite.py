@@ -136,9 +136,10 @@ class Rewriter:
 
     def zones(self, value: msgspec.Raw, service: str) -> msgspec.Raw:
         """An AZ's name; null stays, and where Nova's own services are. What lives in a pod's
-        Neutron is in all AZs of the pod."""
+        Neutron is in all AZs of the pod; what has no AZ of its own (the top's) keeps what it says.
+        """
         text = bytes(value)[:1]
-        if self.pod is None or bytes(value) == b'"internal"':
+        if self.pod is None or not self.pod.az_name or bytes(value) == b'"internal"':
             return value
         if text == b'"':
             return raw(self.pod.shown_zone(_text(value), service))

@@ -50,6 +50,7 @@ from trio2o.faces.compute._kinds import (
 )
 from trio2o.faces.compute._lists import SERVERS, SERVERS_DETAIL
 from trio2o.faces.compute._needs import server_needs
+from trio2o.faces.compute._networks import over_pods
 from trio2o.faces.compute._pins import in_zone, more_pins, with_pinned_zone
 from trio2o.faces.compute._steps import (
     GONE,
@@ -123,7 +124,7 @@ CREATE = Place(
     needs=server_needs,
 )
 
-OPERATIONS: tuple[Operation, ...] = (
+_ROWS: tuple[Operation, ...] = (
     *rows(
         Reply(root),
         """
@@ -852,3 +853,5 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
 )
+
+OPERATIONS = over_pods(_ROWS)

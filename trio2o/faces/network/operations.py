@@ -14,6 +14,7 @@ from trio2o.faces.network._steps import (
     root,
     zones,
 )
+from trio2o.faces.network._stretched import over_pods
 from trio2o.faces.network_resources import (
     ADDRESS_GROUP,
     ADDRESS_SCOPE,
@@ -49,7 +50,7 @@ from trio2o.faces.network_resources import (
 )
 from trio2o.verbs import Anywhere, Forward, Operation, Ref, Reply, rows
 
-OPERATIONS: tuple[Operation, ...] = (
+_ROWS: tuple[Operation, ...] = (
     *lives(
         NETWORK,
         """
@@ -744,3 +745,5 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
 )
+
+OPERATIONS = over_pods(_ROWS)

@@ -1,0 +1,98 @@
+"""What remains when pods freeze and the appliance dies in the middle of boots: nothing lost,
+nothing twice, nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from typing import Any
+
+import requests
+from tenants import Project, RealAppliance, admin_cloud, eventually, lab
+from test_stretched import inside, network_of
+
+CLAIM = 60.0
+"""Seconds of `network.claim_seconds` in the fixture."""
+
+
+def reconcile(appliance: RealAppliance) -> dict[str, Any]:
+    """A pass over networks now, and what it found."""
+    token = admin_cloud("RegionOne").auth_token
+    url = f"{appliance.url('admin')}/v1.0/reconcilers/networks/run"
+    answer = requests.post(url, headers={"X-Auth-Token": token}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["reconciler"]
+    return found
+
+
+def asking(project: Project, network: Any, zone: str, name: str) -> threading.Thread:
+    """A boot that is asked for, whatever becomes of it."""
+    body = {
+        "name": name, "imageRef": project.image, "flavorRef": "1", "availability_zone": zone,
+        "networks": [{"uuid": network.id}],
+    }  # fmt: skip
+    url = f"{project.appliance.url('compute')}/v2.1/servers"
+    headers = {"X-Auth-Token": project.token, "OpenStack-API-Version": "compute 2.90"}
+
+    def ask() -> None:
+        with contextlib.suppress(requests.RequestException):
+            requests.post(url, json={"server": body}, headers=headers, timeout=90)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread
+
+
+def whole(project: Project, network: Any) -> None:
+    """Each port at the top is a server's that there is, and in its pod once; no more is there."""
+    servers = {}
+    for region in ("Pod1", "Pod2"):
+        servers |= {server.id: region for server in project.at(region).compute.servers()}
+    center = admin_cloud("Central").network
+    tops = [p for p in center.ports(network_id=network.id) if p.device_owner != "network:dhcp"]
+    assert {port.device_id for port in tops} == set(servers), (tops, servers)
+    assert len(tops) == len(servers)
+    for region in ("Pod1", "Pod2"):
+        ports = [p for p in inside(project, region)["ports"] if p.device_owner != "network:dhcp"]
+        mine = {f"trio2o:{p.id}" for p in tops if servers[p.device_id] == region}
+        assert {port.description for port in ports} == mine
+        assert len(ports) == len(mine)
+
+
+def test_whenever_the_appliance_is_killed_in_a_boot_a_pass_makes_things_whole(spanning: Project):
+    appliance = spanning.appliance
+    network = network_of(spanning)
+    for number, seconds in enumerate((0.3, 0.8, 1.5, 2.5, 4.0)):
+        thread = asking(spanning, network, f"az{number % 2 + 1}", f"killed-{number}")
+        time.sleep(seconds)
+        appliance.end(signal.SIGKILL)
+        thread.join()
+        appliance.start()
+    time.sleep(CLAIM + 1)
+    assert eventually(lambda: reconcile(appliance)["failed"] == 0, 60)
+    whole(spanning, network)
+    assert eventually(lambda: reconcile(appliance)["drift"] == 0, 60)
+
+
+def test_a_pod_that_freezes_in_a_boot_is_made_whole_when_it_is_back(spanning: Project):
+    appliance = spanning.appliance
+    network = network_of(spanning)
+    spanning.server("az1", networks=[{"uuid": network.id}])
+    thread = asking(spanning, network, "az2", "frozen")
+    time.sleep(0.7)
+    lab("fault", "Pod2", "freeze")
+    try:
+        # the other pod goes on, the network changes, and is deleted nowhere
+        spanning.server("az1", "meanwhile", networks=[{"uuid": network.id}])
+        spanning.tenant.network.update_network(network, name="renamed")
+        assert reconcile(appliance)["name"] == "networks"
+    finally:
+        lab("fault", "Pod2", "heal")
+    thread.join()
+    time.sleep(CLAIM + 1)
+    assert eventually(lambda: reconcile(appliance)["failed"] == 0, 90)
+    whole(spanning, network)
+    for region in ("Pod1", "Pod2"):
+        assert {own.name for own in inside(spanning, region)["networks"]} <= {"renamed"}

@@ -1,0 +1,369 @@
+"""Neutrons in memory: as much of them as the reconciler relies on, with their refusals."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import parse_qsl
+
+import sqlalchemy as sa
+from world import answer, pod
+
+from trio2o.domain.errors import PodTimeout, PodUnavailable
+from trio2o.domain.values import Pod
+from trio2o.message import Answer, Call
+from trio2o.store._schema import metadata
+
+Row = dict[str, Any]
+WHEN = "2026-01-01T00:00:00Z"
+
+DEFAULTS: dict[str, Row] = {
+    "networks": {
+        "name": "", "admin_state_up": True, "mtu": 1450, "port_security_enabled": True,
+        "shared": False, "router:external": False,
+    },
+    "subnets": {
+        "name": "", "ip_version": 4, "gateway_ip": None, "enable_dhcp": True,
+        "dns_nameservers": [], "host_routes": [], "ipv6_ra_mode": None, "ipv6_address_mode": None,
+    },
+    "ports": {
+        "name": "", "device_id": "", "device_owner": "", "admin_state_up": True,
+        "allowed_address_pairs": [], "port_security_enabled": True, "extra_dhcp_opts": [],
+        "binding:vnic_type": "normal", "status": "DOWN", "updated_at": WHEN, "revision_number": 1,
+    },
+    "security-groups": {"name": "", "stateful": True},
+    "address-groups": {"name": "", "addresses": []},
+    "security-group-rules": {
+        "ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None,
+        "remote_ip_prefix": None, "remote_group_id": None, "remote_address_group_id": None,
+    },
+    "rbac-policies": {},
+    "floatingips": {"port_id": None, "router_id": None, "fixed_ip_address": None},
+    "routers": {"name": "", "admin_state_up": True, "external_gateway_info": None, "routes": []},
+}  # fmt: skip
+SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",
+        "remote_ip_prefix", "remote_group_id", "remote_address_group_id")  # fmt: skip
+
+
+class Refusal(Exception):
+    def __init__(self, status: int, kind: str) -> None:
+        self.answer = answer(status, {"NeutronError": {"type": kind, "message": kind}})
+
+
+class Neutron:
+    """One Neutron's rows by collection."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
+
+    def __call__(self, call: Call) -> Answer:
+        words = call.path.decode().strip("/").split("/")
+        kind, id = words[0], words[1] if len(words) > 1 else ""
+        if kind == "quotas":
+            return answer(200, {"quota": {}})
+        rows = self.rows[kind]
+        key, plural = _keys(kind)
+        body = json.loads(call.body) if call.body else {}
+        try:
+            if call.method == "GET":
+                found = [self.shown(kind, row) for row in self._found(kind, call)]
+                return answer(200, {plural: found})
+            if call.method == "POST":
+                return answer(201, {key: self.shown(kind, self.create(kind, dict(body[key])))})
+            if id not in rows:
+                raise Refusal(404, "NotFound")
+            if call.method == "DELETE":
+                self.delete(kind, id)
+                return Answer(204)
+            if kind == "routers" and len(words) > 2:
+                self._interface(rows[id], words[2], body["port_id"])
+            elif len(words) > 2:
+                self._addresses(rows[id], words[2], body["addresses"])
+            else:
+                self._change(kind, rows[id], body[key])
+            return answer(200, {key: self.shown(kind, rows[id])})
+        except Refusal as refusal:
+            return refusal.answer
+
+    def shown(self, kind: str, row: Row) -> Row:
+        if kind == "security-groups":
+            rules = self.rows["security-group-rules"].values()
+            return row | {
+                "security_group_rules": [r for r in rules if r["security_group_id"] == row["id"]]
+            }
+        if kind == "networks":
+            subnets = [s["id"] for s in self.subnets(row["id"])]
+            return row | {"subnets": subnets}
+        return row
+
+    def subnets(self, network_id: str) -> list[Row]:
+        return [s for s in self.rows["subnets"].values() if s["network_id"] == network_id]
+
+    def _found(self, kind: str, call: Call) -> list[Row]:
+        asked: dict[str, set[str]] = {}
+        for name, value in parse_qsl(call.query.decode()):
+            if name not in ("fields", "limit"):
+                asked.setdefault(name, set()).add(value)
+
+        def fits(row: Row) -> bool:
+            for name, values in asked.items():
+                have = row.get(name)
+                if not values & set(have if isinstance(have, list) else [str(have)]):
+                    return False
+            return True
+
+        return [row for _, row in sorted(self.rows[kind].items()) if fits(row)]
+
+    def create(self, kind: str, body: Row) -> Row:
+        row = {"id": str(uuid.uuid4()), "description": "", "project_id": ""} | DEFAULTS[kind] | body
+        row = json.loads(json.dumps(row))
+        if kind in ("networks", "ports", "security-groups") and row["name"] != "default":
+            self.default_group(row["project_id"])
+        getattr(self, f"_new_{kind.replace('-', '_')}", lambda row: None)(row)
+        self.rows[kind][row["id"]] = row
+        if kind == "security-groups":
+            for version in ("IPv4", "IPv6"):
+                self.rule(row, direction="egress", ethertype=version)
+        return row
+
+    def rule(self, group: Row, **body: Any) -> Row:
+        body |= {"security_group_id": group["id"], "project_id": group["project_id"]}
+        return self.create("security-group-rules", body)
+
+    def default_group(self, project_id: str) -> Row:
+        for group in self.rows["security-groups"].values():
+            if (group["name"], group["project_id"]) == ("default", project_id):
+                return group
+        group = self.create("security-groups", {"name": "default", "project_id": project_id})
+        for version in ("IPv4", "IPv6"):
+            self.rule(group, direction="ingress", ethertype=version, remote_group_id=group["id"])
+        return group
+
+    def _new_networks(self, row: Row) -> None:
+        segment = row.setdefault("provider:segmentation_id", None)
+        row.setdefault("provider:network_type", "vlan")
+        row.setdefault("provider:physical_network", "bridge")
+        others = self.rows["networks"].values()
+        if segment and any(n["provider:segmentation_id"] == segment for n in others):
+            raise Refusal(409, "VlanIdInUse")
+
+    def _new_subnets(self, row: Row) -> None:
+        self._has("networks", row["network_id"])
+        if not row.get("allocation_pools"):
+            hosts = list(ip_network(row["cidr"]).hosts())
+            row["allocation_pools"] = [{"start": str(hosts[1]), "end": str(hosts[-1])}]
+
+    def _new_ports(self, row: Row) -> None:
+        self._has("networks", row["network_id"])
+        row.setdefault("mac_address", "fa:" + row["id"][:8])
+        groups = [self.default_group(row["project_id"])["id"]]
+        if row["device_owner"] == "network:dhcp":
+            groups = []
+        for group in row.setdefault("security_groups", groups):
+            self._has("security-groups", group)
+        row["fixed_ips"] = self._addressed(row, row.get("fixed_ips"))
+
+    def _addressed(self, port: Row, fixed: list[Row] | None) -> list[Row]:
+        if fixed is None:
+            fixed = [{"subnet_id": s["id"]} for s in self.subnets(port["network_id"])[:1]]
+        used = {
+            ip["ip_address"]
+            for other in self.rows["ports"].values()
+            if other["id"] != port["id"] and other["network_id"] == port["network_id"]
+            for ip in other["fixed_ips"]
+        }
+        found = []
+        for ip in fixed:
+            self._has("subnets", ip["subnet_id"])
+            subnet = self.rows["subnets"][ip["subnet_id"]]
+            free = [str(h) for h in ip_network(subnet["cidr"]).hosts() if str(h) not in used]
+            free = [address for address in free if address != subnet["gateway_ip"]]
+            address = ip.get("ip_address") or free[0]
+            if address in used:
+                raise Refusal(409, "IpAddressAlreadyAllocated")
+            used.add(address)
+            found.append({"subnet_id": subnet["id"], "ip_address": address})
+        return found
+
+    def _new_security_group_rules(self, row: Row) -> None:
+        self._has("security-groups", row["security_group_id"])
+        if row["remote_address_group_id"]:
+            self._has("address-groups", row["remote_address_group_id"])
+        same = [row[name] for name in SAYS] + [row["security_group_id"]]
+        for other in self.rows["security-group-rules"].values():
+            if [other[name] for name in SAYS] + [other["security_group_id"]] == same:
+                raise Refusal(409, "SecurityGroupRuleExists")
+
+    def _has(self, kind: str, id: str) -> None:
+        if id not in self.rows[kind]:
+            raise Refusal(404, "NotFound")
+
+    def _change(self, kind: str, row: Row, body: Row) -> None:
+        if "name" in body and row["name"] == "default" and kind == "security-groups":
+            raise Refusal(409, "SecurityGroupCannotUpdateDefault")
+        if "routes" in body:
+            self._check_routes(row, body["routes"])
+        if "fixed_ips" in body:
+            body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
+        row |= body
+        if kind == "ports":
+            row["revision_number"] += 1
+
+    def _held(self, router: Row) -> list[Row]:
+        return [p for p in self.rows["ports"].values() if p["device_id"] == router["id"]]
+
+    def _near(self, port: Row, address: str) -> bool:
+        subnets = [self.rows["subnets"][ip["subnet_id"]] for ip in port["fixed_ips"]]
+        return any(ip_address(address) in ip_network(subnet["cidr"]) for subnet in subnets)
+
+    def _interface(self, router: Row, action: str, port_id: str) -> None:
+        self._has("ports", port_id)
+        port = self.rows["ports"][port_id]
+        if action == "add_router_interface":
+            mine = {ip["subnet_id"] for p in self._held(router) for ip in p["fixed_ips"]}
+            if port["device_id"] or mine & {ip["subnet_id"] for ip in port["fixed_ips"]}:
+                raise Refusal(409, "PortInUse")
+            port |= {"device_id": router["id"], "device_owner": "network:router_interface"}
+            return
+        if port["device_id"] != router["id"]:
+            raise Refusal(404, "RouterInterfaceNotFound")
+        if any(self._near(port, route["nexthop"]) for route in router["routes"]):
+            raise Refusal(409, "RouterInterfaceInUseByRoute")
+        del self.rows["ports"][port_id]
+
+    def _check_routes(self, router: Row, routes: list[Row]) -> None:
+        held = self._held(router)
+        own = {ip["ip_address"] for port in held for ip in port["fixed_ips"]}
+        for route in routes:
+            if route["nexthop"] in own or not any(self._near(p, route["nexthop"]) for p in held):
+                raise Refusal(400, "InvalidRoutes")
+
+    def _addresses(self, row: Row, action: str, which: list[str]) -> None:
+        have = set(row["addresses"])
+        if action == "add_addresses":
+            if have & set(which):
+                raise Refusal(400, "AddressesAlreadyExist")
+            have |= set(which)
+        else:
+            if set(which) - have:
+                raise Refusal(404, "AddressesNotFound")
+            have -= set(which)
+        row["addresses"] = sorted(have)
+
+    def delete(self, kind: str, id: str) -> None:
+        ports, rules = self.rows["ports"], self.rows["security-group-rules"]
+        if kind == "routers" and self._held(self.rows[kind][id]):
+            raise Refusal(409, "RouterInUse")
+        if kind == "ports" and "router_interface" in ports[id]["device_owner"]:
+            raise Refusal(409, "L3PortInUse")
+        if kind == "networks":
+            mine = [p for p in ports.values() if p["network_id"] == id]
+            if any(p["device_owner"] != "network:dhcp" for p in mine):
+                raise Refusal(409, "NetworkInUse")
+            for port in mine:
+                del ports[port["id"]]
+            for subnet in self.subnets(id):
+                del self.rows["subnets"][subnet["id"]]
+            shares = self.rows["rbac-policies"]
+            for share in [s["id"] for s in shares.values() if s["object_id"] == id]:
+                del shares[share]
+        if kind == "subnets":
+            mine = [p for p in ports.values() if any(i["subnet_id"] == id for i in p["fixed_ips"])]
+            if any(p["device_owner"] != "network:dhcp" for p in mine):
+                raise Refusal(409, "SubnetInUse")
+            for port in mine:
+                port["fixed_ips"] = [i for i in port["fixed_ips"] if i["subnet_id"] != id]
+                if not port["fixed_ips"]:
+                    del ports[port["id"]]
+        if kind == "security-groups":
+            if any(id in p["security_groups"] for p in ports.values()):
+                raise Refusal(409, "SecurityGroupInUse")
+            if any(
+                r["remote_group_id"] == id and r["security_group_id"] != id for r in rules.values()
+            ):
+                raise Refusal(409, "SecurityGroupInUse")
+            for rule in [r["id"] for r in rules.values() if r["security_group_id"] == id]:
+                del rules[rule]
+        if kind == "address-groups" and any(
+            r["remote_address_group_id"] == id for r in rules.values()
+        ):
+            raise Refusal(409, "AddressGroupInUse")
+        del self.rows[kind][id]
+
+
+def _keys(kind: str) -> tuple[str, str]:
+    plural = kind.replace("-", "_")
+    return ("rbac_policy" if kind == "rbac-policies" else plural[:-1]), plural
+
+
+class Crash(Exception):
+    """The appliance ends here."""
+
+
+class Region:
+    """`Pods` over Neutrons in memory, and Novas that know which servers there are.
+
+    `fail` says of each call but reads, by its number, what happens: "crash before", "crash after",
+    "unreachable", "broken" (done, but not answered).
+    """
+
+    def __init__(self, count: int) -> None:
+        self.center: Pod = pod(0, pod_id="Central", pod_name="Central", az_name="")
+        self.all = tuple(pod(number) for number in range(1, count + 1))
+        self.neutrons = {one.pod_id: Neutron() for one in (self.center, *self.all)}
+        self.servers: set[str] = set()
+        self.down: set[str] = set()
+        self.fail: Callable[[Pod, Call], str] = lambda pod, call: ""
+        self.writes: list[str] = []
+
+    @property
+    def top(self) -> Neutron:
+        return self.neutrons["Central"]
+
+    def get(self, pod_id: str) -> Pod | None:
+        return next((one for one in self.all if one.pod_id == pod_id), None)
+
+    def serving(self, service: str) -> tuple[Pod, ...]:
+        return self.all
+
+    def is_down(self, pod: Pod, service: str) -> bool:
+        return pod.pod_id in self.down
+
+    async def send(self, pod: Pod, target: Any, call: Call, deadline: float, **more: Any) -> Answer:
+        if pod.pod_id in self.down:
+            raise PodUnavailable(pod.pod_name, "down")
+        if target.service == "compute":
+            return answer(200 if call.path.decode().split("/")[-1] in self.servers else 404, {})
+        how = "" if call.method == "GET" else self.fail(pod, call)
+        if how == "crash before":
+            raise Crash
+        if how == "unreachable":
+            raise PodUnavailable(pod.pod_name, "unreachable")
+        if call.method != "GET":
+            self.writes.append(f"{pod.pod_name} {call.method} {call.path.decode()}")
+        said = self.neutrons[pod.pod_id](call)
+        if how == "crash after":
+            raise Crash
+        if how == "broken":
+            raise PodTimeout(pod.pod_name, "broken")
+        return said
+
+
+class Store:
+    """The store's tables in memory, without threads."""
+
+    def __init__(self) -> None:
+        engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+        metadata.create_all(engine)
+        self.connection = engine.connect()
+
+    async def read(self, query: Callable[[Any], Any]) -> Any:
+        return query(self.connection)
+
+    async def write(self, change: Callable[[Any], Any]) -> Any:
+        found = change(self.connection)
+        self.connection.commit()
+        return found

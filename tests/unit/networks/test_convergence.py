@@ -1,0 +1,392 @@
+"""Whatever happens, in whatever order: in the end every pod has what the top wants, and no more."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from helpers import result_of
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
+from neutrons import Crash, Region, Store
+from twisted.internet.task import Clock
+
+from trio2o.domain.errors import Fault
+from trio2o.domain.values import Pod
+from trio2o.message import Call
+from trio2o.networks import MADE, NetworkPass, Networks, settle_router
+from trio2o.settings import NetworkSettings
+
+PROJECTS = ("p1", "p2")
+
+
+class Convergence(RuleBasedStateMachine):
+    """Tenants change the top, servers come and go, pods fail, strangers meddle, we crash."""
+
+    networks = Bundle("networks")
+    groups = Bundle("groups")
+    servers = Bundle("servers")
+    routers = Bundle("routers")
+
+    @initialize()
+    def begin(self) -> None:
+        self.region, self.store, self.clock = Region(2), Store(), Clock()
+        self.clock.advance(1_800_000_000)
+        self.segment = 100
+        self.used: dict[str, str] = {}
+        self.restart()
+
+    @rule()
+    def lose_the_store(self) -> None:
+        """The marks in the pods are enough to go on, and no server loses its port."""
+        self.store = Store()
+        self.restart()
+
+    def restart(self) -> None:
+        """The appliance is killed and started: only the store and the Neutrons remain."""
+
+        async def token(project_id: str = "") -> str:
+            return "token"
+
+        pods: Any = self.region
+        store: Any = self.store
+        self.ours = Networks(
+            self.clock,
+            self.clock.seconds,
+            store,
+            pods,
+            token,
+            NetworkSettings(mode="stretched"),
+            settle_router,
+        )
+
+    def run(self, call: Any, how: str = "", after: int = 0) -> bool:
+        """Run what we do; the write with this number goes wrong in this way."""
+        left = [after]
+
+        def fail(pod: Pod, call: Call) -> str:
+            if pod.is_top and "crash" not in how:
+                return ""
+            left[0] -= 1
+            return how if left[0] == -1 else ""
+
+        self.region.fail = fail
+        try:
+            result_of(call)
+        except Crash:
+            self.restart()
+            return False
+        except Fault:
+            return False
+        finally:
+            self.region.fail = lambda pod, call: ""
+        return True
+
+    # tenants
+
+    @rule(target=networks, project=st.sampled_from(PROJECTS), home=st.booleans())
+    def make_network(self, project: str, home: bool) -> str:
+        self.segment += 1
+        body = {"project_id": project, "name": "n", "provider:segmentation_id": self.segment}
+        id = self.region.top.create("networks", body)["id"]
+        self.make_subnet(id, True, home)
+        return str(id)
+
+    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans())
+    def make_subnet(self, id: str, dhcp: bool, gateway: bool) -> None:
+        top = self.region.top
+        if id not in top.rows["networks"] or len(top.subnets(id)) > 1:
+            return
+        number = len(top.subnets(id))
+        body = {
+            "network_id": id,
+            "project_id": top.rows["networks"][id]["project_id"],
+            "cidr": f"10.{self.segment % 200}.{number}.0/27",
+            "gateway_ip": f"10.{self.segment % 200}.{number}.1" if gateway else None,
+            "enable_dhcp": dhcp,
+        }
+        top.create("subnets", body)
+        self.run(self.ours.settle_network(id))
+
+    @rule(id=networks, name=st.sampled_from("abc"), dns=st.booleans())
+    def rename(self, id: str, name: str, dns: bool) -> None:
+        if id in self.region.top.rows["networks"]:
+            self.region.top.rows["networks"][id]["name"] = name
+            for subnet in self.region.top.subnets(id):
+                subnet["dns_nameservers"] = ["192.0.2.1"] if dns else []
+            self.run(self.ours.settle_network(id))
+
+    @rule(id=networks, told=st.booleans())
+    def delete_network(self, id: str, told: bool) -> None:
+        try:
+            self.region.top.delete("networks", id)
+        except Exception:
+            return
+        if told:
+            self.run(self.ours.settle_network(id))
+
+    @rule(target=groups, project=st.sampled_from(PROJECTS))
+    def make_group(self, project: str) -> str:
+        return str(
+            self.region.top.create("security-groups", {"project_id": project, "name": "g"})["id"]
+        )
+
+    @rule(id=groups, other=groups, port=st.integers(1, 3), told=st.booleans())
+    def change_rules(self, id: str, other: str, port: int, told: bool) -> None:
+        top = self.region.top
+        rules, known = top.rows["security-group-rules"], top.rows["security-groups"]
+        if id not in known or other not in known:
+            return
+        mine = [r["id"] for r in rules.values() if r["security_group_id"] == id]
+        if len(mine) > 3:
+            del rules[mine[port]]
+        try:
+            remote = other if port > 1 else None
+            top.rule(known[id], direction="ingress", port_range_min=port, remote_group_id=remote)
+        except Exception:
+            return
+        if told:
+            self.run(self.ours.settle_all_groups([id]))
+
+    @rule(id=consumes(groups))
+    def delete_group(self, id: str) -> None:
+        try:
+            self.region.top.delete("security-groups", id)
+        except Exception:
+            return
+
+    @rule(
+        target=servers,
+        id=networks,
+        group=groups,
+        default=st.booleans(),
+        which=st.integers(0, 1),
+        ours=st.booleans(),
+        how=st.sampled_from(["", "", "crash before", "crash after", "unreachable", "broken"]),
+        after=st.integers(0, 25),
+    )
+    def boot(
+        self, id: str, group: str, default: bool, which: int, ours: bool, how: str, after: int
+    ) -> str:
+        """As the compute face does it; Nova binds the port, or nothing came of it."""
+        top, pod, claim = self.region.top, self.region.all[which], str(uuid.uuid4())
+        network = top.rows["networks"].get(id)
+        if network is None:
+            return ""
+        body = {"network_id": id, "project_id": network["project_id"], "device_id": MADE + claim}
+        if not default and group in top.rows["security-groups"]:
+            body["security_groups"] = [group]
+        try:
+            port = top.create("ports", body)
+        except IndexError:  # no address is left
+            return ""
+        server = str(uuid.uuid4())
+
+        async def call() -> None:
+            await self.ours.claim(claim, pod, [port], [port["id"]] if ours else [], lease=False)
+            try:
+                bottoms = await self.ours.carry(pod, [port], fresh=True)
+            except Fault:
+                await self.ours.abandon(claim)
+                raise
+            self.region.servers.add(server)
+            bottom = self.region.neutrons[pod.pod_id].rows["ports"][bottoms[port["id"]]]
+            bottom |= {"device_id": server, "device_owner": "compute:nova"}
+            await self.ours.booted(claim, server, pod)
+
+        if self.run(call(), how, after):
+            self.used[server] = port["id"]
+        return server
+
+    @rule(server=consumes(servers), told=st.booleans())
+    def end_server(self, server: str, told: bool) -> None:
+        self.region.servers.discard(server)
+        for one in self.region.all:
+            for port in self.region.neutrons[one.pod_id].rows["ports"].values():
+                if port["device_id"] == server:
+                    port |= {"device_id": "", "device_owner": ""}
+        if told:
+            self.run(self.ours.ended(server))
+
+    @rule(target=routers)
+    def make_router(self) -> str:
+        return str(self.region.top.create("routers", {"project_id": "p1", "name": "r"})["id"])
+
+    @rule(router=routers, id=networks, told=st.booleans())
+    def join(self, router: str, id: str, told: bool) -> None:
+        top = self.region.top
+        if router not in top.rows["routers"] or not (subnets := top.subnets(id)):
+            return
+        gateway = subnets[0]["gateway_ip"]
+        taken = {p["device_id"] for p in top.rows["ports"].values() if p["network_id"] == id}
+        if gateway is None or taken & set(top.rows["routers"]):
+            return
+        body = {"network_id": id, "project_id": "p1", "security_groups": []}
+        body |= {"fixed_ips": [{"subnet_id": subnets[0]["id"], "ip_address": gateway}]}
+        body |= {"device_id": router, "device_owner": "network:router_interface"}
+        top.create("ports", body)
+        if told:
+            self.run(self.ours.settle_router(self.ours, router))
+
+    @rule(router=routers, last=st.booleans(), told=st.booleans())
+    def part(self, router: str, last: bool, told: bool) -> None:
+        ports = self.region.top.rows["ports"]
+        mine = [p["id"] for p in ports.values() if p["device_id"] == router]
+        if mine:
+            del ports[mine[-1]]
+        if last and len(mine) < 2:
+            self.region.top.rows["routers"].pop(router, None)
+        if told:
+            self.run(self.ours.settle_router(self.ours, router))
+
+    # the rest of the world
+
+    @rule(which=st.integers(0, 1), up=st.booleans())
+    def fail_pod(self, which: int, up: bool) -> None:
+        id = self.region.all[which].pod_id
+        self.region.down.discard(id) if up else self.region.down.add(id)
+
+    @rule(which=st.integers(0, 1), pick=st.integers(0, 50), what=st.integers(0, 3))
+    def meddle(self, which: int, pick: int, what: int) -> None:
+        """Somebody changes a pod behind our back."""
+        neutron = self.region.neutrons[self.region.all[which].pod_id]
+        kinds = ("networks", "subnets", "security-groups", "security-group-rules")
+        kind = (*kinds, "address-groups", "ports")[pick % 6]
+        rows = sorted(neutron.rows[kind])
+        if not rows:
+            return
+        row = neutron.rows[kind][rows[pick % len(rows)]]
+        if what == 0 and row.get("name") != "default":
+            try:
+                neutron.delete(kind, row["id"])
+            except Exception:
+                return
+            if kind == "ports":
+                self.used.pop(row["device_id"], None)
+        elif what == 1 and "name" in row and row["name"] != "default":
+            row["name"] = "changed"
+        elif what == 2 and kind == "security-groups":
+            try:
+                neutron.rule(row, direction="ingress", port_range_min=999)
+            except Exception:
+                return
+        elif what == 3 and kind == "address-groups":
+            row["addresses"] = ["192.0.2.9/32"]
+
+    @rule(
+        how=st.sampled_from(["", "crash before", "crash after", "unreachable", "broken"]),
+        after=st.integers(0, 12),
+        wait=st.sampled_from([0, 0, 1000]),
+    )
+    def reconcile(self, how: str, after: int, wait: int) -> None:
+        self.clock.advance(wait)
+        self.run(NetworkPass(self.ours).run(), how, after)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "region"):
+            return
+        self.region.down.clear()
+        self.restart()
+        self.clock.advance(1000)
+        for _ in range(6):
+            result_of(NetworkPass(self.ours).run())
+        self.region.writes.clear()
+        counted = result_of(NetworkPass(self.ours).run())
+        assert self.region.writes == []
+        assert (counted.drift, counted.failed) == (0, 0)
+        self.assert_equal()
+
+    def assert_equal(self) -> None:
+        """What the pods have, read without any of our code."""
+        top = self.region.top
+        for server in self.region.servers & set(self.used):
+            assert top.rows["ports"][self.used[server]]["device_id"] == server
+        bound: dict[str, str] = {}
+        for one in self.region.all:
+            rows = self.region.neutrons[one.pod_id].rows
+            for port in rows["ports"].values():
+                assert port["description"].startswith("trio2o:")
+                twin = top.rows["ports"][port["description"][7:]]
+                if "router" in port["device_owner"] or "bridge" in twin["device_id"]:
+                    assert port["device_id"] in rows["routers"]
+                    continue
+                assert twin["id"] not in bound
+                bound[twin["id"]] = one.pod_id
+                told = [ip["ip_address"] for ip in port["fixed_ips"]]
+                assert sorted(told) == sorted(ip["ip_address"] for ip in twin["fixed_ips"])
+                assert port["mac_address"] == twin["mac_address"]
+                if port["device_owner"] != "network:dhcp":
+                    assert twin["device_id"] == port["device_id"] in self.region.servers
+                for group in port["security_groups"]:
+                    self.assert_group(rows, rows["security-groups"][group])
+            needed = {port["network_id"] for port in rows["ports"].values()}
+            self.assert_routers(one, rows)
+            for network in rows["networks"].values():
+                assert network["id"] in needed
+                assert network["name"] == top.rows["networks"][network["description"][7:]]["name"]
+        for port in top.rows["ports"].values():
+            assert not port["device_id"].startswith("trio2o-made:")
+            other = ("gateway" in port["device_id"], "bridge" in port["device_id"])
+            if not any(other) and "router" not in port["device_owner"]:
+                assert (port["id"] in bound) == bool(port["device_id"])
+
+    def assert_routers(self, pod: Pod, rows: dict[str, Any]) -> None:
+        """A router is where a network of it is, and leads to all of its networks elsewhere."""
+        top = self.region.top.rows
+        for id in top["routers"]:
+            joined = [p for p in top["ports"].values() if p["device_id"] == id]
+            cidrs = {
+                p["network_id"]: top["subnets"][p["fixed_ips"][0]["subnet_id"]]["cidr"]
+                for p in joined
+            }
+            there = [self.networks_in(one) & set(cidrs) for one in self.region.all]
+            here = self.networks_in(pod) & set(cidrs)
+            mine = [r for r in rows["routers"].values() if r["description"] == f"trio2o:{id}"]
+            assert len(mine) == bool(here)
+            for router in mine:
+                elsewhere = set().union(*there) - here
+                told = {route["destination"] for route in router["routes"]}
+                assert told == {cidrs[network] for network in elsewhere}
+
+    def networks_in(self, pod: Pod) -> set[str]:
+        rows = self.region.neutrons[pod.pod_id].rows["networks"].values()
+        return {row["description"][7:] for row in rows}
+
+    def assert_group(self, rows: dict[str, Any], group: dict[str, Any]) -> None:
+        top = self.region.top
+        twin = group["description"][7:]
+        said = {
+            (
+                r["direction"],
+                r["ethertype"],
+                r["port_range_min"],
+                self.members(r["remote_group_id"]),
+            )
+            for r in top.rows["security-group-rules"].values()
+            if r["security_group_id"] == twin
+        }
+        lists = {id: tuple(sorted(r["addresses"])) for id, r in rows["address-groups"].items()}
+        found = {
+            (
+                r["direction"],
+                r["ethertype"],
+                r["port_range_min"],
+                lists[r["remote_address_group_id"]] if r["remote_address_group_id"] else None,
+            )
+            for r in rows["security-group-rules"].values()
+            if r["security_group_id"] == group["id"]
+        }
+        assert found == said
+
+    def members(self, group: str | None) -> tuple[str, ...] | None:
+        if group is None:
+            return None
+        ports = self.region.top.rows["ports"].values()
+        ips = [ip for p in ports if group in p["security_groups"] for ip in p["fixed_ips"]]
+        return tuple(sorted(f"{ip['ip_address']}/32" for ip in ips))
+
+
+TestConvergence: Callable[[], Any] = Convergence.TestCase
+TestConvergence.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)  # type: ignore[attr-defined]

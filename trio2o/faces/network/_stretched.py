@@ -1,0 +1,467 @@
+"""Networks that span pods: the top Neutron has them, and what only pods know is laid over it.
+
+What a pod had before (without our mark) is served beside it, as in the local mode.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from attrs import evolve, frozen
+from txaio.tx import make_logger
+
+from trio2o.domain.errors import Conflict, Fault, NotFound, NotImplementedHere
+from trio2o.domain.resources import Resource
+from trio2o.domain.tasks import together, within
+from trio2o.domain.values import Pod
+from trio2o.faces.network_resources import ALL, NETWORK, PORT, ROUTER, SECURITY_GROUP
+from trio2o.faces.stretched import ByMode, networks_of
+from trio2o.message import Answer, Call
+from trio2o.networks import marked
+from trio2o.networks import things as kinds
+from trio2o.verbs import (
+    Context,
+    Gather,
+    Operation,
+    Shown,
+    Verb,
+    below,
+    decode,
+    json_answer,
+    raw,
+    rewrite,
+)
+
+log = make_logger()
+
+Row = dict[str, Any]
+
+FOLLOW = 10.0
+"""Seconds that a change waits for the pods to follow before it is answered."""
+
+HINTS, ZONES = "availability_zone_hints", "availability_zones"
+
+LIVE = ("status", "binding:host_id", "binding:vif_type", "binding:vif_details")
+"""What of a port only its pod knows."""
+
+_OVERLAID = {
+    PORT.type: LIVE,
+    "floatingip": ("status",),
+    NETWORK.type: (HINTS, ZONES),
+    ROUTER.type: (HINTS, ZONES),
+}
+
+_BESIDE = re.compile(
+    r"/v2\.0/(agents|segments|log|qos/rule-types|service-providers|availability_zones)\b"
+    r"|/v2\.0/?$|/$|/healthcheck$|-agents$"
+)
+"""Rows that pods answer in this mode too, or that are answered without any Neutron."""
+
+
+def _has_own(pod: Pod, context: Context) -> bool:
+    """Whether a pod may have networks that are none of ours."""
+    return networks_of(context).strangers.get(pod.pod_id, True)
+
+
+def _sources(context: Context) -> Sequence[Pod]:
+    pods = [pod for pod in context.pods.serving("network") if _has_own(pod, context)]
+    return (networks_of(context).center, *pods)
+
+
+def _skip(pod: Pod, row: msgspec.Raw) -> bool:
+    """A pod's counterpart of what the top shows."""
+    text = bytes(row)
+    return not pod.is_top and b'"trio2o:' in text and bool(marked(msgspec.json.decode(text)))
+
+
+def _skip_group(pod: Pod, row: msgspec.Raw) -> bool:
+    """A pod's `default` groups are the top's one, too."""
+    default = b'"default"' in bytes(row) and msgspec.json.decode(row).get("name") == "default"
+    return _skip(pod, row) or (default and not pod.is_top)
+
+
+@frozen
+class _Dress:
+    """Lays over rows of the top what pods and the store know."""
+
+    resource: Resource
+
+    async def page(self, rows: Sequence[Shown], context: Context) -> list[Shown]:
+        """The rows of a list's page."""
+        decoded = [(pod, msgspec.json.decode(row, type=Row), id) for pod, row, id in rows]
+        others = [row for pod, row, _ in decoded if not pod.is_top]
+        ids = [row[name] for row in others for name in ("id", "network_id") if row.get(name)]
+        ours = await networks_of(context).tops(ids)
+        kept = [
+            (pod, row, id)
+            for pod, row, id in decoded
+            if pod.is_top or not ({row.get("id"), row.get("network_id")} & set(ours))
+        ]
+        await self.rows([row for pod, row, _ in kept if pod.is_top], context)
+        return [(pod, raw(row), id) for pod, row, id in kept]
+
+    async def rows(self, rows: Sequence[Row], context: Context) -> None:
+        """Change the top's rows in place. What a pod that does not answer knows stays as it is."""
+        names = _OVERLAID.get(self.resource.type, ())
+        rows = [row for row in rows if "id" in row and any(name in row for name in names)]
+        if not rows:
+            return
+        networks = networks_of(context)
+        ids = [row["id"] for row in rows]
+        places = await networks.places_of(ids)
+        if HINTS in names:
+            hints = await networks.hints(ids)
+            zones: dict[str, set[str]] = {}
+            for one in places:
+                if pod := context.pods.get(one.pod_id):
+                    zones.setdefault(one.top_id, set()).add(pod.az_name)
+            for row in rows:
+                row |= {HINTS: hints.get(row["id"], []), ZONES: sorted(zones.get(row["id"], ()))}
+            return
+        by_pod: dict[str, dict[str, str]] = {}
+        for one in places:
+            by_pod.setdefault(one.pod_id, {})[one.bottom_id] = one.top_id
+        told = await together(self._ask(id, some, names, context) for id, some in by_pod.items())
+        live = {top: row for some in told for top, row in some.items()}
+        for row in rows:
+            row |= {name: value for name, value in live.get(row["id"], {}).items() if name in row}
+
+    async def _ask(
+        self, pod_id: str, ids: dict[str, str], names: Sequence[str], context: Context
+    ) -> dict[str, Row]:
+        networks, pod = networks_of(context), context.pods.get(pod_id)
+        if pod is None or context.pods.is_down(pod, "network"):
+            return {}
+        kind = kinds.BY_PATH[self.resource.collection.strip("/")]
+        try:
+            found = await networks.neutron.by_ids(pod, kind, ids, fields=("id", *names))
+        except Fault:
+            return {}
+        return {ids[row["id"]]: {name: row.get(name) for name in names} for row in found}
+
+
+@frozen
+class Listed:
+    """A list of the top's, beside it the pods' own; filters on what is laid over it hold."""
+
+    gather: Gather
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        resource = self.gather.resource
+        names = _OVERLAID.get(resource.type, ())
+        asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
+        ours = [(name, value) for name, value in asked if name in names]
+        if not ours:
+            return await self.gather(call, context)
+        drop = {*names, "limit", "marker", "fields"}
+        rest = urlencode([(name, value) for name, value in asked if name not in drop])
+        answer = await self.gather(evolve(call, query=rest.encode()), context)
+        if not answer.ok:
+            return answer
+        rows = [row for row in decode(answer.body)[resource.rows] if _matches(row, ours)]
+        return self._page(rows, asked, context)
+
+    def _page(self, rows: list[Row], asked: list[tuple[str, str]], context: Context) -> Answer:
+        query = dict(asked)
+        ids = [row["id"] for row in rows]
+        start = ids.index(query["marker"]) + 1 if query.get("marker") in ids else 0
+        limit = query.get("limit", "")
+        size = int(limit) if limit.isdigit() and int(limit) else None
+        page = rows[start:][:size]
+        body: dict[str, Any] = {}
+        if size and len(page) == size:
+            more = [(name, value) for name, value in asked if name != "marker"]
+            href = context.link([*more, ("marker", page[-1]["id"])])
+            body[f"{self.gather.resource.rows}_links"] = [{"rel": "next", "href": href}]
+        fields = {value for name, value in asked if name == "fields"}
+        shown = [{k: v for k, v in row.items() if k in fields} if fields else row for row in page]
+        return json_answer(200, {self.gather.resource.rows: shown, **body})
+
+
+def _matches(row: Row, filters: list[tuple[str, str]]) -> bool:
+    """Whether a row has, for each name that is filtered by, one of the values."""
+    for name in {name for name, _ in filters}:
+        wanted = {value for other, value in filters if other == name}
+        have = row.get(name)
+        values = have if isinstance(have, list) else [have]
+        if not wanted & {str(value or "") for value in values}:
+            return False
+    return True
+
+
+@frozen
+class TopFirst:
+    """The top answers; what it does not know may be a pod's own. The pods follow the change."""
+
+    local: Verb
+    resource: Resource
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        networks = networks_of(context)
+        sent, hints = self._without_hints(below(call, context), context)
+        before = await self._before(context)
+        await self._refuse(decode(call.body), before, context)
+        answer = await context.send(networks.center, sent)
+        if answer.status in (403, 409) and call.method == "DELETE" and await self._let_go(context):
+            answer = await context.send(networks.center, sent)
+        if answer.status == 404 and await self._is_a_pods(call, context):
+            return await self.local(call, context)
+        if answer.ok and call.method != "GET":
+            await self._keep(answer, hints, context)
+            follow = self._follow(answer, before, context)
+            try:
+                if not await within(context.clock, FOLLOW, follow):
+                    networks.wake()
+            except Fault as fault:  # the top has it: what was not brought now is for a pass
+                log.warn("a change of the top: {why}", why=str(fault))
+                networks.wake()
+        return await self._dressed(answer, context)
+
+    async def _refuse(self, body: Any, before: Row, context: Context) -> None:
+        """What no pod would be told of must not seem to work. Raises `Fault`."""
+        asked = body.get(self.resource.key) if isinstance(body, dict) else None
+        if not isinstance(asked, dict) or self.resource.type not in (
+            "floatingip",
+            "port",
+            "network",
+        ):
+            return
+        if asked.get("qos_policy_id"):
+            raise NotImplementedHere("QoS policies are not applied to networks that span pods yet.")
+        port, network = asked.get("port_id"), asked.get("floating_network_id")
+        network = network or before.get("floating_network_id")
+        if isinstance(port, str) and isinstance(network, str):
+            where = await networks_of(context).apart(port, network)
+            if where is not None:
+                raise Conflict(
+                    f"The floating network is in pod {where[1].pod_name}, the port in pod "
+                    f"{where[0].pod_name}: a floating IP serves ports in its own pod."
+                )
+
+    def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
+        """The call without AZ hints, which a Neutron without agents refuses, and the hints.
+
+        Raises `NotFound` for an AZ that there is not.
+        """
+        if sent.method != "POST" or HINTS not in _OVERLAID.get(self.resource.type, ()):
+            return sent, []
+        body = decode(sent.body)
+        if not isinstance(body, dict) or context.below != self.resource.collection.encode():
+            return sent, []
+        many = body.get(self.resource.rows)
+        items = many if isinstance(many, list) else [body.get(self.resource.key)]
+        hints: list[list[str]] = []
+        for item in items:
+            asked = item.get(HINTS) if isinstance(item, dict) else None
+            if not isinstance(asked, list) or not all(isinstance(one, str) for one in asked):
+                hints.append([])
+                continue
+            assert isinstance(item, dict)
+            for hint in asked:
+                if not any(pod.is_in(hint) or hint == pod.pod_name for pod in context.pods.all):
+                    raise NotFound(
+                        f"AvailabilityZone {hint} could not be found.",
+                        kind="AvailabilityZoneNotFound",
+                    )
+            del item[HINTS]
+            hints.append(asked)
+        return evolve(sent, body=msgspec.json.encode(body)), hints
+
+    async def _before(self, context: Context) -> Row:
+        """What is about to be changed, where that decides which pods follow."""
+        kind = kinds.BY_PATH.get(self.resource.collection.strip("/"))
+        id = context.params.get("id")
+        deletes = context.operation.method == "DELETE" and kind in _FOLLOW_BY_ROW
+        moves = context.operation.method == "PUT" and kind in (kinds.PORT, kinds.FLOATING)
+        if kind is None or id is None or not (deletes or moves):
+            return {}
+        networks = networks_of(context)
+        found = await networks.neutron.by_ids(networks.center, kind, [id])
+        return found[0] if found else {}
+
+    async def _let_go(self, context: Context) -> bool:
+        """What is in use may be so by servers that are gone already: look, and free it."""
+        networks, id = networks_of(context), context.params.get("id", "")
+        center, neutron = networks.center, networks.neutron
+        name = {"network": "network_id", "security_group": "security_groups", "port": "id"}
+        fields = ("id", "device_id")
+        if self.resource.type == "subnet":
+            ports = await neutron.rows(
+                center, kinds.PORT, fields=fields, fixed_ips=f"subnet_id={id}"
+            )
+        elif self.resource.type in name:
+            by = name[self.resource.type]
+            ports = await neutron.by_ids(center, kinds.PORT, [id], name=by, fields=fields)
+        else:
+            return False
+        return await networks.let_go([port["id"] for port in ports])
+
+    async def _is_a_pods(self, call: Call, context: Context) -> bool:
+        """Whether a pod has, of its own, what the call is about."""
+        networks = networks_of(context)
+        if not any(_has_own(pod, context) for pod in context.pods.serving("network")):
+            return False
+        named = list(context.params.values()) or [
+            value for value in _ids(decode(call.body)) if value != context.caller.project_id
+        ]
+        ours = {one.top_id for one in await networks.places_of(named)}
+        if not named or await networks.tops(named) or ours:
+            return False
+        wanted = [self.resource] if context.params else list(ALL[:3])
+        for resource in wanted:
+            for id in named[:1] if context.params else named:
+                route = await context.routes.find(resource, id, context.caller, context.deadline)
+                if route is not None and not route.deleted_at:
+                    return True
+        return False
+
+    def _rows(self, answer: Answer) -> list[Row]:
+        """What the top says it made or changed."""
+        said = decode(answer.body)
+        many = said.get(self.resource.rows) if isinstance(said, dict) else None
+        return many if isinstance(many, list) else [(said or {}).get(self.resource.key) or {}]
+
+    async def _keep(self, answer: Answer, hints: list[list[str]], context: Context) -> None:
+        if any(hints):
+            made = zip(self._rows(answer), hints, strict=False)
+            await networks_of(context).keep_hints({row["id"]: some for row, some in made if some})
+
+    async def _follow(self, answer: Answer, before: Row, context: Context) -> None:
+        """Bring the change to the pods that have the thing."""
+        networks, type, rows = networks_of(context), self.resource.type, self._rows(answer)
+        id = context.params.get("id", "")
+        if type == "network" and id:
+            await networks.settle_network(id)
+            if context.operation.method == "DELETE" and context.below == NETWORK.path(id).encode():
+                await networks.drop_hints([id])
+        elif type in ("subnet", "rbac_policy"):
+            named = "network_id" if type == "subnet" else "object_id"
+            for network in {row[named] for row in (*rows, before) if row.get(named)}:
+                await networks.settle_network(network)
+        elif type == "port":
+            changed = {group for row in (*rows, before) for group in row.get("security_groups", ())}
+            if id:
+                await networks.settle_ports([id], changed)
+            else:
+                networks.members_changed(changed)
+        elif type == "security_group" and id:
+            await networks.settle_all_groups([id])
+        elif type == "security_group_rule":
+            named = "security_group_id"
+            groups = {row[named] for row in (*rows, before) if row.get(named)}
+            await networks.settle_all_groups(groups)
+        elif type == "router" and id:
+            await self._settle_router(id, context)
+        elif type == "floatingip":
+            if context.operation.method == "DELETE":
+                await networks.remove_everywhere(id)
+            for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
+                await self._settle_router(router, context)
+        elif type == "address_group" and id:
+            networks.members_changed([id])
+
+    async def _settle_router(self, id: str, context: Context) -> None:
+        networks = networks_of(context)
+        await networks.routing.run(id, lambda: networks.settle_router(networks, id))
+
+    async def _dressed(self, answer: Answer, context: Context) -> Answer:
+        answer = rewrite(answer, context, networks_of(context).center)
+        if not answer.ok or self.resource.type not in _OVERLAID or not answer.body:
+            return answer
+        body = decode(answer.body)
+        if not isinstance(body, dict):
+            return answer
+        many = body.get(self.resource.rows)
+        one = body.get(self.resource.key)
+        rows = many if isinstance(many, list) else [one] if isinstance(one, dict) else []
+        await _Dress(self.resource).rows(rows, context)
+        return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
+
+
+@frozen
+class NotCarried(TopFirst):
+    """Making something that pods would have to be told of, and are not: only in a pod's own."""
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        if await self._is_a_pods(call, context):
+            return await self.local(call, context)
+        raise NotImplementedHere("This is not served for networks that span pods yet.")
+
+
+_NOT_CARRIED = re.compile(
+    r"/v2\.0/(trunks|ndp-proxies|local-ips|local_ips|metering/.*|.*/port_forwardings"
+    r"|.*/conntrack_helpers)(/|$)"
+)
+
+_FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
+
+
+def _ids(value: Any) -> list[str]:
+    """The texts in a body that may be ids of what a new thing stands on."""
+    if isinstance(value, dict):
+        return [id for one in value.values() for id in _ids(one)]
+    if isinstance(value, list):
+        return [id for one in value for id in _ids(one)]
+    return [value] if isinstance(value, str) and len(value) == 36 and value.count("-") == 4 else []
+
+
+@frozen
+class InPod:
+    """A thing that the top has, as its pod knows it: port bindings, agents of a network."""
+
+    local: Verb
+    resource: Resource
+    param: str
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        id = context.params[self.param]
+        places = await networks_of(context).places_of([id])
+        for one in places:
+            pod = context.pods.get(one.pod_id)
+            if pod is not None:
+                sent = below(call, context)
+                path = sent.path.replace(id.encode(), one.bottom_id.encode(), 1)
+                return rewrite(await context.send(pod, evolve(sent, path=path)), context, pod)
+        return await self.local(call, context)
+
+
+def over_pods(table: Sequence[Operation]) -> tuple[Operation, ...]:
+    """The rows, each with what serves it in the stretched mode."""
+    return tuple(_stretched(row) for row in table)
+
+
+def _stretched(row: Operation) -> Operation:
+    if _BESIDE.search(row.path):
+        if row.path.endswith("-agents"):
+            resource = NETWORK if "/networks/" in row.path else ROUTER
+            param = re.findall(r"\{(\w+)\}", row.path)[0]
+            return evolve(row, verb=ByMode(row.verb, InPod(row.verb, resource, param)))
+        return row
+    if "/bindings" in row.path:
+        return evolve(row, verb=ByMode(row.verb, InPod(row.verb, PORT, "port_id")))
+    path = row.path.removeprefix("/v2.0")
+    found = next(
+        (one for one in ALL if re.fullmatch(re.escape(one.collection) + r"(/.*)?", path)), None
+    )
+    resource = found or _NOTHING
+    if row.method == "GET" and isinstance(row.verb, Gather) and found is not None:
+        gather = evolve(
+            row.verb,
+            sources=_sources,
+            skip=_skip_group if resource is SECURITY_GROUP else _skip,
+            extra=("description", "name") if resource is SECURITY_GROUP else ("description",),
+            dress=_Dress(resource).page,
+            same=None,
+        )
+        return evolve(row, verb=ByMode(row.verb, Listed(gather)))
+    bare = row.method == "POST" and _NOT_CARRIED.match(row.path)
+    verb = NotCarried if bare else TopFirst
+    return evolve(row, verb=ByMode(row.verb, verb(row.verb, resource)))
+
+
+_NOTHING = Resource("", "network", "/", "", "")
+"""Stands for rows of things without ids: nothing follows from a change of them."""

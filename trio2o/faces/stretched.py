@@ -1,0 +1,33 @@
+"""What the faces share of networks that span pods."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from trio2o.domain.values import Pod
+from trio2o.message import Answer, Call
+from trio2o.networks import Networks
+from trio2o.verbs import Context, Verb
+
+
+@frozen
+class ByMode:
+    """A row that is served in one way or another by `network.mode`."""
+
+    local: Verb
+    stretched: Verb
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        verb = self.local if context.parts.networks is None else self.stretched
+        return await verb(call, context)
+
+
+def networks_of(context: Context) -> Networks:
+    """Raises nothing: only rows of the stretched mode ask."""
+    found: Networks = context.parts.networks
+    return found
+
+
+def in_scope(pod: Pod, hints: list[str]) -> bool:
+    """Whether a network with these AZ hints may be in a pod: of the AZ, or the one named."""
+    return not hints or any(pod.is_in(hint) or hint == pod.pod_name for hint in hints)

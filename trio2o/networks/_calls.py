@@ -1,0 +1,141 @@
+"""Calls to Neutron, the top's and the pods', as ourselves or as a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from attrs import frozen
+
+from trio2o.domain.errors import Fault, PodUnavailable
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Pod
+from trio2o.message import Call, Headers
+from trio2o.networks._things import Kind, Row
+from trio2o.pods import Pods, Target
+
+SECONDS = 30.0
+"""What one call may take."""
+
+PAGE = 1000
+
+IDS = 80
+"""Ids in one query: a request line of 4 KiB is taken everywhere."""
+
+
+class Refused(Fault):
+    """Neutron refused a call. `kind` is its own name of the error."""
+
+    def __init__(self, status: int, message: str, kind: str, where: str) -> None:
+        super().__init__(message, kind=kind)
+        self.status = status
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.status} {self.kind}: {self.message}"
+
+
+@frozen
+class Neutron:
+    """`own_token` gives a token of ours, which may act for any project."""
+
+    clock: Any
+    pods: Pods
+    own_token: Callable[[], Awaitable[str]]
+
+    async def ask(
+        self,
+        pod: Pod,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Iterable[tuple[str, Any]] = (),
+        token: str = "",
+        headers: Headers = (),
+    ) -> dict[str, Any]:
+        """What Neutron says; as ourselves unless a token is given. Raises `Refused`, `Fault`."""
+        own = await self.own_token()
+        sent = [
+            (b"X-Auth-Token", (token or own).encode()),
+            (b"Accept", b"application/json"),
+            (b"Content-Type", b"application/json"),
+            *headers,
+        ]
+        if token:
+            sent.append((b"X-Service-Token", own.encode()))
+        data = b"" if body is None else msgspec.json.encode(body)
+        call = Call(method, path.encode(), urlencode(list(query)).encode(), tuple(sent), data)
+        deadline = self.clock.seconds() + SECONDS
+        answer = await self.pods.send(pod, Target("network", ""), call, deadline)
+        assert isinstance(answer.body, bytes)
+        where = f"{pod.pod_name}: {method} {path}"
+        try:
+            said = msgspec.json.decode(answer.body) if answer.body else {}
+            if not answer.ok:
+                error = said["NeutronError"]
+                raise Refused(answer.status, str(error["message"]), str(error["type"]), where)
+            if not isinstance(said, dict):
+                raise TypeError(type(said).__name__)
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            if answer.ok or answer.status >= 500 or answer.status == 401:
+                raise PodUnavailable(pod.pod_name, f"{where}: status {answer.status}") from None
+            raise Refused(answer.status, "The call was refused.", "", where) from None
+        return said
+
+    async def rows(
+        self,
+        pod: Pod,
+        kind: Kind,
+        *,
+        fields: Iterable[str] = (),
+        token: str = "",
+        **filters: Any,
+    ) -> list[Row]:
+        """All rows that filters leave. Raises `Refused`, `Fault`."""
+        query: list[tuple[str, Any]] = [("fields", name) for name in fields or kind.fields]
+        query += filters.items()
+        query.append(("limit", PAGE))
+        found: list[Row] = []
+        marker: list[tuple[str, Any]] = []
+        while True:
+            said = await self.ask(pod, "GET", f"/{kind.path}", query=query + marker, token=token)
+            try:
+                page: list[Row] = said[kind.rows]
+                found += page
+                links = said.get(f"{kind.rows}_links") or ()
+                if not page or not any(link["rel"] == "next" for link in links):
+                    return found
+                marker = [("marker", page[-1]["id"])]
+            except (KeyError, TypeError):
+                raise PodUnavailable(pod.pod_name, f"{kind.path}: its list is none") from None
+
+    async def by_ids(
+        self,
+        pod: Pod,
+        kind: Kind,
+        ids: Collection[str],
+        *,
+        name: str = "id",
+        fields: Iterable[str] = (),
+        token: str = "",
+        also: Iterable[tuple[str, str]] = (),
+    ) -> list[Row]:
+        """The rows whose `name` is one of these, and that have what else is asked for.
+
+        Raises `Refused`, `Fault`.
+        """
+        wanted = sorted(set(ids))
+        some = [wanted[start : start + IDS] for start in range(0, len(wanted), IDS)]
+        columns = list(fields or kind.fields)
+
+        async def ask(part: list[str]) -> list[Row]:
+            query = [("fields", one) for one in columns] + [(name, id) for id in part]
+            query += also
+            said = await self.ask(pod, "GET", f"/{kind.path}", query=query, token=token)
+            rows: list[Row] = said.get(kind.rows) or []
+            return rows
+
+        return [row for rows in await together(ask(part) for part in some) for row in rows]

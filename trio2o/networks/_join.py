@@ -1,0 +1,151 @@
+"""Bringing one router to its pods at once, behind a change of it or of where its networks are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import evolve
+
+from trio2o.domain.errors import Fault
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Attachment, Pod
+from trio2o.networks import _things as things
+from trio2o.networks._apply import counterparts
+from trio2o.networks._desired import Top
+from trio2o.networks._networks import Networks
+from trio2o.networks._plan import plan, recognise
+from trio2o.networks._reads import by_id
+from trio2o.networks._routers import Reach, bridge_of, reach, routers_wanted
+from trio2o.networks._things import Ref, Row
+from trio2o.store import networks as rows
+
+
+async def make_bridges(networks: Networks, top: Top, routers: Iterable[str]) -> Top:
+    """The top with the networks that join the pods of these routers. Raises `Fault`."""
+    made: list[Row] = []
+    subnets: list[Row] = []
+    for id in routers:
+        if bridge_of(top, id) is not None:
+            continue
+        ask, center = networks.neutron.ask, networks.center
+        body: Row = {"name": "router bridge", "description": things.bridge_mark(id)}
+        said = await ask(center, "POST", "/networks", {"network": body})
+        made.append(said["network"])
+        body = {"network_id": said["network"]["id"], "ip_version": 4, "enable_dhcp": False}
+        body |= {"cidr": networks.settings.bridge_cidr, "gateway_ip": None}
+        subnets.append((await ask(center, "POST", "/subnets", {"subnet": body}))["subnet"])
+    if not made:
+        return top
+    return evolve(top, networks=top.networks | by_id(made), subnets=top.subnets | by_id(subnets))
+
+
+async def settle_router(networks: Networks, router_id: str) -> None:
+    """Make the pods have a router as it is at the top now, or not at all."""
+    top = await _top(networks, router_id)
+    pods = networks.pods.serving("network")
+    places = await networks.places_of([router_id, *top.networks])
+    hints = await networks.hints(list(top.networks))
+    needed: dict[str, set[str]] = {}
+    for one in places:
+        row = top.networks.get(one.top_id)
+        if row and not row.get("router:external") and row not in top.bridges:
+            needed.setdefault(one.pod_id, set()).add(one.top_id)
+    at = reach(top, needed, pods, hints)
+    wide = [id for id, there in at.routers.items() if len(there) > 1]
+    top = await make_bridges(networks, top, wide)
+    at = reach(top, needed, pods, hints)
+    known = {(one.pod_id, one.top_id) for one in places}
+    for pod in at.routers.get(router_id, []):
+        for id in sorted(at.networks[pod.pod_id]):
+            if (pod.pod_id, id) not in known and not networks.pods.is_down(pod, "network"):
+                await networks.network_in(pod, id)
+    if at.routers:  # addresses on the bridge were reserved by that
+        top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)
+    fixed = [row["port_id"] for row in top.floating.values() if row["port_id"]]
+    attached = await networks.store.read(lambda c: rows.attachments_of(c, "port_id", fixed))
+    had = {one.pod_id for one in places if one.kind == things.ROUTER.path}
+    concerned = [pod for pod in pods if pod in at.routers.get(router_id, []) or pod.pod_id in had]
+    up = [pod for pod in concerned if not networks.pods.is_down(pod, "network")]
+    await together(_settle_in(networks, pod, router_id, top, at, pods, attached) for pod in up)
+    if router_id not in at.routers or len(at.routers[router_id]) < 2:
+        await _drop_bridge(networks, top, router_id)
+
+
+async def _top(networks: Networks, router_id: str) -> Top:
+    """A router at the top with all that it touches there."""
+    center, neutron = networks.center, networks.neutron
+    routers, ports, bridges, floating = await together(
+        [
+            neutron.by_ids(center, things.ROUTER, [router_id]),
+            neutron.rows(center, things.PORT, device_id=router_id),
+            neutron.rows(center, things.NETWORK, description=things.bridge_mark(router_id)),
+            neutron.rows(center, things.FLOATING, router_id=router_id),
+        ]
+    )
+    ids = {port["network_id"] for port in ports} | {row["id"] for row in bridges}
+    named, subnets, reserved = await together(
+        [
+            neutron.by_ids(center, things.NETWORK, ids),
+            neutron.by_ids(center, things.SUBNET, ids, name="network_id"),
+            neutron.by_ids(center, things.PORT, ids, name="network_id"),
+        ]
+    )
+    held = [port for port in reserved if port["device_id"].startswith(things.RESERVED)]
+    return Top(
+        by_id(named),
+        by_id(subnets),
+        by_id([*ports, *held]),
+        routers=by_id(routers),
+        floating=by_id(floating),
+    )
+
+
+async def _settle_in(
+    networks: Networks,
+    pod: Pod,
+    router_id: str,
+    top: Top,
+    at: Reach,
+    pods: Sequence[Pod],
+    attached: Sequence[Attachment],
+) -> None:
+    try:
+        subnets = [row["id"] for id in at.networks[pod.pod_id] for row in top.subnets_of(id)]
+        homes = await networks.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
+        hints = await networks.hints(list(top.networks))
+        some = routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached)
+        wanted = {one.key: one for one in some}
+        names = {router_id, *top.networks, *top.subnets, *(one.id for one in some)}
+        names |= {one.port_id for one in attached}
+        ids = counterparts(await networks.places_of(names), pod)
+        # what stands in another's way goes with the first plan, and the second has no hindrance
+        for _ in range(2):
+            told = await _told(networks, pod, ids.get(Ref(things.ROUTER.path, router_id)))
+            found = recognise(told, {}, {id: key for key, id in ids.items()})[0]
+            if not (await networks.applier.apply(pod, plan(wanted, found), ids)).failed:
+                return
+        networks.wake()
+    except Fault as fault:
+        networks.later(pod, fault)
+
+
+async def _told(networks: Networks, pod: Pod, bottom: str | None) -> dict[str, list[Row]]:
+    """A pod's router with its ports and floating IPs."""
+    if bottom is None:
+        return {}
+    neutron = networks.neutron
+    routers, ports, floating = await together(
+        [
+            neutron.by_ids(pod, things.ROUTER, [bottom]),
+            neutron.rows(pod, things.PORT, device_id=bottom),
+            neutron.rows(pod, things.FLOATING, router_id=bottom),
+        ]
+    )
+    return {"routers": routers, "ports": ports, "floatingips": floating}
+
+
+async def _drop_bridge(networks: Networks, top: Top, router_id: str) -> None:
+    bridge = bridge_of(top, router_id)
+    if bridge is not None:
+        await networks.gone(networks.center, f"/networks/{bridge['id']}")
+        await networks.settle_network(bridge["id"])

@@ -1,0 +1,316 @@
+"""The reconciler of networks: every pod is compared with what it should have, and mended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from attrs import evolve, frozen
+from txaio.tx import make_logger
+
+from trio2o.domain.errors import Fault
+from trio2o.domain.tasks import together
+from trio2o.domain.values import (
+    BOUND,
+    CLAIMED,
+    LEASED,
+    Attachment,
+    Counterpart,
+    Pod,
+)
+from trio2o.networks import _things as things
+from trio2o.networks._desired import Top, desired, needed, reservations
+from trio2o.networks._join import make_bridges
+from trio2o.networks._networks import Networks
+from trio2o.networks._plan import plan, recognise
+from trio2o.networks._reads import by_id, defaults_of
+from trio2o.networks._routers import Reach, reach, routers_wanted
+from trio2o.networks._things import Delete, Found, Key, Ref, Row, key_of
+from trio2o.reconcile import Counted
+from trio2o.store import networks as rows
+
+log = make_logger()
+
+
+@frozen
+class NetworkPass:
+    """One pass: read the top, then pod after pod."""
+
+    networks: Networks
+    name: str = "networks"
+
+    async def run(self) -> Counted:
+        """Raises `Fault` if the top cannot be read; a pod that cannot is left for the next pass."""
+        counted = Counted()
+        networks = self.networks
+        attached = await networks.store.read(rows.all_attachments)
+        top = await self._top()
+        if not networks.rebuilt:
+            await self._rebuild(top)
+            attached = await networks.store.read(rows.all_attachments)
+        await self._tidy(top, attached, counted)
+        attached = await networks.store.read(rows.all_attachments)
+        pods = networks.pods.serving("network")
+        hints = await networks.store.read(rows.hinted)
+        needs = needed(top, attached)
+        at = reach(top, needs, pods, hints)
+        wide = [id for id, there in at.routers.items() if len(there) > 1]
+        top = await make_bridges(networks, top, wide)
+        at = reach(top, needs, pods, hints)
+        for row in top.bridges:
+            if not any(row["id"] in some for some in at.networks.values()):
+                counted.drift += 1
+                await networks.gone(networks.center, f"/networks/{row['id']}")
+        for pod in self._up():
+            try:
+                await self._pod(pod, top, attached, at, hints, counted)
+            except Fault as fault:
+                counted.failed += 1
+                log.warn("pod {pod}: networks: {why}", pod=pod.pod_name, why=str(fault))
+        return counted
+
+    async def _top(self) -> Top:
+        center, read = self.networks.center, self.networks.neutron.rows
+        networks, subnets, ports, groups, addresses, shares, routers, floating = await together(
+            read(center, kind)
+            for kind in (
+                things.NETWORK,
+                things.SUBNET,
+                things.PORT,
+                things.GROUP,
+                things.ADDRESSES,
+                things.RBAC,
+                things.ROUTER,
+                things.FLOATING,
+            )
+        )
+        return Top(
+            by_id(networks),
+            by_id(subnets),
+            by_id(ports),
+            by_id(groups),
+            by_id(addresses),
+            shares,
+            by_id(routers),
+            by_id(floating),
+        )
+
+    async def _rebuild(self, top: Top) -> None:
+        """What the store should hold of what is in the pods, should it have been lost: once, before
+        the first pass judges anything."""
+        networks = self.networks
+        read = networks.neutron.rows
+        for pod in self._up():
+            subnets = await read(pod, things.SUBNET)
+            homes = [
+                id
+                for row in subnets
+                if (own := top.subnets.get(id := things.marked(row)))
+                and own["gateway_ip"] == row["gateway_ip"]
+            ]
+            await networks.store.write(
+                lambda c, homes=homes, pod=pod: rows.take_homes(c, homes, pod.pod_id)  # type: ignore[misc]
+            )
+            await self._readopt(pod, await read(pod, things.PORT), top)
+        networks.rebuilt = True
+
+    async def _readopt(self, pod: Pod, ports: Iterable[Row], top: Top) -> None:
+        """A port of ours that a server uses, and whose twin at the top says the same, is wanted
+        where it is, though nothing says so any more; and one of a server that is gone is to be
+        freed."""
+        networks = self.networks
+        found = []
+        for row in ports:
+            twin = top.ports.get(things.marked(row))
+            device, owner = row["device_id"], row["device_owner"]
+            if twin is None or not owner.startswith("compute:") and (owner or device):
+                continue
+            told = twin["device_id"]
+            ours = told.startswith(things.RESERVED)
+            if told and (told == device or ours if device else not ours):
+                one = Attachment(twin["id"], pod.pod_id, told, "", False, BOUND, networks.now())
+                found.append(one)
+        await networks.store.write(lambda c: rows.add_attachments(c, found))
+
+    def _up(self) -> list[Pod]:
+        pods = self.networks.pods
+        return [pod for pod in pods.serving("network") if not pods.is_down(pod, "network")]
+
+    async def _tidy(self, top: Top, attached: Iterable[Attachment], counted: Counted) -> None:
+        """Claims that came to nothing, ports that are gone at the top, hints of what is gone."""
+        networks = self.networks
+        known = {one.port_id: one for one in attached}
+        old = networks.now() - networks.settings.claim_seconds
+        whole = len(self._up()) == len(networks.pods.serving("network"))
+        names = {name(p.pod_name) for p in networks.pods.all for name in _HOLDS}
+        for row in top.ports.values():
+            device = row["device_id"]
+            if device.startswith(_HELD) and device not in names:  # its pod was removed
+                await networks.gone(networks.center, f"/ports/{row['id']}")
+            if not whole:
+                continue  # a pod that cannot be asked may use what seems to be nobody's
+            if not device.startswith((things.MADE, things.TAKEN)) or row["id"] in known:
+                continue
+            if _epoch(row["updated_at"]) < old:
+                counted.drift += 1
+                claim = device.partition(":")[2]
+                ours = device.startswith(things.MADE)
+                await networks.release(Attachment(row["id"], "", "", claim, ours, CLAIMED, 0.0))
+        gone = [one for id, one in known.items() if id not in top.ports]
+        if gone:
+            # a port that was made since the top was read is there
+            ids = [one.port_id for one in gone]
+            there = by_id(await networks.neutron.by_ids(networks.center, things.PORT, ids))
+            for one in gone:
+                if one.port_id not in there:
+                    await networks.release(one)
+        await self._forget_hints(top)
+
+    async def _forget_hints(self, top: Top) -> None:
+        networks = self.networks
+        hinted = await networks.store.read(rows.hinted)
+        gone = [id for id in hinted if id not in top.networks and id not in top.routers]
+        if gone:
+            read, center = networks.neutron.by_ids, networks.center
+            there = [await read(center, kind, gone) for kind in (things.NETWORK, things.ROUTER)]
+            lost = [id for id in gone if id not in by_id(there[0] + there[1])]
+            await networks.store.write(lambda c: rows.drop_hints(c, lost))
+
+    async def _pod(
+        self,
+        pod: Pod,
+        top: Top,
+        attached: Collection[Attachment],
+        at: Reach,
+        hints: Mapping[str, list[str]],
+        counted: Counted,
+    ) -> None:
+        networks, needs = self.networks, at.networks[pod.pod_id]
+        await networks.adopt(pod)
+        subnets = [row["id"] for id in needs for row in top.subnets_of(id)]
+        homes = await networks.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
+        told = await self._told(pod)
+        top = await networks.reserve(top, reservations(top, pod, sorted(needs), homes))
+        wanted = desired(networks.place(pod), top, list(attached), homes, also=needs)
+        pods = networks.pods.serving("network")
+        for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached):
+            wanted[one.key] = one
+        found, keys = recognise(told, defaults_of(wanted.values()))
+        networks.strangers[pod.pod_id] = any(
+            row["id"] not in keys for row in told[things.NETWORK.path]
+        )
+        await self._record(pod, found)
+        await self._readopt(pod, told[things.PORT.path], top)
+        released = await self._stages(pod, attached, found)
+        steps = plan(wanted, found)
+        # what was attached since this pass began is not for it to judge
+        since = await networks.store.read(rows.all_attachments)
+        if {one.port_id for one in since} - {one.port_id for one in attached}:
+            steps = [step for step in steps if not isinstance(step, Delete)]
+        steps = [step for step in steps if key_of(step).id not in released]
+        counted.looked += len(wanted)
+        counted.drift += len(steps)
+        ids = {key: one.bottom_id for key, one in found.items()}
+        result = await networks.applier.apply(pod, steps, ids)
+        counted.mended += result.done
+        counted.failed += len(result.failed)
+        await self._unreserve(pod, top, needs, attached)
+
+    async def _told(self, pod: Pod) -> dict[str, list[Row]]:
+        kinds = [kind for kind in things.KINDS if kind not in (things.RULE, things.INTERFACE)]
+        read = self.networks.neutron.rows
+        found = await together(read(pod, kind) for kind in kinds)
+        return {kind.path: some for kind, some in zip(kinds, found, strict=True)}
+
+    async def _record(self, pod: Pod, found: Mapping[Key, Found]) -> None:
+        """The record of counterparts, as the marks in the pod tell it."""
+        store = self.networks.store
+        kept = {
+            (one.kind, one.top_id): one
+            for one in await store.read(lambda c: rows.counterparts_in(c, pod.pod_id))
+        }
+        new = [
+            Counterpart(key.kind, key.id, pod.pod_id, one.bottom_id)
+            for key, one in found.items()
+            if key.kind in _RECORDED
+            and ((have := kept.get((key.kind, key.id))) is None or have.bottom_id != one.bottom_id)
+        ]
+        lost = [
+            one
+            for (kind, id), one in kept.items()
+            if kind in _RECORDED and Ref(kind, id) not in found
+        ]
+        if lost:  # what was made since the pod was read is there
+            there: set[str] = set()
+            for kind in {one.kind for one in lost}:
+                ids = [one.bottom_id for one in lost if one.kind == kind]
+                read = self.networks.neutron.by_ids
+                there |= {r["id"] for r in await read(pod, things.BY_PATH[kind], ids)}
+            lost = [one for one in lost if one.bottom_id not in there]
+        if new or lost:
+
+            def keep(connection: object) -> None:
+                rows.put_counterparts(connection, new)  # type: ignore[arg-type]
+                rows.drop_counterparts(connection, lost)  # type: ignore[arg-type]
+
+            await store.write(keep)
+
+    async def _stages(
+        self, pod: Pod, attached: Iterable[Attachment], found: Mapping[Key, Found]
+    ) -> set[str]:
+        """Move attachments on by what the pod shows; the ports that were released."""
+        networks = self.networks
+        old = networks.now() - networks.settings.claim_seconds
+        moved: list[Attachment] = []
+        released: set[str] = set()
+        for one in attached:
+            if one.pod_id != pod.pod_id or one.stage == LEASED:
+                continue
+            have = found.get(Ref("ports", one.port_id))
+            device = have.row["device_id"] if have and have.row else ""
+            if device and (one.stage != BOUND or one.server_id != device):
+                if one.server_id != device:
+                    await networks.take(one.port_id, device, pod)
+                moved.append(evolve(one, server_id=device, stage=BOUND))
+            elif not device and one.stage == BOUND:
+                await networks.release(one)
+                released.add(one.port_id)
+            elif not device and one.since < old:
+                alone = one.stage == CLAIMED or not await networks.has_server(pod, one.server_id)
+                if alone:
+                    await networks.release(one)
+                    released.add(one.port_id)
+        if moved:
+            await networks.store.write(lambda c: rows.put_attachments(c, moved))
+        return released
+
+    async def _unreserve(
+        self, pod: Pod, top: Top, needs: set[str], attached: Iterable[Attachment]
+    ) -> None:
+        """Give back addresses of networks that the pod needs no more."""
+        networks = self.networks
+        ours = {name(pod.pod_name) for name in _HOLDS}
+        spare = [
+            row
+            for row in top.ports.values()
+            if row["device_id"] in ours and row["network_id"] not in needs
+        ]
+        if not spare:
+            return
+        since = await networks.store.read(rows.all_attachments)
+        if {one.port_id for one in since} - {one.port_id for one in attached}:
+            return
+        for row in spare:
+            await networks.gone(networks.center, f"/ports/{row['id']}")
+
+
+_HOLDS = (things.dhcp, things.gateway, things.bridge)
+_HELD = tuple(name("") for name in _HOLDS)
+"""What holds addresses at the top for a pod."""
+
+_UNRECORDED = (things.RULE, things.RBAC, things.INTERFACE)
+_RECORDED = tuple(kind.path for kind in things.KINDS if kind not in _UNRECORDED)
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

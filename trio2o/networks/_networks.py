@@ -1,0 +1,349 @@
+"""Ports of servers in pods: claimed, carried there, and freed; the passes do the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from txaio.tx import make_logger
+
+from trio2o.domain.errors import Fault
+from trio2o.domain.tasks import together
+from trio2o.domain.values import BOOTED, BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
+from trio2o.message import Call, Headers
+from trio2o.networks import _things as things
+from trio2o.networks._apply import NotMade
+from trio2o.networks._calls import SECONDS
+from trio2o.networks._desired import (
+    Top,
+    port_wanted,
+)
+from trio2o.networks._plan import plan, translated
+from trio2o.networks._reads import by_id
+from trio2o.networks._routers import external_pod
+from trio2o.networks._settle import Settle, all_done
+from trio2o.networks._things import Create, Found, Key, Ref, Row
+from trio2o.pods import Target
+from trio2o.store import networks as rows
+
+log = make_logger()
+
+WATCH = 300.0
+"""Seconds for which a server that is going is looked after each second; then the passes do."""
+
+
+class Networks(Settle):
+    """What calls need of networks that span pods, at once."""
+
+    def __init__(self, *given: Any) -> None:
+        """As `Reads`."""
+        super().__init__(*given)
+        self._watched: dict[str, float] = {}
+        self._leasing: dict[str, float] = {}
+        self._looking: Any = None
+
+    async def claim(
+        self, claim: str, pod: Pod, ports: Sequence[Row], ours: Collection[str], *, lease: bool
+    ) -> None:
+        """Record, durably, that ports are wanted in a pod, before anything is made there."""
+        stage = LEASED if lease else CLAIMED
+        wanted = [
+            Attachment(port["id"], pod.pod_id, "", claim, port["id"] in ours, stage, self.now())
+            for port in ports
+        ]
+        await self.store.write(lambda c: rows.put_attachments(c, wanted))
+
+    async def carry(self, pod: Pod, ports: Sequence[Row], *, fresh: bool) -> dict[str, str]:
+        """See that ports of the top are in a pod with all that they need; their ids there.
+
+        `fresh`: the ports were made just now. Raises `Fault`.
+        """
+        try:
+            return await self._carry(pod, ports, fresh)
+        except NotMade:
+            # what we took to be there may have been deleted behind our back: look, once
+            await self._forget(pod, ports)
+            return await self._carry(pod, ports, False)
+
+    async def _carry(self, pod: Pod, ports: Sequence[Row], fresh: bool) -> dict[str, str]:
+        named = {port["network_id"] for port in ports}
+        named |= {ip["subnet_id"] for port in ports for ip in port["fixed_ips"]}
+        groups = {id for port in ports for id in port["security_groups"]}
+        ids = await self.ids_in(pod, named | groups | {port["id"] for port in ports})
+        lacking = {
+            port["network_id"]
+            for port in ports
+            if Ref("networks", port["network_id"]) not in ids
+            or any(Ref("subnets", ip["subnet_id"]) not in ids for ip in port["fixed_ips"])
+        }
+        strange = {id for id in groups if Ref("security-groups", id) not in ids}
+        await together(
+            [
+                *(self.network_in(pod, id) for id in sorted(lacking)),
+                *([self.groups_in(pod, strange)] if strange else []),
+            ]
+        )
+        if lacking or strange:
+            ids = await self.ids_in(pod, named | groups | {port["id"] for port in ports})
+        top = Top(
+            networks={port["network_id"]: {} for port in ports},
+            subnets=await self._automatic(ports),
+            ports={port["id"]: port for port in ports},
+        )
+        wanted = [port_wanted(port, top) for port in ports]
+        missing = [Create(one) for one in wanted if one.key not in ids]
+        all_done(await self.applier.apply(pod, missing, ids, fresh=fresh), pod)
+        self.members_changed(groups)
+        return {port["id"]: ids[Ref("ports", port["id"])] for port in ports}
+
+    async def _forget(self, pod: Pod, ports: Sequence[Row]) -> None:
+        named = {port["network_id"] for port in ports}
+        named |= {ip["subnet_id"] for port in ports for ip in port["fixed_ips"]}
+        named |= {id for port in ports for id in port["security_groups"]}
+        gone = [one for one in await self.places_of(named) if one.pod_id == pod.pod_id]
+        await self.store.write(lambda c: rows.drop_counterparts(c, gone))
+
+    async def lease(self, pod: Pod, ports: Sequence[Row]) -> dict[Key, str]:
+        """Let a pod give the addresses of these ports, which were claimed as leases, to servers
+        that it makes at once; the pod's ids of their networks and groups. Raises `Fault`."""
+        nets = {port["network_id"] for port in ports}
+        groups = {id for port in ports for id in port["security_groups"]}
+        ids = await self.ids_in(pod, nets | groups)
+        for id in sorted(nets):
+            await self.network_in(pod, id)
+            await self.settle_network(id)
+        if strange := {id for id in groups if Ref("security-groups", id) not in ids}:
+            await self.groups_in(pod, strange)
+        self.members_changed(groups)
+        self._watch_leases(pod)
+        return await self.ids_in(pod, nets | groups)
+
+    def _watch_leases(self, pod: Pod) -> None:
+        self._leasing[pod.pod_id] = self.clock.seconds() + self.settings.claim_seconds + 1
+        self._look_soon()
+
+    async def adopt(self, pod: Pod) -> None:
+        """Take up the ports that a pod made on leased addresses; what nobody took goes in time."""
+        leases = await self.store.read(lambda c: rows.leases_in(c, pod.pod_id))
+        if not leases:
+            self._leasing.pop(pod.pod_id, None)
+            return
+        tops = by_id(
+            await self.neutron.by_ids(self.center, things.PORT, [one.port_id for one in leases])
+        )
+        nets = {row["network_id"] for row in tops.values()}
+        ids = await self.ids_in(pod, nets)
+        told = await self.neutron.by_ids(pod, things.PORT, ids.values(), name="network_id")
+        made = {
+            (row["network_id"], ip["ip_address"]): row
+            for row in told
+            if row["device_id"] and row["device_owner"].startswith("compute:")
+            for ip in row["fixed_ips"]
+        }
+        old = self.now() - self.settings.claim_seconds
+        for one in leases:
+            row = tops.get(one.port_id)
+            network = ids.get(Ref("networks", row["network_id"])) if row else None
+            addresses = [ip["ip_address"] for ip in row["fixed_ips"]] if row else []
+            twins = [made[key] for ip in addresses if network and (key := (network, ip)) in made]
+            if row is not None and twins:
+                await self._adopt(pod, one, twins[0])
+            elif one.since < old:
+                await self.release(one)
+        await together(self.settle_network(id) for id in nets)
+
+    async def _adopt(self, pod: Pod, one: Attachment, twin: Row) -> None:
+        body: Row = {"port": {"description": things.mark(one.port_id)}}
+        await self.neutron.ask(pod, "PUT", f"/ports/{twin['id']}", body)
+        twins = [Counterpart("ports", one.port_id, pod.pod_id, twin["id"])]
+        await self.store.write(lambda c: rows.put_counterparts(c, twins))
+        body = {
+            "port": {
+                "mac_address": twin["mac_address"],
+                "device_id": twin["device_id"],
+                "device_owner": f"compute:{pod.az_name}",
+            }
+        }
+        await self.neutron.ask(self.center, "PUT", f"/ports/{one.port_id}", body)
+        used = evolve(one, server_id=twin["device_id"], stage=BOUND)
+        await self.store.write(lambda c: rows.put_attachments(c, [used]))
+
+    async def booted(self, claim: str, server_id: str, pod: Pod) -> None:
+        """The pod took the call: the top's ports are the server's. It is in the store first."""
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "claim", [claim]))
+        taken = [
+            evolve(one, server_id=server_id, stage=BOOTED) for one in mine if one.stage == CLAIMED
+        ]
+        await self.store.write(lambda c: rows.put_attachments(c, taken))
+        await together(self.take(one.port_id, server_id, pod) for one in taken)
+
+    async def take(self, port_id: str, server_id: str, pod: Pod) -> None:
+        """Write at the top whose a port is, as Nova does."""
+        body = {"port": {"device_id": server_id, "device_owner": f"compute:{pod.az_name}"}}
+        try:
+            await self.neutron.ask(self.center, "PUT", f"/ports/{port_id}", body)
+        except Fault as fault:  # the server is there: a pass writes it later
+            log.warn("port {id}: {why}", id=port_id, why=str(fault))
+
+    async def abandon(self, claim: str) -> None:
+        """Nothing came of a claim: what was made for it goes, the rest is free again."""
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "claim", [claim]))
+        await together(self.release(one) for one in mine)
+
+    async def release(self, one: Attachment) -> None:
+        """A port leaves its pod; at the top first, so that what was told stays true.
+
+        What fails is for a pass: the attachment stays.
+        """
+        try:
+            found = await self.neutron.by_ids(self.center, things.PORT, [one.port_id])
+            path = f"/ports/{one.port_id}"
+            if found and one.ours:
+                await self.gone(self.center, path)
+            elif found:
+                body = {"port": {"device_id": "", "device_owner": ""}}
+                await self.neutron.ask(self.center, "PUT", path, body)
+            pod = self.pods.get(one.pod_id)
+            if pod is not None:
+                await self.remove_bottom(pod, "ports", one.port_id)
+        except Fault as fault:
+            log.warn("port {id} is not free yet: {why}", id=one.port_id, why=str(fault))
+            return
+        await self.store.write(lambda c: rows.drop_attachments(c, [one.port_id]))
+        self.members_changed(id for row in found for id in row["security_groups"])
+
+    async def apart(self, port_id: str, network_id: str) -> tuple[Pod, Pod] | None:
+        """The pods of a port and of an external network, if they are known to differ."""
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "port_id", [port_id]))
+        pod = self.pods.get(mine[0].pod_id) if mine else None
+        hints = await self.hints([network_id])
+        home = external_pod(network_id, self.pods.serving("network"), hints)
+        return (pod, home) if pod and home and pod is not home else None
+
+    async def leaving(self, server_id: str) -> None:
+        """A server, or an interface of it, is going: its ports are watched until it let go."""
+        mine = await self.of_server(server_id)
+        used = [evolve(one, stage=BOUND) for one in mine if one.stage != BOUND]
+        if used:
+            await self.store.write(lambda c: rows.put_attachments(c, used))
+        if mine:
+            self._watched[server_id] = self.clock.seconds() + WATCH
+            self._look_soon()
+
+    def stop(self) -> None:
+        self.stopped = True
+        if self._looking is not None and self._looking.active():
+            self._looking.cancel()
+
+    def _look_soon(self) -> None:
+        if self._looking is None or not self._looking.active():
+            self._looking = self.clock.callLater(1.0, self._begin_look)
+
+    def _begin_look(self) -> None:
+        run = Deferred.fromCoroutine(self._look())
+        run.addErrback(lambda failure: log.warn("ports: {why}", why=str(failure.value)))
+
+    async def _look(self) -> None:
+        """Free what pods let go of, of the servers that are watched; adopt what they made."""
+        now = self.clock.seconds()
+        self._watched = {id: end for id, end in self._watched.items() if end > now}
+        self._leasing = {id: end for id, end in self._leasing.items() if end > now}
+        if self.stopped:
+            return
+        try:
+            for id in list(self._leasing):
+                if (pod := self.pods.get(id)) and not self.pods.is_down(pod, "network"):
+                    await self.adopt(pod)
+            wanted = list(self._watched)
+            mine = await self.store.read(lambda c: rows.attachments_of(c, "server_id", wanted))
+            left = {one.server_id for one in mine}
+            self._watched = {id: end for id, end in self._watched.items() if id in left}
+            by_pod: dict[str, list[Attachment]] = {}
+            for one in mine:
+                by_pod.setdefault(one.pod_id, []).append(one)
+            await together(self._let_go(pod_id, some) for pod_id, some in by_pod.items())
+        finally:
+            if (self._watched or self._leasing) and not self.stopped:
+                self._look_soon()
+
+    async def _let_go(self, pod_id: str, some: Sequence[Attachment]) -> None:
+        pod = self.pods.get(pod_id)
+        if pod is None or self.pods.is_down(pod, "network"):
+            return
+        ids = await self.ids_in(pod, [one.port_id for one in some])
+        bottoms = {ids[key]: one for one in some if (key := Ref("ports", one.port_id)) in ids}
+        fields = ("id", "device_id")
+        found = await self.neutron.by_ids(pod, things.PORT, bottoms, fields=fields)
+        used = {row["id"] for row in found if row["device_id"]}
+        await together(self.release(one) for id, one in bottoms.items() if id not in used)
+
+    async def ended(self, server_id: str) -> None:
+        """A pod was heard to say that there is no such server: make sure, then free its ports."""
+        for one in await self.of_server(server_id):
+            pod = self.pods.get(one.pod_id)
+            if pod is None or await self.has_server(pod, server_id):
+                continue
+            await self.release(one)
+
+    async def let_go(self, port_ids: Collection[str]) -> bool:
+        """Free those of these ports whose servers are gone; whether there were any."""
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "port_id", port_ids))
+        servers = {one.server_id for one in mine if one.server_id}
+        await together(self.ended(id) for id in servers)
+        left = await self.store.read(lambda c: rows.attachments_of(c, "port_id", port_ids))
+        return len(left) < len(mine)
+
+    async def has_server(self, pod: Pod, server_id: str) -> bool:
+        """Whether a pod has a server, as ourselves; True if that cannot be told."""
+        token = await self.neutron.own_token()
+        call = Call("GET", f"/servers/{server_id}".encode(), b"", _headers(token))
+        deadline = self.clock.seconds() + SECONDS
+        try:
+            answer = await self.pods.send(pod, Target("compute", ""), call, deadline)
+        except Fault:
+            return True
+        return answer.status != 404
+
+    async def settle_ports(self, port_ids: Collection[str], groups: Iterable[str] = ()) -> None:
+        """Make the pods that have these ports have them as they are at the top now.
+
+        `groups` are those in which the ports were before.
+        """
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "port_id", port_ids))
+        if not mine:
+            return
+        found = by_id(await self.neutron.by_ids(self.center, things.PORT, port_ids))
+        gone = [one for one in mine if one.port_id not in found]
+        for one in gone:
+            await self.release(one)
+        changed = set(groups)
+        for one in mine:
+            pod, row = self.pods.get(one.pod_id), found.get(one.port_id)
+            if pod is None or row is None or one.stage == LEASED:
+                continue
+            changed |= set(row["security_groups"])
+            try:
+                await self._settle_port(pod, row)
+            except Fault as fault:
+                self.later(pod, fault)
+        self.members_changed(changed)
+
+    async def _settle_port(self, pod: Pod, row: Row) -> None:
+        bottoms = await self.carry(pod, [row], fresh=False)
+        told = await self.neutron.by_ids(pod, things.PORT, bottoms.values())
+        if not told:
+            return  # it was deleted behind our back: a pass makes it again
+        names = {row["network_id"], *row["security_groups"]}
+        names |= {ip["subnet_id"] for ip in row["fixed_ips"]}
+        ids = await self.ids_in(pod, names | {row["id"]})
+        top = Top(subnets=await self._automatic([row]))
+        wanted = port_wanted(row, top)
+        keys = {bottom: key for key, bottom in ids.items()}
+        have = {wanted.key: Found(told[0]["id"], translated(told[0], keys))}
+        await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
+
+
+def _headers(token: str) -> Headers:
+    return ((b"X-Auth-Token", token.encode()), (b"Accept", b"application/json"))

@@ -1,0 +1,214 @@
+"""Routers over pods: one at the top, one in each pod where a subnet of it is; a bridge joins them.
+
+The bridge is a network of ours at the top, one a router, an ordinary interface of its routers in
+all pods. Extra routes lead to the subnets that are elsewhere, and to the pod of the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+
+from attrs import frozen
+
+from trio2o.domain.values import Attachment, Pod
+from trio2o.networks import _things as things
+from trio2o.networks._desired import Place, Top
+from trio2o.networks._things import Ref, Row, Wanted
+
+INTERFACES = ("network:router_interface", "network:ha_router_replicated_interface")
+
+
+@frozen
+class Reach:
+    """Where things are: the networks that each pod (by id) has, and the pods of each router."""
+
+    networks: dict[str, set[str]]
+    routers: dict[str, list[Pod]]
+
+    def has(self, pod: Pod, network_id: str) -> bool:
+        return network_id in self.networks.get(pod.pod_id, ())
+
+
+def bridge_of(top: Top, router_id: str) -> Row | None:
+    """The network that joins a router's pods, if it was made."""
+    mine = things.bridge_mark(router_id)
+    return next((row for row in top.bridges if row["description"] == mine), None)
+
+
+def interfaces(top: Top, router_id: str) -> list[Row]:
+    """A router's ports on networks of tenants."""
+    return [port for port in top.of_device(router_id) if port["device_owner"] in INTERFACES]
+
+
+def gateway_pod(row: Row, pods: Sequence[Pod], hints: Mapping[str, list[str]]) -> Pod | None:
+    """The pod of a router's external network: the one that it is hinted for."""
+    info = row.get("external_gateway_info")
+    if not info:
+        return None
+    return external_pod(info["network_id"], pods, hints)
+
+
+def external_pod(
+    network_id: str, pods: Sequence[Pod], hints: Mapping[str, list[str]]
+) -> Pod | None:
+    """An external network is in one pod: the first that its hints allow."""
+    named = hints.get(network_id, [])
+    fits = [p for p in pods if any(p.is_in(hint) or p.pod_name == hint for hint in named)]
+    return next(iter(fits if named else pods), None)
+
+
+def reach(
+    top: Top,
+    needed: Mapping[str, set[str]],
+    pods: Sequence[Pod],
+    hints: Mapping[str, list[str]],
+) -> Reach:
+    """From the networks that servers need in each pod: those that routers need besides."""
+    networks = {pod.pod_id: set(needed.get(pod.pod_id, ())) for pod in pods}
+    routers: dict[str, list[Pod]] = {}
+    for id, row in top.routers.items():
+        mine = {port["network_id"] for port in interfaces(top, id)}
+        home = gateway_pod(row, pods, hints)
+        there = [pod for pod in pods if mine & networks[pod.pod_id] or (home is pod and mine)]
+        if not any(mine & networks[pod.pod_id] for pod in pods):
+            continue  # nobody is there to be routed
+        routers[id] = there
+        if home is not None:
+            networks[home.pod_id].add(row["external_gateway_info"]["network_id"])
+        bridge = bridge_of(top, id)
+        if len(there) > 1 and bridge is not None:
+            for pod in there:
+                networks[pod.pod_id].add(bridge["id"])
+    return Reach(networks, routers)
+
+
+def routers_wanted(
+    place: Place,
+    top: Top,
+    at: Reach,
+    homes: Mapping[str, str],
+    hints: Mapping[str, list[str]],
+    pods: Sequence[Pod],
+    attachments: Iterable[Attachment],
+) -> list[Wanted]:
+    """The routers of a pod, their interfaces there, and the floating IPs of ports that it has."""
+    wanted: list[Wanted] = []
+    for id, there in at.routers.items():
+        if place.pod in there:
+            home = gateway_pod(top.routers[id], pods, hints)
+            wanted += _router(place.pod, top.routers[id], there, home, top, at, homes)
+    here = {one.port_id for one in attachments if one.pod_id == place.pod.pod_id}
+    for row in top.floating.values():
+        router = top.routers.get(row["router_id"] or "")
+        if row["port_id"] in here and router and gateway_pod(router, pods, hints) is place.pod:
+            wanted.append(_floating(row))
+    return wanted
+
+
+def _floating(row: Row) -> Wanted:
+    body = {
+        "floating_network_id": Ref(things.NETWORK.path, row["floating_network_id"]),
+        "floating_ip_address": row["floating_ip_address"],
+        "port_id": Ref(things.PORT.path, row["port_id"]),
+        "fixed_ip_address": row["fixed_ip_address"],
+    }
+    return Wanted(things.FLOATING, row["id"], row["project_id"], body)
+
+
+def _router(
+    pod: Pod,
+    row: Row,
+    there: Sequence[Pod],
+    home: Pod | None,
+    top: Top,
+    at: Reach,
+    homes: Mapping[str, str],
+) -> list[Wanted]:
+    router = Ref(things.ROUTER.path, row["id"])
+    bridge = bridge_of(top, row["id"]) if len(there) > 1 else None
+    addresses = {one.pod_id: _bridge_address(top, bridge, one) for one in there}
+    body: Row = {"name": row["name"], "admin_state_up": row["admin_state_up"]}
+    body["external_gateway_info"] = None
+    if home is pod:
+        info: Row = row["external_gateway_info"]
+        body["external_gateway_info"] = {
+            "network_id": Ref(things.NETWORK.path, info["network_id"]),
+            "enable_snat": info.get("enable_snat", True),
+            "external_fixed_ips": [
+                ip | {"subnet_id": Ref(things.SUBNET.path, ip["subnet_id"])}
+                for ip in info["external_fixed_ips"]
+            ],
+        }
+    found: list[Wanted] = []
+    held: list[Row] = []
+    routes: dict[str, str] = {}
+    for port in interfaces(top, row["id"]):
+        for ip in port["fixed_ips"]:
+            subnet = top.subnets.get(ip["subnet_id"])
+            if subnet is None:
+                continue
+            if at.has(pod, port["network_id"]):
+                address = _own_address(pod, ip, subnet, homes, top)
+                if address:
+                    held.append(subnet)
+                    found += _interface(router, port, subnet, address, address == ip["ip_address"])
+                continue
+            others = [p for p in there if at.has(p, port["network_id"]) and addresses[p.pod_id]]
+            first_home = homes.get(subnet["id"])
+            others.sort(key=lambda p, home=first_home: home != p.pod_id)  # type: ignore[misc]
+            if others:
+                routes[subnet["cidr"]] = addresses[others[0].pod_id]
+    if bridge is not None and (mine := addresses[pod.pod_id]):
+        for port in top.reserved(things.bridge(pod.pod_name), bridge["id"]):
+            subnet = top.subnets[port["fixed_ips"][0]["subnet_id"]]
+            held.append(subnet)
+            found += _interface(router, port, subnet, mine, True)
+    if home is not None and home is not pod and addresses[home.pod_id]:
+        routes["0.0.0.0/0"] = addresses[home.pod_id]
+    for route in row.get("routes") or ():
+        if _on(route["nexthop"], held):
+            routes[route["destination"]] = route["nexthop"]
+    body["routes"] = [{"destination": d, "nexthop": n} for d, n in sorted(routes.items()) if n]
+    first: Row = {"routes": None}  # they are refused before there is an interface
+    return [*found, Wanted(things.ROUTER, row["id"], row["project_id"], body, first)]
+
+
+def _on(address: str, subnets: Iterable[Row]) -> bool:
+    return any(ip_address(address) in ip_network(subnet["cidr"]) for subnet in subnets)
+
+
+def _bridge_address(top: Top, bridge: Row | None, pod: Pod) -> str:
+    if bridge is None:
+        return ""
+    held = top.reserved(things.bridge(pod.pod_name), bridge["id"])
+    return held[0]["fixed_ips"][0]["ip_address"] if held else ""
+
+
+def _own_address(pod: Pod, ip: Row, subnet: Row, homes: Mapping[str, str], top: Top) -> str:
+    """The pod's address of an interface: the tenant's own at home, else the reserved one."""
+    if homes.get(subnet["id"]) == pod.pod_id:
+        return str(ip["ip_address"])
+    for port in top.reserved(things.gateway(pod.pod_name), subnet["network_id"]):
+        for one in port["fixed_ips"]:
+            if one["subnet_id"] == subnet["id"]:
+                return str(one["ip_address"])
+    return ""
+
+
+def _interface(router: Ref, port: Row, subnet: Row, address: str, same: bool) -> list[Wanted]:
+    body: Row = {
+        "name": "",
+        "network_id": Ref(things.NETWORK.path, port["network_id"]),
+        "fixed_ips": [{"subnet_id": Ref(things.SUBNET.path, subnet["id"]), "ip_address": address}],
+        "security_groups": [],
+        "port_security_enabled": False,
+    }
+    if same:
+        body["mac_address"] = port["mac_address"]
+    joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
+    project = port["project_id"]
+    return [
+        Wanted(things.PORT, port["id"], project, body),
+        Wanted(things.INTERFACE, port["id"], project, joined),
+    ]

@@ -1,0 +1,180 @@
+"""What the reconciler speaks of: kinds, what is wanted in a pod, what is found there, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+Row = dict[str, Any]
+"""A thing as Neutron shows it, or as much of it as was asked for."""
+
+MARK = "trio2o:"
+"""What the description of all that is ours in a pod begins with; the top's id follows."""
+
+RESERVED = "trio2o-"
+"""What the `device_id` of ports begins with that hold addresses or a place at the top."""
+
+
+@frozen
+class Kind:
+    """A collection of Neutron's: its path and keys, what is read of it, what may be changed."""
+
+    path: str
+    key: str
+    rows: str
+    fields: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+
+
+def _kind(key: str, fields: str, changes: str = "", rows: str = "") -> Kind:
+    rows = rows or f"{key}s"
+    common = ("id", "project_id", "description")
+    path = rows.replace("_", "-")
+    return Kind(path, key, rows, (*common, *fields.split()), tuple(changes.split()))
+
+
+NETWORK = _kind(
+    "network",
+    "name admin_state_up mtu port_security_enabled shared router:external subnets "
+    "provider:network_type provider:physical_network provider:segmentation_id",
+    "name admin_state_up mtu port_security_enabled router:external",
+)
+SUBNET = _kind(
+    "subnet",
+    "name network_id ip_version cidr gateway_ip enable_dhcp allocation_pools dns_nameservers "
+    "host_routes ipv6_ra_mode ipv6_address_mode",
+    "name enable_dhcp allocation_pools dns_nameservers host_routes",
+)
+GROUP = _kind("security_group", "name stateful security_group_rules", "name description stateful")
+ADDRESSES = _kind("address_group", "name addresses", "name addresses")
+RULE = _kind(
+    "security_group_rule",
+    "security_group_id direction ethertype protocol port_range_min port_range_max "
+    "remote_ip_prefix remote_group_id remote_address_group_id",
+)
+PORT = _kind(
+    "port",
+    "name network_id mac_address fixed_ips admin_state_up security_groups allowed_address_pairs "
+    "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type updated_at "
+    "revision_number",
+    "name fixed_ips admin_state_up security_groups allowed_address_pairs port_security_enabled "
+    "extra_dhcp_opts",
+)
+RBAC = _kind("rbac_policy", "object_type object_id action target_tenant", rows="rbac_policies")
+
+ROUTER = _kind(
+    "router",
+    "name admin_state_up external_gateway_info routes",
+    "name admin_state_up external_gateway_info routes",
+)
+INTERFACE = Kind("router-interfaces", "", "", ())
+"""That a port is an interface of a router, which has no id of its own."""
+
+FLOATING = _kind(
+    "floatingip",
+    "floating_network_id floating_ip_address port_id fixed_ip_address router_id",
+    "port_id fixed_ip_address",
+)
+
+KINDS = (NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE, FLOATING)
+"""In the order in which they are made; they are deleted in the opposite one."""
+
+BY_PATH = {kind.path: kind for kind in KINDS}
+
+
+@frozen
+class Ref:
+    """In the body of what is wanted: the id, in the pod, of another thing that is wanted."""
+
+    kind: str
+    id: str
+
+
+Key = Ref
+"""What is wanted or found is told by its kind and its id at the top."""
+
+
+@frozen(eq=False)
+class Wanted:
+    """What a pod should have. `first` differs from `body` where it is made in two steps."""
+
+    kind: Kind
+    id: str
+    project_id: str
+    body: Row
+    first: Row = field(factory=dict)
+
+    @property
+    def key(self) -> Key:
+        return Ref(self.kind.path, self.id)
+
+
+@frozen(eq=False)
+class Found:
+    """What a pod has. `row` names others by their keys; it is None where only the id is known."""
+
+    bottom_id: str
+    row: Row | None = None
+    spare: tuple[str, ...] = ()
+
+
+@frozen(eq=False)
+class Create:
+    wanted: Wanted
+
+
+@frozen(eq=False)
+class Update:
+    wanted: Wanted
+    changes: Row
+    row: Row = field(factory=dict)
+
+
+@frozen(eq=False)
+class Delete:
+    key: Key
+    bottom_id: str
+
+
+Step = Create | Update | Delete
+
+
+def key_of(step: Step) -> Key:
+    return step.key if isinstance(step, Delete) else step.wanted.key
+
+
+def mark(id: str) -> str:
+    return MARK + id
+
+
+def marked(row: Mapping[str, Any]) -> str:
+    """The top's id of what is ours; '' for what is not."""
+    text = row.get("description") or ""
+    return text[len(MARK) :] if text.startswith(MARK) else ""
+
+
+def dhcp(pod_name: str) -> str:
+    """`device_id` of the port at the top that holds the addresses of a pod's DHCP."""
+    return f"{RESERVED}dhcp:{pod_name}"
+
+
+def gateway(pod_name: str) -> str:
+    """`device_id` of the port at the top that holds a pod's own gateway addresses."""
+    return f"{RESERVED}gateway:{pod_name}"
+
+
+def bridge(pod_name: str) -> str:
+    """`device_id` of the port at the top that holds a pod's address on a router's bridge."""
+    return f"{RESERVED}bridge:{pod_name}"
+
+
+def bridge_mark(router_id: str) -> str:
+    """The description, at the top, of the network that joins a router's pods."""
+    return f"{RESERVED}bridge of:{router_id}"
+
+
+MADE, TAKEN = f"{RESERVED}made:", f"{RESERVED}taken:"
+"""What the `device_id` of a port at the top begins with while a pod is asked to use it: one that
+was made for this and goes again if nothing comes of it, or the tenant's own."""
