@@ -8,13 +8,14 @@ from attrs import evolve
 from postgresql import Cluster
 from test_store import BOUND, ONE, ROUTE, TWO, World
 
-from trio2o.domain.values import Keypair, ServerGroup, Settled
+from trio2o.domain.values import Attachment, Counterpart, Keypair, ServerGroup, Settled
 from trio2o.store import NewerSchema, care
 from trio2o.store._schema import REVISION, metadata
 from trio2o.store.bindings import bind, list_bindings, rebind
 from trio2o.store.definitions import put_settled, record_definition
 from trio2o.store.keypairs import find_keypair, put_asked, put_keypair
 from trio2o.store.lease import read_lease, take_lease
+from trio2o.store.networks import put_attachments, put_counterparts, put_hints, take_homes
 from trio2o.store.passes import ask_for_pass
 from trio2o.store.pods import add_pod, list_pods, remove_pod
 from trio2o.store.routes import count_live, record_routes
@@ -40,6 +41,10 @@ def url(tmp_path: Path) -> str:
     world.write(put_asked, "u1", "id-1")
     world.write(put_group, ServerGroup("g1", "p1", "u1", "grüße", "affinity"))
     world.write(put_counterpart, "g1", "id-1", "other")
+    world.write(put_counterparts, [Counterpart("networks", "n1", "id-1", "n2")])
+    world.write(put_attachments, [Attachment("port", "id-1", "s1", "c1", True, "bound", 1.5)])
+    world.write(put_hints, {"n1": ["az1"]})
+    world.write(take_homes, ["n1"], "id-1")
     world.write(put_swept, "id-1", "server", 1_700_000_000.123456)
     world.write(ask_for_pass, "routes")
     world.write(take_lease, "one", 60.0)
