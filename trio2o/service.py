@@ -16,7 +16,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python import usage
 from txaio.tx import make_logger
 
@@ -141,7 +141,7 @@ class Appliance(Service):
                 settle_router,
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
-            passes.add(NetworkPass(self.networks))
+            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0)))
         parts = Parts(
             reactor,
             time.time,
