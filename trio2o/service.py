@@ -244,7 +244,7 @@ class Appliance(Service):
                 settle_router,
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
-            passes.add(NetworkPass(self.networks))
+            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0)))
         shares = Shares(reactor)
         parts = Parts(
             reactor,

@@ -156,6 +156,11 @@ class Faults:
         """The recorded calls with this method and a path in which the expression is found."""
         return [c for c in list(self.calls) if c.method == method and re.search(pattern, c.path)]
 
+    def own_calls_to(self, method: str, pattern: str = "") -> list[Call]:
+        """The same of the calls that the appliance made for itself."""
+        own = list(self.own_calls)
+        return [c for c in own if c.method == method and re.search(pattern, c.path)]
+
     @property
     def counts(self) -> Counter[tuple[str, str]]:
         return Counter((call.method, call.path) for call in list(self.calls))

@@ -155,13 +155,10 @@ class Places:
         }
 
     async def lacking(self, key: str) -> frozenset[str]:
-        """The ids of pods that do not have a definition as it is now."""
-        definition = await self.known(key)
-        if definition is None or definition.deleted_at:
-            return frozenset()
+        """The ids of pods that cannot have a definition: another is in its place, or they refuse
+        it. What others miss is carried to them when it is needed."""
         told = (await self.settled(key)).values()
-        have = {one.pod_id for one in told if is_abreast(one, definition)}
-        return frozenset(pod.pod_id for pod in self._pods.serving(self.kind.service)) - have
+        return frozenset(one.pod_id for one in told if one.problem)
 
     async def carry(self, key: str, pod: Pod) -> str:
         """See that a pod has a definition before something needs it there; its id there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from attrs import evolve, frozen
@@ -32,11 +32,16 @@ from trio2o.store import networks as rows
 log = make_logger()
 
 
+async def _go_on() -> None:
+    """No pause."""
+
+
 @frozen
 class NetworkPass:
-    """One pass: read the top, then pod after pod."""
+    """One pass: read the top, then pod after pod. `pause` lets calls in between computations."""
 
     networks: Networks
+    pause: Callable[[], Awaitable[None]] = _go_on
     name: str = "networks"
 
     async def run(self) -> Counted:
@@ -195,14 +200,18 @@ class NetworkPass:
         pods = networks.pods.serving("network")
         for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached):
             wanted[one.key] = one
+        await self.pause()
         found, keys = recognise(told, defaults_of(wanted.values()))
+        await self.pause()
         networks.strangers[pod.pod_id] = any(
             row["id"] not in keys for row in told[things.NETWORK.path]
         )
         await self._record(pod, found)
         await self._readopt(pod, told[things.PORT.path], top)
         released = await self._stages(pod, attached, found)
+        await self.pause()
         steps = plan(wanted, found)
+        await self.pause()
         # what was attached since this pass began is not for it to judge
         since = await networks.store.read(rows.all_attachments)
         if {one.port_id for one in since} - {one.port_id for one in attached}:

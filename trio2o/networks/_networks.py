@@ -234,8 +234,9 @@ class Networks(Settle):
 
     def stop(self) -> None:
         self.stopped = True
-        if self._looking is not None and self._looking.active():
-            self._looking.cancel()
+        for timer in (self._looking, self._telling):
+            if timer is not None and timer.active():
+                timer.cancel()
 
     def _look_soon(self) -> None:
         if self._looking is None or not self._looking.active():

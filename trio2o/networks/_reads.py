@@ -51,7 +51,8 @@ class Reads:
         self.applier = Applier(self.neutron, store, own_token)
         self.strangers: dict[str, bool] = {}
         self._carrying: Once[tuple[str, str], None] = Once()
-        self._members: Once[str, None] = Once()
+        self._changed: set[str] = set()
+        self._telling: Any = None
         self.routing: Once[str, None] = Once()
         self.settle_router = settle_router
         self.stopped = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault
@@ -24,6 +26,9 @@ from trio2o.networks._things import Found, Wanted
 from trio2o.store import networks as rows
 
 log = make_logger()
+
+SOON = 0.5
+"""Seconds that changes of groups' members are gathered."""
 
 _OF_NETWORKS = (things.NETWORK, things.RBAC, things.SUBNET, things.PORT)
 
@@ -90,12 +95,24 @@ class Settle(Reads):
         return Result(result.done + after.done, result.failed + after.failed)
 
     def members_changed(self, group_ids: Iterable[str]) -> None:
-        """The addresses of groups changed: pods that let them in are told, behind the call."""
-        for id in group_ids:
-            run = self._members.run(id, lambda id=id: self._tell_members(id))  # type: ignore[misc]
-            Deferred.fromCoroutine(run).addErrback(
-                lambda failure: log.warn("members of a group: {why}", why=str(failure.value))
-            )
+        """The addresses of groups changed: pods that let them in are told, soon and all at once."""
+        self._changed |= set(group_ids)
+        if self._changed and self._telling is None and not self.stopped:
+            self._telling = self.clock.callLater(SOON, self._begin_telling)
+
+    def _begin_telling(self) -> None:
+        Deferred.fromCoroutine(self._tell_changed()).addBoth(self._told)
+
+    def _told(self, result: Any) -> None:
+        self._telling = None
+        if isinstance(result, Failure):
+            log.warn("members of groups: {why}", why=str(result.value))
+            self.wake()
+        self.members_changed(())  # what changed meanwhile
+
+    async def _tell_changed(self) -> None:
+        changed, self._changed = self._changed, set()
+        await together(self._tell_members(id) for id in sorted(changed))
 
     async def _tell_members(self, group_id: str) -> None:
         places = [one for one in await self.places_of([group_id]) if one.kind == "address-groups"]
@@ -121,7 +138,9 @@ class Settle(Reads):
         if told:
             have = {wanted.key: Found(place.bottom_id, told[0])}
             ids = {wanted.key: place.bottom_id}
-            await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
+            result = await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
+            if result.failed:
+                self.wake()
 
     async def settle_network(self, network_id: str) -> None:
         """Make the pods that have a network have it as it is at the top now, or not at all."""

@@ -156,7 +156,7 @@ class Capacity:
             raw, _, query = path.partition("?")
             call = Call("GET", raw.encode(), query.encode(), tuple(headers))
             deadline = self.clock.seconds() + self.seconds
-            answer = await self.pods.send(pod, Target(service, ""), call, deadline)
+            answer = await self.pods.send(pod, Target(service, ""), call, deadline, hurried=True)
             assert isinstance(answer.body, bytes)
             return answer.status, msgspec.json.decode(answer.body or b"{}", type=dict[str, Any])
         except (Fault, msgspec.MsgspecError):

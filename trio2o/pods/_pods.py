@@ -214,9 +214,17 @@ class Pods:
         return known is None or version in known
 
     async def send(
-        self, pod: Pod, target: Target, call: Call, deadline: float, *, stream: bool = False
+        self,
+        pod: Pod,
+        target: Target,
+        call: Call,
+        deadline: float,
+        *,
+        stream: bool = False,
+        hurried: bool = False,
     ) -> Answer:
-        """The pod's answer; `call.path` stands below the version.
+        """The pod's answer; `call.path` stands below the version. Who is `hurried` and waits in
+        vain has not learned that the pod is down.
 
         Raises `PodUnavailable` if nothing was done there, `PodTimeout` if that is not known.
         """
@@ -224,9 +232,14 @@ class Pods:
         path = endpoint.path(call.path, target.project_id, target.with_project)
         call = Call(call.method, path, call.query, call.headers, call.body)
         share = target.project_id
-        answer = await self._send(
-            pod.pod_name, target.service, endpoint, call, deadline, stream, share
-        )
+        try:
+            answer = await self._send(
+                pod.pod_name, target.service, endpoint, call, deadline, stream, share
+            )
+        except PodTimeout:
+            if not hurried and self._clock.seconds() >= deadline - 0.01:
+                self._late.add(endpoint.origin)
+            raise
         if answer.status == 406 and target.service in self._own:
             # what the pod speaks has changed since it was asked
             Deferred.fromCoroutine(self._look(pod.pod_id, target.service))
@@ -265,8 +278,6 @@ class Pods:
             raise PodUnavailable(name, str(error)) from None
         except Broken as error:
             failure = "timeout"
-            if self._clock.seconds() >= deadline - 0.01:
-                self._late.add(endpoint.origin)
             raise PodTimeout(name, str(error)) from None
         except CancelledError:
             failure = "given up"

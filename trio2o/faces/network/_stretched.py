@@ -14,7 +14,7 @@ import msgspec
 from attrs import evolve, frozen
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Conflict, Fault, NotFound, NotImplementedHere
+from trio2o.domain.errors import Conflict, Fault, NotFound, NotImplementedHere, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
@@ -63,8 +63,10 @@ _BESIDE = re.compile(
 
 
 def _has_own(pod: Pod, context: Context) -> bool:
-    """Whether a pod may have networks that are none of ours."""
-    return networks_of(context).strangers.get(pod.pod_id, True)
+    """Whether a pod may have networks that are none of ours: any that can be asked, and of those
+    that are down the ones that had some in the last pass."""
+    had = networks_of(context).strangers.get(pod.pod_id, True)
+    return had or not context.pods.is_down(pod, "network")
 
 
 def _sources(context: Context) -> Sequence[Pod]:
@@ -314,7 +316,15 @@ class TopFirst:
         wanted = [self.resource] if context.params else list(ALL[:3])
         for resource in wanted:
             for id in named[:1] if context.params else named:
-                route = await context.routes.find(resource, id, context.caller, context.deadline)
+                try:
+                    route = await context.routes.find(
+                        resource, id, context.caller, context.deadline
+                    )
+                except PodUnavailable as fault:
+                    lost = {pod.pod_name: pod for pod in context.pods.all}.get(fault.pod)
+                    if lost is None or _has_own(lost, context):
+                        raise
+                    continue
                 if route is not None and not route.deleted_at:
                     return True
         return False
