@@ -247,7 +247,7 @@ class FakePod(Faults):
         row: Row = {"id": id, "name": name, "vcpus": 1, "ram": 512, "disk": 1, "swap": ""}
         row |= {"os-flavor-access:is_public": True, "OS-FLV-DISABLED:disabled": False}
         row |= {"OS-FLV-EXT-DATA:ephemeral": 0, "rxtx_factor": 1.0, "description": None}
-        row |= {"_specs": {}, "_projects": []}
+        row |= {"_specs": fields.pop("extra_specs", {}), "_projects": []}
         return self.put("flavors", "", row, fields | {"swap": fields.get("swap") or ""})
 
     @in_reactor

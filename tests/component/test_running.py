@@ -95,7 +95,7 @@ def test_an_operators_file_takes_it_out_of_service_and_calls_go_on(own: Applianc
 def test_a_stop_says_so_first_then_finishes_what_is_in_flight(own: Appliance, cloud: Cloud) -> None:
     own.config.write_text(own.toml({"service.drain": 1.0, "service.shutdown": 10.0}))
     client = begin(own)
-    cloud.pod("Pod1").delay = 2.0
+    cloud.pod("Pod1").delay = 0.8
     made: list[str] = []
     creates = threading.Thread(target=lambda: made.append(client.server("az1")))
     creates.start()

@@ -47,8 +47,8 @@ class Breaker:
         self._probing = False
 
     def failed(self) -> None:
+        known, self._probing = self.is_open and not self._probing, False
         self.failures += 1
-        self._probing = False
-        if self.is_open:
+        if self.is_open and not known:  # what was on its way when it opened makes it no longer
             self._open_until = self.seconds() + self._pause * (0.5 + self._jitter())
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
