@@ -175,9 +175,9 @@ def test_another_authority_is_believed_after_a_reload(
     own.config.write_text(own.toml(more | {"pods.ca_file": str(bundle)}))
     own.start()
     token = own.cloud.keystone.token("admin", "admin", ["admin"])
-    assert own.request("GET", "compute", "/v2.1/flavors", token).status_code == 503
+    assert own.request("GET", "compute", "/v2.1/servers", token).status_code == 503
     with bundle.open("ab") as file:
         file.write(authority.ca_file.read_bytes())
     assert own.process is not None
     own.process.send_signal(signal.SIGHUP)
-    eventually(lambda: own.request("GET", "compute", "/v2.1/flavors", token).status_code != 503, 20)
+    eventually(lambda: own.request("GET", "compute", "/v2.1/servers", token).status_code != 503, 20)
