@@ -102,7 +102,7 @@ class Capacity:
                     found.setdefault(named, []).append(row["uuid"])
             return found
 
-        aggregates: dict[str, list[str]] = await self._brief.get(("zones", pod.pod_id), ask)
+        aggregates: dict[str, list[str]] = await self._brief.get(("zones", pod.pod_id, zone), ask)
         if zone in aggregates:
             return [("member_of", "in:" + ",".join(aggregates[zone]))]
         others = [uuid for uuids in aggregates.values() for uuid in uuids]
