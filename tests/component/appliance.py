@@ -255,3 +255,8 @@ class Client:
         answer = self.ask("POST", "network", "/v2.0/networks", {"network": wish})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["network"]["id"])
+
+
+def operator(appliance: Appliance) -> Client:
+    token = appliance.cloud.keystone.token("admin", "admin", ["admin"])
+    return Client(appliance, appliance.cloud.keystone.project("admin"), token, ("admin",))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from appliance import PASSWORD, Appliance, Client
+from appliance import PASSWORD, Appliance, Client, operator
 from fakes import Cloud, FakePod
 
 
@@ -58,11 +58,6 @@ def appliance(bare: Appliance) -> Appliance:
         answer = admin.ask("POST", "admin", "/v1.0/pods", body)
         assert answer.status_code == 200, answer.text
     return bare
-
-
-def operator(appliance: Appliance) -> Client:
-    token = appliance.cloud.keystone.token("admin", "admin", ["admin"])
-    return Client(appliance, appliance.cloud.keystone.project("admin"), token, ("admin",))
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from appliance import Appliance, Client
-from conftest import operator
+from appliance import Appliance, Client, operator
 from fakes import Cloud
 from postgresql import Cluster
 from test_kills import add_pods, member

@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from appliance import FACES, Appliance, Client
-from conftest import operator
+from appliance import FACES, Appliance, Client, operator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from appliance import Appliance, Client, eventually
-from conftest import operator
+from appliance import Appliance, Client, eventually, operator
 from fakes import Cloud
 from postgresql import Cluster
 from test_servers import SERVERS, wish

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from appliance import FACES, TRIO2O, Appliance, Client, eventually
-from conftest import operator
+from appliance import FACES, TRIO2O, Appliance, Client, eventually, operator
 from fake_http import Row
 from fakes import Cloud, FakePod
 

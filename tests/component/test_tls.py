@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from appliance import Appliance, Client, eventually
+from appliance import Appliance, Client, eventually, operator
 from authority import Authority, Tunnel
-from conftest import operator
 from fakes import Cloud
 
 

@@ -5,8 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from appliance import PASSWORD, Appliance, Client, eventually
-from conftest import operator
+from appliance import PASSWORD, Appliance, Client, eventually, operator
 from fakes import Cloud
 
 ADMIN_PASS, USER_DATA, KEY_DATA = "adminpw-77", "dWQ3Nw==", "key-data-4711"

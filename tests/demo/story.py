@@ -68,7 +68,7 @@ def add_pods(shell: Shell) -> str:
             expect(present[name], zone, f"availability zone of {name}")
     table = [line.split() for line in shell.run("trio2o pod list").out.splitlines()]
     for name, zone in PODS.items():
-        line = next((words[1:4] for words in table if words[:1] == [name]), None)
+        line = next((words[1:3] + words[4:5] for words in table if words[:1] == [name]), None)
         expect(line, [zone, "active", "up"], f"AZ, state and health of {name}")
     return "RegionOne on top, Pod1 is az1, Pod2 is az2"
 
