@@ -72,11 +72,11 @@ def test_check_and_upgrade_tell_what_is_there(own: Appliance, tmp_path: Path) ->
     assert "Traceback" not in newer.stderr
 
 
-@pytest.mark.parametrize("to", ["sqlite:////tmp/x.sqlite", "mysql://h/db", ""])
+@pytest.mark.parametrize("to", ["sqlite:///elsewhere.sqlite", "mysql://h/db", ""])
 def test_a_target_that_is_no_postgresql_is_refused(own: Appliance, to: str) -> None:
     refused = own.command("db", "copy", "--to", to)
     assert refused.returncode != 0 and "postgresql+psycopg://" in refused.stderr
-    assert not Path("/tmp/x.sqlite").exists()
+    assert not Path("elsewhere.sqlite").exists()
 
 
 def test_a_database_that_does_not_answer_is_said_so_without_its_password(own: Appliance) -> None:

@@ -40,7 +40,10 @@ class World:
             raise self.refused
         return "own"
 
-    async def send(self, pod: Pod, target: Target, call: Call, deadline: float) -> Answer:
+    async def send(
+        self, pod: Pod, target: Target, call: Call, deadline: float, *, hurried: bool
+    ) -> Answer:
+        assert hurried  # what is late here does not count as down
         self.sent.append((pod.pod_name, target.service, call, deadline))
         if self.gate is not None:
             await self.gate
