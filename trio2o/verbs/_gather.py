@@ -390,7 +390,7 @@ class _Listing:
     ) -> None:
         """Where each pod stood at the end of this page, for the page behind it."""
         if self.pages.size is not None and taken and not self.pages.offset:
-            starts = {source.pod.pod_id: source.position for source in sources if source.position}
+            starts = {source.pod.pod_id: source.start for source in sources if source.start}
             last = taken[-1][2]
             self.context.surface.positions.put((*self.list_key, last.id), (last, starts))
 

@@ -195,6 +195,12 @@ class Source:
     def row(self) -> msgspec.Raw:
         return self._rows[self._next]
 
+    @property
+    def start(self) -> str:
+        """Where a later page may go on; '' if the row that was used last can come to another place
+        by then."""
+        return "" if self._used is not None and self._used.leads else self.position
+
     def head(self) -> Rank:
         """The place of the next row."""
         place = self.ranking.of(self.row, self.pod, may_lead=self.leads)
