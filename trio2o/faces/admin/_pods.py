@@ -264,6 +264,8 @@ async def delete_pod(call: Call, context: Context) -> Answer:
     await context.store.write(lambda c: pod_rows.remove_pod(c, pod.pod_id, gone))
     await context.pods.reload()
     context.routes.drop_pod(pod.pod_id)
+    for each in context.definitions.values():
+        await each.places.load()
     return json_answer(200, {})
 
 
