@@ -39,7 +39,7 @@ env:
 
 ## make test           everything: lint, unit, component, then cloud tests in the lab
 test: venv lab-behind lint
-	$(BIN)/python -m pytest tests/unit tests/component tests/cloud
+	$(BIN)/python -m pytest tests/unit tests/component tests/cloud -m "not release"
 lab-behind:
 	@mkdir -p var
 	@echo "the lab comes up in the background: var/lab-up.log"
@@ -48,9 +48,11 @@ lab-behind:
 ## make test-fast      lint, unit and component tests; no OpenStack needed
 test-fast: lint
 	$(BIN)/python -m pytest tests/unit tests/component
-## make release-check  the tests that kill, for SOAK seconds each (default 300)
+## make release-check  what takes longer: the tests that kill, for SOAK seconds each (default 300),
+##                     and networks that span the lab's pods
 release-check: venv
 	TRIO2O_SOAK=$(SOAK) $(BIN)/python -m pytest -s tests/component/test_kills.py
+	$(BIN)/python -m pytest tests/cloud -m release
 ## make lint           ruff and mypy
 lint: venv
 	$(BIN)/ruff check .

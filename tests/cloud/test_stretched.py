@@ -9,6 +9,8 @@ import pytest
 from openstack import exceptions
 from tenants import STRETCHED, Project, RealAppliance, admin_cloud, eventually, own_project
 
+pytestmark = pytest.mark.release
+
 CIDR = "10.20.0.0/24"
 
 

@@ -9,9 +9,12 @@ import threading
 import time
 from typing import Any
 
+import pytest
 import requests
 from tenants import Project, RealAppliance, admin_cloud, eventually, lab
 from test_stretched import inside, network_of
+
+pytestmark = pytest.mark.release
 
 CLAIM = 60.0
 """Seconds of `network.claim_seconds` in the fixture."""
