@@ -115,6 +115,12 @@ def project(appliance: RealAppliance) -> Iterator[Project]:
 
 
 @pytest.fixture
+def other(appliance: RealAppliance) -> Iterator[Project]:
+    """Another project with a member of its own."""
+    yield from own_project(appliance, REGION)
+
+
+@pytest.fixture
 def spanning(stretched: RealAppliance) -> Iterator[Project]:
     """A project of this test's own, with networks that span pods."""
     yield from own_project(stretched, STRETCHED)

@@ -235,16 +235,31 @@ def _clean(project: Project) -> None:
         for server in tenant.compute.servers():
             tenant.compute.delete_server(server, force=False)
         eventually(lambda t=tenant: not list(t.compute.servers()), 60)
-        for snapshot in tenant.block_storage.snapshots():
-            tenant.block_storage.delete_snapshot(snapshot)
-        eventually(lambda t=tenant: not list(t.block_storage.snapshots()), 60)
-        for volume in tenant.block_storage.volumes():
-            tenant.block_storage.delete_volume(volume)
+        _clean_storage(tenant.block_storage)
         _clean_networks(project, region)
     if project.appliance.is_stretched:
         _clean_networks(project, "Central")
     for image in project.tenant.image.images(owner=project.id):
         project.tenant.image.delete_image(image)
+
+
+def _clean_storage(block: Any) -> None:
+    for backup in block.backups():
+        block.delete_backup(backup)
+    for transfer in block.transfers():
+        block.delete_transfer(transfer)
+    for made in block.group_snapshots():
+        block.delete_group_snapshot(made)
+    eventually(lambda: not list(block.backups()), 60)
+    eventually(lambda: not list(block.group_snapshots()), 60)
+    for group in block.groups():
+        block.delete_group(group, delete_volumes=True)
+    eventually(lambda: not list(block.groups()), 60)
+    for snapshot in block.snapshots():
+        block.delete_snapshot(snapshot)
+    eventually(lambda: not list(block.snapshots()), 60)
+    for volume in block.volumes():
+        block.delete_volume(volume)
 
 
 def _clean_networks(project: Project, region: str) -> None:
