@@ -125,8 +125,3 @@ def take_homes(connection: Connection, subnet_ids: Collection[str], pod_id: str)
     new = [{"subnet_id": id, "pod_id": pod_id} for id in subnet_ids]
     put_new(connection, homes, new)
     return homes_of(connection, subnet_ids)
-
-
-def drop_homes(connection: Connection, subnet_ids: Collection[str]) -> None:
-    for id in subnet_ids:
-        connection.execute(sa.delete(homes).where(homes.c.subnet_id == id))
