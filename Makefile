@@ -18,7 +18,7 @@ SOAK ?= 300
 # what only they need is installed only for them
 TESTS := $(filter test test-fast release-check,$(MAKECMDGOALS))
 
-.PHONY: help venv packages lint test test-fast release-check bench bench-image demo demo-down env \
+.PHONY: help venv packages lint test test-fast test-random release-check bench bench-image demo demo-down env \
 	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-proof
 
 help:
@@ -50,9 +50,12 @@ test-fast: lint
 	$(BIN)/python -m pytest tests/unit tests/component
 ## make release-check  what takes longer: the tests that kill, for SOAK seconds each (default 300),
 ##                     and networks that span the lab's pods
-release-check: venv
+release-check: venv test-random
 	TRIO2O_SOAK=$(SOAK) $(BIN)/python -m pytest -s tests/component/test_kills.py
 	$(BIN)/python -m pytest tests/cloud -m release
+## make test-random    the properties, with examples that no run has drawn
+test-random: venv
+	TRIO2O_HYPOTHESIS=random $(BIN)/python -m pytest $$(grep -rl "^from hypothesis" tests/unit --include="test_*.py")
 ## make lint           ruff and mypy
 lint: venv
 	$(BIN)/ruff check .

@@ -1,14 +1,17 @@
 """What unit and component tests share: a PostgreSQL server, started when a test first needs it."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 from postgresql import Cluster, programs
 
-# how long an example takes is the machine's affair
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# How long an example takes is the machine's affair. A run of the tests tells of this checkout only
+# if it draws what it drew before; `make test-random` looks for what nobody thought of.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("TRIO2O_HYPOTHESIS", "same"))
 
 
 @pytest.fixture(scope="session")

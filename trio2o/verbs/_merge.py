@@ -107,6 +107,11 @@ class Rank:
                 return bool(mine > theirs) if falls else bool(mine < theirs)
         return False
 
+    @property
+    def told(self) -> bool:
+        """Whether the row told all the values that it is ordered by."""
+        return ABSENT not in self.values
+
     def equals(self, other: Rank) -> bool:
         return (self.leads, self.values) == (other.leads, other.values)
 
@@ -198,8 +203,9 @@ class Source:
     @property
     def start(self) -> str:
         """Where a later page may go on; '' if the row that was used last can come to another place
-        by then."""
-        return "" if self._used is not None and self._used.leads else self.position
+        by then, and its rank tells what comes behind it."""
+        used = self._used
+        return "" if used is not None and used.leads and used.told else self.position
 
     def head(self) -> Rank:
         """The place of the next row."""

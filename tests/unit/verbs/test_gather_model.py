@@ -131,8 +131,15 @@ def test_every_page_is_that_of_one_nova_whatever_happens_between_pages(
         marker = rows[-1]
         if data.draw(st.booleans(), "the memory is lost"):
             world.forget()
+        # a build request that is deleted and still listed has come to another place; between where
+        # its pod stood and the marker it is shown there, for no pod's own order is second-guessed
+        lasting = [
+            s for s in world.servers if not s.unscheduled or ("changes-since" not in dict(asked))
+        ]
+        if not lasting:
+            continue
         for server in data.draw(
-            st.lists(st.sampled_from(world.servers), max_size=2, unique=True), "deleted"
+            st.lists(st.sampled_from(lasting), max_size=2, unique=True), "deleted"
         ):
             server.deleted, server.unscheduled = True, False
     raise AssertionError("the list has no end")
@@ -178,8 +185,15 @@ def test_a_pod_that_fails_takes_its_own_rows_with_it_and_no_others(
                 world.where.pods.answers[p] = failed(how)  # type: ignore[attr-defined]
             assert nova
     query = [*sort_query(sorts), *filters, ("limit", "3")]
-    if world.servers and data.draw(st.booleans()):
-        query.append(("marker", data.draw(st.sampled_from(world.servers)).uuid))
+    # no route tells whether a server had a host already when its pod went
+    told_of = [
+        server
+        for p, nova in world.pods.items()
+        for server in nova.servers
+        if not (server.unscheduled and p.number in failing)
+    ]
+    if told_of and data.draw(st.booleans()):
+        query.append(("marker", data.draw(st.sampled_from(told_of)).uuid))
     expected = told(
         world.without(failing)(Call("GET", b"/servers/detail", urlencode(query).encode()))
     )
@@ -229,6 +243,7 @@ def test_an_order_that_rows_do_not_tell_is_pod_after_pod_and_pages_are_the_list(
         while more is not None:
             page, more = told(world.ask([*asked, *([("marker", seen[-1])] if seen else [])]))
             seen += page
+            assert len(seen) <= len(whole), "the list has no end"
             if not remembers:
                 world.forget()
         assert seen == whole
