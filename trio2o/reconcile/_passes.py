@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -16,6 +17,8 @@ from trio2o.domain.tasks import Once
 from trio2o.store import EPOCH
 
 log = make_logger()
+
+BROKEN_OFF = "The pass was broken off: this process ends, or lost the lease."
 
 
 @define
@@ -117,7 +120,13 @@ class Passes:
         Deferred.fromCoroutine(self.run(name)).addErrback(lambda _: None)
 
     async def run(self, name: str) -> Counted:
-        """A pass now, or the end of the one that is under way."""
+        """A pass that begins now, or once the one that is under way has ended: that one may have
+        passed by what changed since it began."""
+        if self._states[name].under_way is not None:
+            with suppress(Exception):
+                await self._running.run(name, lambda: self._pass(name))
+            if not self.running:
+                raise Unavailable(BROKEN_OFF)
         return await self._running.run(name, lambda: self._pass(name))
 
     async def _pass(self, name: str) -> Counted:
@@ -128,8 +137,7 @@ class Passes:
             state.under_way = Deferred.fromCoroutine(state.reconciler.run())
             state.counted, state.error = await state.under_way, ""
         except CancelledError:
-            why = "The pass was broken off: this process ends, or lost the lease."
-            raise Unavailable(why) from None
+            raise Unavailable(BROKEN_OFF) from None
         except Exception as error:
             state.error = str(error) or type(error).__name__
             log.error(
