@@ -244,7 +244,8 @@ class Appliance(Service):
                 settle_router,
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
-            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0)))
+            mend = settings.reconcile.networks == "mend"
+            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0), mend))
         shares = Shares(reactor)
         parts = Parts(
             reactor,

@@ -20,15 +20,22 @@ log = make_logger()
 
 BROKEN_OFF = "The pass was broken off: this process ends, or lost the lease."
 
+NOTES = 100
+"""Notes of a pass that are shown; `failed` counts all."""
+
 
 @define
 class Counted:
-    """What a pass found: definitions looked at, differences, those mended, those that failed."""
+    """What a pass found: definitions looked at, differences, those mended, those that failed.
+
+    `notes` say for an operator what was left as it is.
+    """
 
     looked: int = 0
     drift: int = 0
     mended: int = 0
     failed: int = 0
+    notes: list[str] = field(factory=list)
 
 
 class Reconciler(Protocol):
@@ -139,7 +146,7 @@ class Passes:
         except CancelledError:
             raise Unavailable(BROKEN_OFF) from None
         except Exception as error:
-            state.error = str(error) or type(error).__name__
+            state.error, state.counted = str(error) or type(error).__name__, Counted(failed=1)
             log.error(
                 "reconciler {name} failed\n{traceback}", name=name, traceback=traceback.format_exc()
             )
@@ -167,6 +174,7 @@ class Passes:
             "drift": counted.drift,
             "mended": counted.mended,
             "failed": counted.failed,
+            "notes": counted.notes[:NOTES],
             "error": state.error,
             "next": self._now() + left if waits else 0.0,
         }
