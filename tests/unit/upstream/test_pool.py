@@ -369,6 +369,25 @@ def test_a_call_given_up_before_its_connection_was_made_is_cancelled(world: Worl
     assert world.pool.breaker(ORIGIN).failures == 0
 
 
+class Unheard:
+    """A resolver that has not found an address yet."""
+
+    def resolveHostName(self, *_: Any, **__: Any) -> None:  # noqa: N802
+        pass
+
+
+def test_calls_given_up_while_an_address_is_looked_for_say_nothing_of_the_origin() -> None:
+    world = World(10)
+    world.reactor.installNameResolver(Unheard())  # type: ignore[arg-type]
+    for asked in [world.send() for _ in range(6)]:
+        asked.running.cancel()
+        assert isinstance(asked.error, CancelledError)
+    assert world.pool.breaker(ORIGIN).failures == 0
+    late = world.send(deadline=world.reactor.seconds() + 2)
+    world.reactor.advance(2)
+    assert isinstance(late.error, Unreachable) and str(late.error) == "no connection in time"
+
+
 def test_each_origin_has_its_own_breaker(world: World) -> None:
     for _ in range(5):
         world.send()
