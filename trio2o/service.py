@@ -22,6 +22,7 @@ from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
 from trio2o.definitions import (
+    NEUTRON_KINDS,
     Aggregates,
     DefaultTypes,
     Definitions,
@@ -211,17 +212,16 @@ class Appliance(Service):
         self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
         definitions: dict[str, Definitions] = {}
 
-        def types() -> Places:
-            return definitions["volume_type"].places
+        def places(kind: str) -> Places:
+            return definitions[kind].places
 
-        kinds: tuple[Kind, ...] = (
-            Flavors(reactor, pods, keystone.own_token),
-            Aggregates(reactor, pods, keystone.own_token),
-            VolumeTypes(reactor, pods, keystone.own_token),
-            GroupTypes(reactor, pods, keystone.own_token),
-            QosSpecs(reactor, pods, keystone.own_token, types),
-            DefaultTypes(reactor, pods, keystone.own_token, types),
-        )
+        asking = (reactor, pods, keystone.own_token)
+        kinds: list[Kind] = [
+            *(kind(*asking) for kind in (Flavors, Aggregates, VolumeTypes, GroupTypes)),
+            *(kind(*asking, places=places) for kind in (QosSpecs, DefaultTypes)),
+        ]
+        if not stretched:
+            kinds += [kind(*asking, places=places) for kind in NEUTRON_KINDS]
         mend = settings.reconcile.definitions == "mend"
         for one in kinds:
             definitions[one.name] = Definitions(
@@ -244,7 +244,8 @@ class Appliance(Service):
                 settle_router,
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
-            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0)))
+            mend = settings.reconcile.networks == "mend"
+            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0), mend))
         shares = Shares(reactor)
         parts = Parts(
             reactor,

@@ -253,6 +253,12 @@ class ReconcileSettings:
         "What is done about a flavor or the like that was changed in one pod: 'mend', or 'report'.",
         _one_of("mend", "report"),
     )
+    networks: str = _setting(
+        "mend",
+        "What passes do about what a pod has otherwise than the top Neutron (stretched): 'mend', "
+        "or 'report'.",
+        _one_of("mend", "report"),
+    )
 
 
 @frozen

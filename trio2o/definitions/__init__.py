@@ -7,11 +7,13 @@ from trio2o.definitions._frame import Definitions
 from trio2o.definitions._groups import ServerGroups
 from trio2o.definitions._keypairs import Keypairs
 from trio2o.definitions._kind import Kind, Step
+from trio2o.definitions._neutron import NEUTRON_KINDS
 from trio2o.definitions._places import Places
 from trio2o.definitions._qos import DefaultTypes, QosSpecs
 from trio2o.definitions._volume_types import GroupTypes, VolumeTypes
 
 __all__ = [
+    "NEUTRON_KINDS",
     "Aggregates",
     "DefaultTypes",
     "Definitions",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._own import OwnCalls, document
+from trio2o.definitions._own import Reads
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.pods import Pods
@@ -27,19 +27,18 @@ class Aggregates:
     taken = "Aggregate {name} already exists."
 
     def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
-        self._calls, self._own_token = OwnCalls(clock, pods), own_token
+        self._reads = Reads(clock, pods, own_token)
 
     async def observe(self, pod: Pod) -> dict[str, Document]:
-        answer = await self._calls.ask(pod, await self._own_token(), "GET", _ROOT)
+        shown = await self._reads.get(pod, _ROOT)
         try:
-            shown = document(answer)["aggregates"]
             return {
                 str(one["id"]): {
                     "name": one["name"],
                     "metadata": one["metadata"],
                     "hosts": sorted(one["hosts"]),
                 }
-                for one in shown
+                for one in shown["aggregates"]
             }
         except (KeyError, TypeError):
             raise PodUnavailable(pod.pod_name, "its aggregates are none") from None

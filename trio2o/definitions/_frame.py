@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -242,7 +243,7 @@ class Definitions:
             return False
         seen = found and found[1]
         last = None if definition.deleted_at else content(definition.document)
-        if self.kind.plan(last, seen):
+        if self.kind.plan(last and self.kind.in_pod(last, pod), seen):
             await self._record(definition.key, seen, (pod, bottom))
         else:
             await self._pending(definition.key, None)
@@ -340,17 +341,24 @@ class Definitions:
         """Make definitions of what the pod has and nobody knows."""
         recorded = await self.places.recorded()
         told = await self.places.settled_of_all()
-        known = {one.key for one in recorded}
-        known |= {one.bottom_id for one in told.values() if one.pod_id == pod.pod_id}
-        names = {content(one.document).get("name") for one in recorded if not one.deleted_at}
+        here = {one.key: one.bottom_id for one in told.values() if one.pod_id == pod.pod_id}
+        known = {*(one.key for one in recorded), *here.values()}
+        # what is looked for here yet is found by its name
+        sought = Counter(
+            content(one.document).get("name")
+            for one in recorded
+            if not one.deleted_at and not here.get(one.key)
+        )
         for id, shown in view.items():
-            if id in known or shown.get("name") in names:
+            if id in known:
+                continue
+            if sought[shown.get("name")]:
+                sought[shown.get("name")] -= 1
                 continue
             async with self._turns.of(id):
                 if await self.places.known(id) is None and await self._take_up(id, [pod]):
                     counted.drift += 1
                     counted.mended += 1
-                    names.add(shown.get("name"))
 
     async def _pass(
         self,

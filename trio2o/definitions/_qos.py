@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from attrs import evolve
 
-from trio2o.definitions._cinder import Cinders
 from trio2o.definitions._kind import Document, Step
+from trio2o.definitions._listed import Listed
+from trio2o.definitions._own import Reads
 from trio2o.definitions._places import Places
-from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
 from trio2o.pods import Pods
@@ -19,46 +19,30 @@ from trio2o.pods import Pods
 _SPEC = "/qos-specs/{id}"
 
 
-class QosSpecs:
+class QosSpecs(Listed):
     """Name, consumer, specs, and the volume types that they are for (by the tenants' ids)."""
 
-    name, service, adopts = "qos_spec", "volume", True
+    name, service = "qos_spec", "volume"
     taken = "QoS Specs {name} already exists."
+    path = listing = "/qos-specs"
+    key = rows = "qos_specs"
 
-    def __init__(
-        self,
-        clock: Any,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        types: Callable[[], Places],
-    ) -> None:
-        """`types` gives the places of volume types."""
-        self._cinders, self._types = Cinders(clock, pods, own_token), types
-
-    async def observe(self, pod: Pod) -> dict[str, Document]:
-        shown = await self._cinders.all(pod, "/qos-specs", "qos_specs", "qos_specs_links")
-        found = await together(self._whole(pod, one) for one in shown)
-        return {one["id"]: whole for one, whole in zip(shown, found, strict=True)}
-
-    async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
-        if id:
-            shown = await self._cinders.one(pod, "/qos-specs", "qos_specs", id)
-        else:
-            names = ("qos_specs", "qos_specs_links")
-            shown = await self._cinders.named(pod, "/qos-specs", *names, wanted)
-        return (shown["id"], await self._whole(pod, shown)) if shown else None
+    def __init__(self, *asking: Any, places: Callable[[str], Places]) -> None:
+        """`places` gives those of a kind of this name."""
+        super().__init__(*asking)
+        self._places = places
 
     async def _whole(self, pod: Pod, shown: Document) -> Document:
         path = f"/qos-specs/{shown['id']}/associations"
-        told = await self._cinders.get(pod, path, (404,))
-        tops = self._types().tops
+        told = await self._reads.get(pod, path, (404,))
+        tops = self._places("volume_type").tops
         types = [tops.get(row["id"], row["id"]) for row in told.get("qos_associations", ())]
         plain = {name: shown.get(name) for name in ("name", "consumer", "specs")}
         return plain | {"types": sorted(types)}
 
     def in_pod(self, wanted: Document, pod: Pod) -> Document:
         """A type that is not in the pod yet is put to it by a later pass."""
-        ids = self._types().ids_in(pod)
+        ids = self._places("volume_type").ids_in(pod)
         return wanted | {"types": [top for top in wanted["types"] if top in ids], "ids": ids}
 
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
@@ -103,16 +87,17 @@ class DefaultTypes:
         clock: Any,
         pods: Pods,
         own_token: Callable[[], Awaitable[str]],
-        types: Callable[[], Places],
+        *,
+        places: Callable[[str], Places],
     ) -> None:
-        self._cinders, self._types = Cinders(clock, pods, own_token, DEFAULTS), types
-        self._pods = pods
+        self._reads = Reads(clock, pods, own_token, "volume", DEFAULTS)
+        self._pods, self._places = pods, places
 
     async def observe(self, pod: Pod) -> dict[str, Document]:
         if not self._pods.speaks(pod, self.service, DEFAULTS):
             return {}
-        told = await self._cinders.get(pod, "/default-types")
-        tops = self._types().tops
+        told = await self._reads.get(pod, "/default-types")
+        tops = self._places("volume_type").tops
         return {
             row["project_id"]: {
                 "project": row["project_id"],
@@ -126,7 +111,7 @@ class DefaultTypes:
         return (id, rows[id]) if id in rows else None
 
     def in_pod(self, wanted: Document, pod: Pod) -> Document | None:
-        ids = self._types().ids_in(pod)
+        ids = self._places("volume_type").ids_in(pod)
         return wanted | {"id": ids[wanted["type"]]} if wanted["type"] in ids else None
 
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:

@@ -176,11 +176,23 @@ class Cinder:
         return said(202, {"qos_specs": one})
 
 
+CINDER_KINDS: Any = (
+    (VolumeTypes, {}),
+    (GroupTypes, {}),
+    (QosSpecs, {"places"}),
+    (DefaultTypes, {"places"}),
+)
+
+
 class World:
-    def __init__(self, *, mend: bool = True) -> None:
+    """Pods of which each is what `cloud` makes of it, and definitions of these kinds."""
+
+    def __init__(
+        self, *, mend: bool = True, cloud: Any = Cinder, kinds: Any = CINDER_KINDS
+    ) -> None:
         self.connection = sa.create_engine("sqlite://").connect()
         metadata.create_all(self.connection)
-        self.cinders = {pod: Cinder(pod) for pod in PODS}
+        self.cinders = {pod: cloud(pod) for pod in PODS}
         clock, pods = Clock(), self
 
         async def token() -> str:
@@ -188,17 +200,14 @@ class World:
 
         self.definitions: dict[str, Definitions] = {}
 
-        def types() -> Any:
-            return self.definitions["volume_type"].places
+        def places(kind: str) -> Any:
+            return self.definitions[kind].places
 
         store: Any = self
-        kinds: Any = (
-            VolumeTypes(clock, pods, token),  # type: ignore[arg-type]
-            GroupTypes(clock, pods, token),  # type: ignore[arg-type]
-            QosSpecs(clock, pods, token, types),  # type: ignore[arg-type]
-            DefaultTypes(clock, pods, token, types),  # type: ignore[arg-type]
-        )
-        for kind in kinds:
+        made = [
+            kind(clock, pods, token, **({"places": places} if more else {})) for kind, more in kinds
+        ]
+        for kind in made:
             self.definitions[kind.name] = Definitions(
                 clock,
                 lambda: "now",
@@ -244,7 +253,7 @@ class World:
         found = [key]
 
         async def attempt(pod: Pod, bottom: str) -> Answer:
-            types = self.id_in("volume_type", named, pod)
+            types = self.id_in("volume_type", named, pod) if named else ""
             raw, _, query = path.replace("{id}", bottom).replace("{type}", types).partition("?")
             data = b"" if body is None else json.dumps(body).replace("{type}", types).encode()
             return await self.send(

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from trio2o.definitions import kept_as, local, to_top
 from trio2o.definitions._extra_specs import ZONES, to_pod
 from trio2o.domain.values import Pod
+from trio2o.store.definitions import set_pending
 
 NAMES = st.sampled_from(
     ["a", "volume_backend_name", ZONES, "x:y", "trio2o:Pod1:a", "trio2o:Pod2:b"]
@@ -282,3 +283,16 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(deadline=None, max_examples=30, stateful_step_count=20)
+
+
+def test_a_change_of_qos_specs_that_was_being_tried_is_found_out() -> None:
+    world = World()
+    world.run()
+    body = {"qos_specs": {"name": "fast"}}
+    key, status = world.change("qos_spec", "POST", "/qos-specs", body=body)
+    assert status == 200
+    set_pending(world.connection, "qos_spec", key, PODS[0].pod_id)
+    world.cinder(1).things["qos-specs"][key]["specs"] = {"iops": "1"}
+    world.run()
+    (found,) = world.cinder(2).things["qos-specs"].values()
+    assert found["specs"] == {"iops": "1"}

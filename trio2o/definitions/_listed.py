@@ -1,0 +1,59 @@
+"""Kinds of definitions that a pod's API has as a list of things with ids."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from trio2o.definitions._kind import Document
+from trio2o.definitions._own import Reads
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Pod
+from trio2o.domain.versions import Version
+from trio2o.pods import Pods
+
+
+class Listed(ABC):
+    """`listing` is what shows all, one is below `path`; `key`, `rows` and `links` are the keys of
+    one, of many and of the link to the next page."""
+
+    service: str
+    adopts: bool = True
+    version: ClassVar[Version | None] = None
+    path: str
+    listing: str
+    key: str
+    rows: str
+    links: str = ""
+
+    def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
+        self._pods = pods
+        self._reads = Reads(clock, pods, own_token, self.service, self.version)
+
+    async def observe(self, pod: Pod) -> dict[str, Document]:
+        shown = await self._all(pod)
+        found = await together(self._whole(pod, one) for one in shown)
+        return {one["id"]: whole for one, whole in zip(shown, found, strict=True)}
+
+    async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
+        if id:
+            shown = await self._reads.one(pod, self.path, self.key, id)
+        else:
+            shown = await self._alike(pod, wanted)
+        return (shown["id"], await self._whole(pod, shown)) if shown else None
+
+    async def _alike(self, pod: Pod, wanted: Document) -> Document | None:
+        """The thing that has the name of what is wanted."""
+        rows = await self._all(pod) if wanted.get("name") else []
+        return next((row for row in rows if row.get("name") == wanted["name"]), None)
+
+    async def _all(self, pod: Pod) -> list[Document]:
+        return await self._reads.all(pod, self.listing, self.rows, self.links)
+
+    @abstractmethod
+    async def _whole(self, pod: Pod, shown: Document) -> Document:
+        """In canonical form, with what is shown apart."""
+
+    def in_pod(self, wanted: Document, pod: Pod) -> Document | None:
+        return wanted
