@@ -328,9 +328,8 @@ class LimitsSettings:
 
 
 @frozen
-class FaceSettings:
-    listen: str = _setting("", "Twisted endpoint to listen on ('' = this face is off).", _listen)
-    url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
+class PortSettings:
+    listen: str = _setting("", "Twisted endpoint to listen on ('' = none).", _listen)
     certificate: str = _setting(
         "", "PEM file of the certificate and its chain, for TLS ('' = no TLS)."
     )
@@ -339,8 +338,14 @@ class FaceSettings:
     )
 
 
+@frozen
+class FaceSettings(PortSettings):
+    url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
+
+
 def _face(port: int, doc: str) -> Any:
-    default = FaceSettings(f"tcp:{port}:interface=127.0.0.1", f"http://127.0.0.1:{port}")
+    url = f"http://127.0.0.1:{port}"
+    default = FaceSettings(f"tcp:{port}:interface=127.0.0.1", url=url)
     return attrs.field(default=default, metadata={"doc": doc, "section": True})
 
 
@@ -351,6 +356,11 @@ class FacesSettings:
     volume: FaceSettings = _face(19997, "The volume face (Cinder v3).")
     network: FaceSettings = _face(19996, "The network face (Neutron v2.0).")
     image: FaceSettings = _face(19995, "The image face (Glance v2).")
+    all: PortSettings = _section(
+        PortSettings,
+        "One port for all faces, beside their own or instead: at /compute, /volume, /network, "
+        "/image and /admin. The url of each face says where clients find it.",
+    )
 
 
 @frozen

@@ -74,10 +74,15 @@ class Exchange:
 
 
 class Site(Protocol):
-    """What a channel's site does for it. While it is `draining`, each answer is the last."""
+    """What a channel's site does for it. While it is `draining`, each answer is the last.
+
+    `of` tells whose a request is, and takes what led there off its path.
+    """
 
     draining: bool
+    limits: Limits
 
+    def of(self, head: Head) -> Site: ...
     def find(self, head: Head) -> Found: ...
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None: ...
     def left(self, exchange: Exchange) -> None: ...
@@ -103,7 +108,8 @@ class Channel(TwistedProtocol):
     peer = ""
 
     def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
-        self._clock, self._site, self._limits, self._lost = clock, site, limits, lost
+        self._clock, self._limits, self._lost = clock, limits, lost
+        self._port = self._site = site
         self._buffer = b""
         self._fields = NONE
         self._exchange: Exchange | None = None
@@ -200,7 +206,8 @@ class Channel(TwistedProtocol):
         return True
 
     def _take(self, head: Head) -> None:
-        found = self._site.find(head)
+        self._site = site = self._port.of(head)
+        self._limits, found = site.limits, site.find(head)
         if head.length == 0:
             self._serve(head, found, b"")
             return
@@ -387,7 +394,7 @@ class Channel(TwistedProtocol):
             if self._inflow is not None:
                 self._inflow.abort(Aborted("it was answered"))
             self._wait(LEAVING, self.close)
-        elif last:
+        elif last or self._site.draining:
             self.close()
         else:
             self._wait(self._limits.idle_seconds, self.close)

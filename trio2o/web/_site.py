@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -85,6 +86,10 @@ class FaceSite(Factory):
             self._second, self._date = now, b"Date: " + datetimeToString(now)
         return self._date
 
+    def of(self, head: Head) -> FaceSite:
+        """The site that a request is for."""
+        return self
+
     def find(self, head: Head) -> Found:
         """The rows that a request is for."""
         head.path = self.face.normal(head.path)
@@ -134,3 +139,23 @@ class FaceSite(Factory):
         answer = self.own(fault, call)
         allow = (b"Allow", ", ".join(found.allowed).encode())
         return Answer(answer.status, (*answer.headers, allow), answer.body)
+
+
+class JointSite(FaceSite):
+    """One port for all faces: the first segment of a path is a face's name.
+
+    What has no such segment is answered by the first of them: `GET /healthcheck`, and no other.
+    """
+
+    def __init__(self, sites: Mapping[str, FaceSite], limits: Limits) -> None:
+        one = next(iter(sites.values()))
+        table = one._table.only("/healthcheck")
+        super().__init__(one._reactor, one.face, table, one._pipeline, limits)
+        self._sites = {name.encode(): site for name, site in sites.items()}
+
+    def of(self, head: Head) -> FaceSite:
+        _, prefix, *rest = head.path.split(b"/", 2)
+        if (site := self._sites.get(prefix)) is None:
+            return self
+        head.path = b"/" + b"".join(rest)
+        return site
