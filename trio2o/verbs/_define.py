@@ -84,11 +84,11 @@ def _at(call: Call, key: str, bottom: str) -> Call:
 
 
 def _marked(call: Call, ids: Mapping[str, str]) -> Call:
-    """The call for a list with a pod's own id as its marker."""
+    """The call for a list with a pod's own id as its marker, or to filter by."""
     query = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
-    if not any(name == "marker" and ids.get(value, value) != value for name, value in query):
+    named = [(name, ids.get(v, v) if name in ("marker", "id") else v) for name, v in query]
+    if named == query:
         return call
-    named = [(name, ids.get(v, v) if name == "marker" else v) for name, v in query]
     return evolve(call, query=urlencode(named).encode())
 
 
@@ -147,7 +147,7 @@ class Definitive:
         assert isinstance(answer.body, bytes)
         fields = fields_of(answer.body)
         listed = msgspec.json.decode(fields[self.resource.rows], type=list[msgspec.Raw])
-        ids = [msgspec.json.decode(row)["id"] for row in listed]
+        ids = [msgspec.json.decode(row).get("id", "") for row in listed]
         kept = [row for row, id in zip(listed, ids, strict=True) if tops.get(id, id) not in behind]
         fields[self.resource.rows] = raw(kept)
         return evolve(answer, body=msgspec.json.encode(fields))

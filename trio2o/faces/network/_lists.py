@@ -10,7 +10,7 @@ from attrs import evolve
 
 from trio2o.domain.resources import Resource
 from trio2o.faces.network_resources import AVAILABILITY
-from trio2o.verbs import Forward, Gather, Operation, Order, Place, Ref, rows
+from trio2o.verbs import Forward, Gather, Operation, Order, Place, Prepare, Ref, rows
 
 Query = list[tuple[str, str]]
 
@@ -70,6 +70,7 @@ def lives(
     refs: tuple[Ref, ...] = (),
     zone: str = "",
     same: Same | None = None,
+    prepare: Prepare | None = None,
 ) -> tuple[Operation, ...]:
     """Rows of a kind whose things live in one pod each.
 
@@ -83,6 +84,7 @@ def lives(
         zone=zone,
         no_zone="AvailabilityZone {zone} could not be found.",
         send_zone=False,
+        prepare=prepare,
     )
     gather = listed(resource, same)
 

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from trio2o.faces._health import healthy
 from trio2o.faces.network._lists import AVAILABILITIES, lives, one_default, whole
+from trio2o.faces.network._shared import (
+    FLAVOR_KIND,
+    PROFILE_KIND,
+    all_quotas,
+    defined,
+    quota,
+    topology,
+    with_flavor,
+)
 from trio2o.faces.network._steps import (
     NEVER,
-    NOT_YET,
     QUOTAS_NOT_MADE,
     core_resources,
     extension,
@@ -20,7 +28,10 @@ from trio2o.faces.network_resources import (
     ADDRESS_SCOPE,
     AGENT,
     BANDWIDTH_RULE,
+    DEFAULT_RULE,
+    DEFAULT_STATE,
     DSCP_RULE,
+    FLAVOR,
     FLOATING_IP,
     FLOATING_IP_POOL,
     LOCAL_IP,
@@ -42,13 +53,14 @@ from trio2o.faces.network_resources import (
     SECURITY_GROUP_RULE,
     SEGMENT,
     SEGMENT_RANGE,
+    SERVICE_PROFILE,
     SERVICE_PROVIDER,
     SHARED,
     SUBNET,
     SUBNETPOOL,
     TRUNK,
 )
-from trio2o.verbs import Anywhere, Forward, Operation, Ref, Reply, rows
+from trio2o.verbs import Anywhere, Everywhere, Forward, Operation, Ref, Reply, Total, rows
 
 _ROWS: tuple[Operation, ...] = (
     *lives(
@@ -154,6 +166,7 @@ _ROWS: tuple[Operation, ...] = (
             Ref("subnet_id", SUBNET),
             Ref("port_id", PORT),
         ),
+        prepare=with_flavor,
     ),
     *lives(
         FLOATING_IP,
@@ -462,7 +475,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        NOT_YET,
+        Reply(topology),
         """
         DELETE /v2.0/auto-allocated-topology/{project_id}
         GET    /v2.0/auto-allocated-topology/{project_id}
@@ -592,8 +605,9 @@ _ROWS: tuple[Operation, ...] = (
         PUT    /v2.0/vpn/vpnservices/{id}
         """,
     ),
-    *rows(
-        NOT_YET,
+    *defined(
+        "default_group_rule",
+        DEFAULT_RULE,
         """
         GET    /v2.0/default-security-group-rules
         POST   /v2.0/default-security-group-rules
@@ -613,8 +627,9 @@ _ROWS: tuple[Operation, ...] = (
         GET    /v2.0/extensions
         """,
     ),
-    *rows(
-        NOT_YET,
+    *defined(
+        FLAVOR_KIND,
+        FLAVOR,
         """
         GET    /v2.0/flavors
         POST   /v2.0/flavors
@@ -702,12 +717,22 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        NOT_YET,
+        Total(all_quotas),
         """
         GET    /v2.0/quotas
+        """,
+    ),
+    *rows(
+        Everywhere(),
+        """
         DELETE /v2.0/quotas/{project_id}
-        GET    /v2.0/quotas/{project_id}
         PUT    /v2.0/quotas/{project_id}
+        """,
+    ),
+    *rows(
+        Total(quota),
+        """
+        GET    /v2.0/quotas/{project_id}
         GET    /v2.0/quotas/{project_id}/default
         GET    /v2.0/quotas/{project_id}/details
         """,
@@ -718,8 +743,9 @@ _ROWS: tuple[Operation, ...] = (
         POST   /v2.0/quotas
         """,
     ),
-    *rows(
-        NOT_YET,
+    *defined(
+        "default_group_state",
+        DEFAULT_STATE,
         """
         GET    /v2.0/security-groups-default-statefulness
         POST   /v2.0/security-groups-default-statefulness
@@ -734,8 +760,9 @@ _ROWS: tuple[Operation, ...] = (
         GET    /v2.0/service-providers
         """,
     ),
-    *rows(
-        NOT_YET,
+    *defined(
+        PROFILE_KIND,
+        SERVICE_PROFILE,
         """
         GET    /v2.0/service_profiles
         POST   /v2.0/service_profiles
