@@ -51,9 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(Reply(show_binding), "GET /v1.0/bindings/{id}", policy="admin_api:bindings:show"),
     *rows(Reply(delete_binding), "DELETE /v1.0/bindings/{id}", policy="admin_api:bindings:delete"),
     *rows(
-        Reply(list_definitions),
-        "GET /v1.0/definitions/{kind}",
-        policy="admin_api:definitions:list",
+        Reply(list_definitions), "GET /v1.0/definitions/{kind}", policy="admin_api:definitions:list"
     ),
     *rows(
         Reply(show_definition),
@@ -70,9 +68,7 @@ OPERATIONS: tuple[Operation, ...] = (
         Reply(show_reconciler), "GET /v1.0/reconcilers/{id}", policy="admin_api:reconcilers:show"
     ),
     *rows(
-        Reply(run_reconciler),
-        "POST /v1.0/reconcilers/{id}/run",
-        policy="admin_api:reconcilers:run",
+        Reply(run_reconciler), "POST /v1.0/reconcilers/{id}/run", policy="admin_api:reconcilers:run"
     ),
     *rows(Reply(list_routings), "GET /v1.0/routings", policy="admin_api:routings:list"),
     *rows(Reply(create_routing), "POST /v1.0/routings", policy="admin_api:routings:create"),
