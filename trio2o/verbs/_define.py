@@ -22,15 +22,15 @@ Prepare = Callable[[bytes, Context], Awaitable[bytes]]
 Fit = Callable[[Call, str, Pod, Context], Awaitable[Call]]
 """A face's own change to a call about a definition (of this key) that is about to go to a pod."""
 
-Shown = Callable[[Answer], Answer]
+Show = Callable[[Answer], Answer]
 """A face's own change to what a pod shows of a definition."""
 
 
-async def _as_it_is(call: Call, key: str, pod: Pod, context: Context) -> Call:
+async def as_it_is(call: Call, key: str, pod: Pod, context: Context) -> Call:
     return call
 
 
-def _as_told(answer: Answer) -> Answer:
+def as_told(answer: Answer) -> Answer:
     return answer
 
 
@@ -46,8 +46,8 @@ class Define:
     param: str = "id"
     makes: Resource | None = None
     prepare: Prepare | None = None
-    fit: Fit = _as_it_is
-    shown: Shown = _as_told
+    fit: Fit = as_it_is
+    shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         if self.prepare is not None and isinstance(call.body, bytes):
@@ -99,8 +99,8 @@ class Defined:
     kind: str
     resource: Resource
     param: str = "id"
-    fit: Fit = _as_it_is
-    shown: Shown = _as_told
+    fit: Fit = as_it_is
+    shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         key = context.params[self.param]
@@ -123,7 +123,7 @@ class Definitive:
 
     kind: str
     resource: Resource
-    shown: Shown = _as_told
+    shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         places = context.definitions[self.kind].places
@@ -201,7 +201,7 @@ async def _first(
     key: str,
     call: Call,
     context: Context,
-    fit: Fit = _as_it_is,
+    fit: Fit = as_it_is,
 ) -> Answer | None:
     """The answer of the first of these pods that has the thing; None if none can be asked."""
     last: tuple[Pod, Answer] | None = None

@@ -77,9 +77,6 @@ from trio2o.faces.resources import EXTENSION, FLAVOR, SERVER, SNAPSHOT, VOLUME
 from trio2o.faces.totals import limits, quotas
 from trio2o.verbs import (
     Anywhere,
-    Define,
-    Defined,
-    Definitive,
     Everywhere,
     Forward,
     Named,
@@ -90,6 +87,7 @@ from trio2o.verbs import (
     Reply,
     Since,
     Total,
+    definition_rows,
     rows,
 )
 
@@ -239,37 +237,20 @@ _ROWS: tuple[Operation, ...] = (
     *rows(
         Forward(SERVER, "server_id", refs=INTERFACE), "POST /v2.1/servers/{server_id}/os-interface"
     ),
-    *rows(
-        Definitive("flavor", FLAVOR),
+    *definition_rows(
+        "flavor",
+        FLAVOR,
         """
-        GET /v2.1/flavors
+        GET,POST /v2.1/flavors
         GET /v2.1/flavors/detail
-        """,
-    ),
-    *rows(Defined("flavor", FLAVOR), "GET /v2.1/flavors/{id}"),
-    *rows(
-        Defined("flavor", FLAVOR, "flavor_id"),
-        """
-        GET /v2.1/flavors/{flavor_id}/os-extra_specs
-        GET /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
-        GET /v2.1/flavors/{flavor_id}/os-flavor-access
-        """,
-    ),
-    *rows(Define("flavor", makes=FLAVOR, prepare=with_flavor_id), "POST /v2.1/flavors"),
-    *rows(
-        Define("flavor", "flavor_id"),
-        """
-        POST /v2.1/flavors/{flavor_id}/os-extra_specs
-        DELETE,PUT /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
-        """,
-    ),
-    *rows(
-        Define("flavor"),
-        """
-        DELETE /v2.1/flavors/{id}
+        DELETE,GET /v2.1/flavors/{id}
         PUT /v2.1/flavors/{id} 2.55-
         POST /v2.1/flavors/{id}/action addTenantAccess removeTenantAccess
+        GET,POST /v2.1/flavors/{flavor_id}/os-extra_specs
+        DELETE,GET,PUT /v2.1/flavors/{flavor_id}/os-extra_specs/{id}
+        GET /v2.1/flavors/{flavor_id}/os-flavor-access
         """,
+        prepare=with_flavor_id,
     ),
     *rows(Reply(zones), "GET /v2.1/os-availability-zone"),
     *rows(

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-import re
-
 from attrs import evolve
 
-from trio2o.domain.resources import Resource
 from trio2o.domain.values import Pod
 from trio2o.faces.network_resources import TOPOLOGY
 from trio2o.faces.totals import Document, Said, least_of, quotas
 from trio2o.message import Answer, Call
 from trio2o.verbs import (
     Context,
-    Define,
-    Defined,
-    Definitive,
-    Operation,
     Place,
     decode,
     edit_member,
     raw,
-    rows,
     value_at,
 )
 
 FLAVOR_KIND, PROFILE_KIND = "network_flavor", "service_profile"
 
 
-def defined(kind: str, resource: Resource, text: str) -> tuple[Operation, ...]:
-    """Rows of a kind of definitions."""
-    list, make = Definitive(kind, resource), Define(kind, makes=resource)
-
-    def verb(row: Operation) -> Operation:
-        named = re.findall(r"\{(\w+)\}", row.path)
-        if not named:
-            return evolve(row, verb=make if row.method == "POST" else list)
-        if row.method == "GET":
-            return evolve(row, verb=Defined(kind, resource, named[0], fit=_with_profile))
-        return evolve(row, verb=Define(kind, named[0], fit=_with_profile))
-
-    return tuple(verb(row) for row in rows(list, text))
-
-
-async def _with_profile(call: Call, key: str, pod: Pod, context: Context) -> Call:
+async def with_profile(call: Call, key: str, pod: Pod, context: Context) -> Call:
     """A flavor's profile, in the path or the body, by what the pod calls it."""
     if "flavor_id" not in context.params:
         return call

@@ -8,10 +8,10 @@ from trio2o.faces.network._shared import (
     FLAVOR_KIND,
     PROFILE_KIND,
     all_quotas,
-    defined,
     quota,
     topology,
     with_flavor,
+    with_profile,
 )
 from trio2o.faces.network._steps import (
     NEVER,
@@ -60,7 +60,17 @@ from trio2o.faces.network_resources import (
     SUBNETPOOL,
     TRUNK,
 )
-from trio2o.verbs import Anywhere, Everywhere, Forward, Operation, Ref, Reply, Total, rows
+from trio2o.verbs import (
+    Anywhere,
+    Everywhere,
+    Forward,
+    Operation,
+    Ref,
+    Reply,
+    Total,
+    definition_rows,
+    rows,
+)
 
 _ROWS: tuple[Operation, ...] = (
     *lives(
@@ -371,7 +381,7 @@ _ROWS: tuple[Operation, ...] = (
         DELETE,GET,PUT /v2.0/vpn/vpnservices/{id}
         """,
     ),
-    *defined(
+    *definition_rows(
         "default_group_rule",
         DEFAULT_RULE,
         """
@@ -381,7 +391,7 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *rows(Reply(extension), "GET /v2.0/extensions/{alias}"),
     *rows(Reply(extensions), "GET /v2.0/extensions"),
-    *defined(
+    *definition_rows(
         FLAVOR_KIND,
         FLAVOR,
         """
@@ -390,6 +400,7 @@ _ROWS: tuple[Operation, ...] = (
         DELETE,GET /v2.0/flavors/{flavor_id}/service_profiles/{id}
         DELETE,GET,PUT /v2.0/flavors/{id}
         """,
+        fit=with_profile,
     ),
     *rows(whole(FLOATING_IP_POOL, "subnet_id"), "GET /v2.0/floatingip-pools"),
     *rows(whole(LOGGABLE, "type"), "GET /v2.0/log/loggable-resources"),
@@ -419,7 +430,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(QUOTAS_NOT_MADE, "POST /v2.0/quotas"),
-    *defined(
+    *definition_rows(
         "default_group_state",
         DEFAULT_STATE,
         """
@@ -428,7 +439,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(whole(SERVICE_PROVIDER, "name"), "GET /v2.0/service-providers"),
-    *defined(
+    *definition_rows(
         PROFILE_KIND,
         SERVICE_PROFILE,
         """

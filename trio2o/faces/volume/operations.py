@@ -53,8 +53,6 @@ from trio2o.faces.volume_resources import (
 from trio2o.verbs import (
     Anywhere,
     Define,
-    Defined,
-    Definitive,
     Everywhere,
     Forward,
     Named,
@@ -64,6 +62,7 @@ from trio2o.verbs import (
     Reply,
     Since,
     Total,
+    definition_rows,
     rows,
 )
 
@@ -181,11 +180,6 @@ MANAGE_VOLUME = Place(
     more=backend_pins,
     prepare=with_backend,
 )
-
-SHOW_TYPE = Defined(TYPE, VOLUME_TYPE, fit=specs_in_pod, shown=specs_shown)
-SHOW_OF_TYPE = evolve(SHOW_TYPE, param="type_id")
-CHANGE_TYPE = Define(TYPE, fit=specs_in_pod, shown=specs_shown)
-CHANGE_OF_TYPE = evolve(CHANGE_TYPE, param="type_id")
 
 BACKEND = Named(SERVICE, "host", key="host", also=("cluster",))
 
@@ -440,70 +434,44 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(Reply(totals.cleanup), "POST /v3/workers/cleanup 3.24-"),
     *rows(Total(totals.filters), "GET /v3/resource_filters 3.33-"),
     *rows(Forward(VOLUME, prepare=RETYPE), "POST /v3/volumes/{id}/action os-retype"),
-    *rows(Definitive(TYPE, VOLUME_TYPE, shown=specs_shown), "GET /v3/types"),
-    *rows(SHOW_TYPE, "GET /v3/types/{id}"),
-    *rows(
-        SHOW_OF_TYPE,
+    *definition_rows(
+        TYPE,
+        VOLUME_TYPE,
         """
-        GET /v3/types/{type_id}/encryption
-        GET /v3/types/{type_id}/encryption/{id}
-        GET /v3/types/{type_id}/extra_specs
-        GET /v3/types/{type_id}/extra_specs/{id}
+        GET,POST /v3/types
+        DELETE,GET,PUT /v3/types/{id}
+        POST /v3/types/{id}/action addProjectAccess removeProjectAccess
+        GET,POST /v3/types/{type_id}/encryption
+        DELETE,GET,PUT /v3/types/{type_id}/encryption/{id}
+        GET,POST /v3/types/{type_id}/extra_specs
+        DELETE,GET,PUT /v3/types/{type_id}/extra_specs/{id}
         GET /v3/types/{type_id}/os-volume-type-access
         """,
+        fit=specs_in_pod,
+        shown=specs_shown,
     ),
-    *rows(Define(TYPE, makes=VOLUME_TYPE), "POST /v3/types"),
-    *rows(
-        CHANGE_TYPE,
+    *definition_rows(
+        GROUP_KIND,
+        GROUP_TYPE,
         """
-        DELETE,PUT /v3/types/{id}
-        POST /v3/types/{id}/action addProjectAccess removeProjectAccess
+        GET,POST /v3/group_types 3.11-
+        DELETE,GET,PUT /v3/group_types/{id} 3.11-
+        GET,POST /v3/group_types/{group_type_id}/group_specs 3.11-
+        DELETE,GET,PUT /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
         """,
     ),
-    *rows(
-        CHANGE_OF_TYPE,
+    *definition_rows(
+        "qos_spec",
+        QOS_SPEC,
         """
-        POST /v3/types/{type_id}/encryption
-        DELETE,PUT /v3/types/{type_id}/encryption/{id}
-        POST /v3/types/{type_id}/extra_specs
-        DELETE,PUT /v3/types/{type_id}/extra_specs/{id}
-        """,
-    ),
-    *rows(Definitive(GROUP_KIND, GROUP_TYPE), "GET /v3/group_types 3.11-"),
-    *rows(Define(GROUP_KIND, makes=GROUP_TYPE), "POST /v3/group_types 3.11-"),
-    *rows(Defined(GROUP_KIND, GROUP_TYPE), "GET /v3/group_types/{id} 3.11-"),
-    *rows(Define(GROUP_KIND), "DELETE,PUT /v3/group_types/{id} 3.11-"),
-    *rows(
-        Defined(GROUP_KIND, GROUP_TYPE, "group_type_id"),
-        """
-        GET /v3/group_types/{group_type_id}/group_specs 3.11-
-        GET /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
-        """,
-    ),
-    *rows(
-        Define(GROUP_KIND, "group_type_id"),
-        """
-        POST /v3/group_types/{group_type_id}/group_specs 3.11-
-        DELETE,PUT /v3/group_types/{group_type_id}/group_specs/{id} 3.11-
-        """,
-    ),
-    *rows(Definitive("qos_spec", QOS_SPEC), "GET /v3/qos-specs"),
-    *rows(Define("qos_spec", makes=QOS_SPEC), "POST /v3/qos-specs"),
-    *rows(
-        Defined("qos_spec", QOS_SPEC),
-        """
-        GET /v3/qos-specs/{id}
+        GET,POST /v3/qos-specs
+        DELETE,GET,PUT /v3/qos-specs/{id}
         GET /v3/qos-specs/{id}/associations
-        """,
-    ),
-    *rows(
-        Define("qos_spec"),
-        """
-        DELETE,PUT /v3/qos-specs/{id}
         PUT /v3/qos-specs/{id}/delete_keys
-        GET /v3/qos-specs/{id}/disassociate_all
         """,
     ),
+    # a GET that changes
+    *rows(Define("qos_spec"), "GET /v3/qos-specs/{id}/disassociate_all"),
     *rows(
         Define("qos_spec", fit=type_in_query),
         """
@@ -511,8 +479,13 @@ OPERATIONS: tuple[Operation, ...] = (
         GET /v3/qos-specs/{id}/disassociate
         """,
     ),
-    *rows(Definitive("default_type", DEFAULT_TYPE), "GET /v3/default-types 3.62-"),
-    *rows(Defined("default_type", DEFAULT_TYPE), "GET /v3/default-types/{id} 3.62-"),
-    *rows(Define("default_type", fit=type_in_body), "PUT /v3/default-types/{id} 3.62-"),
-    *rows(Define("default_type"), "DELETE /v3/default-types/{id} 3.62-"),
+    *definition_rows(
+        "default_type",
+        DEFAULT_TYPE,
+        """
+        GET /v3/default-types 3.62-
+        DELETE,GET,PUT /v3/default-types/{id} 3.62-
+        """,
+        fit=type_in_body,
+    ),
 )
