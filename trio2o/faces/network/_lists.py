@@ -63,16 +63,20 @@ def one_default(row: dict[str, Any]) -> str:
     return f"default of {row.get('project_id') or row.get('tenant_id')}"
 
 
+USUAL = "GET,POST ~\nDELETE,GET,PUT ~/{id}"
+NO_PUT = "GET,POST ~\nDELETE,GET ~/{id}"
+TAGS = "DELETE,GET,POST,PUT ~/{id}/tags\nDELETE,GET,PUT ~/{id}/tags/{tag}"
+
+
 def lives(
     resource: Resource,
-    text: str,
-    *,
+    *texts: str,
     refs: tuple[Ref, ...] = (),
     zone: str = "",
     same: Same | None = None,
     prepare: Prepare | None = None,
 ) -> tuple[Operation, ...]:
-    """Rows of a kind whose things live in one pod each.
+    """Rows of a kind whose things live in one pod each; `~` is its collection.
 
     Made where `refs` or its AZ say; listed over all pods; all else goes to the pod of the id that
     comes first in the path, what `refs` find in a body being there too.
@@ -94,4 +98,5 @@ def lives(
         first = re.findall(r"\{(\w+)\}", row.path)[0]
         return evolve(row, verb=Forward(resource, first, refs if row.method != "GET" else ()))
 
+    text = "\n".join(texts).replace("~", collection)
     return tuple(verb(row) for row in rows(gather, text))

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from trio2o.faces._health import healthy
-from trio2o.faces.network._lists import AVAILABILITIES, lives, one_default, whole
+from trio2o.faces.network._lists import (
+    AVAILABILITIES,
+    NO_PUT,
+    TAGS,
+    USUAL,
+    lives,
+    one_default,
+    whole,
+)
 from trio2o.faces.network._shared import (
     FLAVOR_KIND,
     PROFILE_KIND,
@@ -73,40 +81,21 @@ from trio2o.verbs import (
 )
 
 _ROWS: tuple[Operation, ...] = (
-    *lives(
-        NETWORK,
-        """
-        GET,POST /v2.0/networks
-        DELETE,GET,PUT /v2.0/networks/{id}
-        DELETE,GET,POST,PUT /v2.0/networks/{id}/tags
-        DELETE,GET,PUT /v2.0/networks/{id}/tags/{tag}
-        GET /v2.0/networks/{network_id}/dhcp-agents
-        """,
-        zone="availability_zone_hints",
-    ),
+    *lives(NETWORK, USUAL, TAGS, "GET ~/{network_id}/dhcp-agents", zone="availability_zone_hints"),
     *lives(
         SUBNET,
-        """
-        GET,POST /v2.0/subnets
-        DELETE,GET,PUT /v2.0/subnets/{id}
-        DELETE,GET,POST,PUT /v2.0/subnets/{id}/tags
-        DELETE,GET,PUT /v2.0/subnets/{id}/tags/{tag}
-        """,
-        refs=(
-            Ref("subnet.network_id", NETWORK),
-            Ref("subnets.*.network_id", NETWORK),
-        ),
+        USUAL,
+        TAGS,
+        refs=(Ref("subnet.network_id", NETWORK), Ref("subnets.*.network_id", NETWORK)),
     ),
     *lives(
         PORT,
+        USUAL,
+        TAGS,
         """
-        GET,POST /v2.0/ports
-        DELETE,GET,PUT /v2.0/ports/{id}
-        DELETE,GET,POST,PUT /v2.0/ports/{id}/tags
-        DELETE,GET,PUT /v2.0/ports/{id}/tags/{tag}
-        GET,POST /v2.0/ports/{port_id}/bindings
-        DELETE,GET,PUT /v2.0/ports/{port_id}/bindings/{host}
-        PUT /v2.0/ports/{port_id}/bindings/{host}/activate activate
+        GET,POST ~/{port_id}/bindings
+        DELETE,GET,PUT ~/{port_id}/bindings/{host}
+        PUT ~/{port_id}/bindings/{host}/activate activate
         """,
         refs=(
             Ref("port.network_id", NETWORK),
@@ -116,21 +105,19 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *lives(
         ROUTER,
+        USUAL,
+        TAGS,
         """
-        GET,POST /v2.0/routers
-        DELETE,GET,PUT /v2.0/routers/{id}
-        PUT /v2.0/routers/{id}/add_external_gateways add_external_gateways
-        PUT /v2.0/routers/{id}/add_extraroutes add_extraroutes
-        PUT /v2.0/routers/{id}/add_router_interface add_router_interface
-        PUT /v2.0/routers/{id}/remove_external_gateways remove_external_gateways
-        PUT /v2.0/routers/{id}/remove_extraroutes remove_extraroutes
-        PUT /v2.0/routers/{id}/remove_router_interface remove_router_interface
-        DELETE,GET,POST,PUT /v2.0/routers/{id}/tags
-        DELETE,GET,PUT /v2.0/routers/{id}/tags/{tag}
-        PUT /v2.0/routers/{id}/update_external_gateways update_external_gateways
-        GET,POST /v2.0/routers/{router_id}/conntrack_helpers
-        DELETE,GET,PUT /v2.0/routers/{router_id}/conntrack_helpers/{id}
-        GET /v2.0/routers/{router_id}/l3-agents
+        PUT ~/{id}/add_external_gateways add_external_gateways
+        PUT ~/{id}/add_extraroutes add_extraroutes
+        PUT ~/{id}/add_router_interface add_router_interface
+        PUT ~/{id}/remove_external_gateways remove_external_gateways
+        PUT ~/{id}/remove_extraroutes remove_extraroutes
+        PUT ~/{id}/remove_router_interface remove_router_interface
+        PUT ~/{id}/update_external_gateways update_external_gateways
+        GET,POST ~/{router_id}/conntrack_helpers
+        DELETE,GET,PUT ~/{router_id}/conntrack_helpers/{id}
+        GET ~/{router_id}/l3-agents
         """,
         zone="availability_zone_hints",
         refs=(
@@ -142,35 +129,18 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *lives(
         FLOATING_IP,
+        USUAL,
+        TAGS,
         """
-        GET,POST /v2.0/floatingips
-        GET,POST /v2.0/floatingips/{floatingip_id}/port_forwardings
-        DELETE,GET,PUT /v2.0/floatingips/{floatingip_id}/port_forwardings/{id}
-        DELETE,GET,PUT /v2.0/floatingips/{id}
-        DELETE,GET,POST,PUT /v2.0/floatingips/{id}/tags
-        DELETE,GET,PUT /v2.0/floatingips/{id}/tags/{tag}
+        GET,POST ~/{floatingip_id}/port_forwardings
+        DELETE,GET,PUT ~/{floatingip_id}/port_forwardings/{id}
         """,
-        refs=(
-            Ref("floatingip.floating_network_id", NETWORK),
-            Ref("floatingip.port_id", PORT),
-        ),
+        refs=(Ref("floatingip.floating_network_id", NETWORK), Ref("floatingip.port_id", PORT)),
     ),
-    *lives(
-        SECURITY_GROUP,
-        """
-        GET,POST /v2.0/security-groups
-        DELETE,GET,PUT /v2.0/security-groups/{id}
-        DELETE,GET,POST,PUT /v2.0/security-groups/{id}/tags
-        DELETE,GET,PUT /v2.0/security-groups/{id}/tags/{tag}
-        """,
-        same=one_default,
-    ),
+    *lives(SECURITY_GROUP, USUAL, TAGS, same=one_default),
     *lives(
         SECURITY_GROUP_RULE,
-        """
-        GET,POST /v2.0/security-group-rules
-        DELETE,GET /v2.0/security-group-rules/{id}
-        """,
+        NO_PUT,
         refs=(
             Ref("security_group_rule.security_group_id", SECURITY_GROUP),
             Ref("security_group_rules.*.security_group_id", SECURITY_GROUP),
@@ -178,50 +148,32 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *lives(
         SUBNETPOOL,
+        USUAL,
+        TAGS,
         """
-        GET,POST /v2.0/subnetpools
-        DELETE,GET,PUT /v2.0/subnetpools/{id}
-        PUT /v2.0/subnetpools/{id}/add_prefixes add_prefixes
-        PUT /v2.0/subnetpools/{id}/onboard_network_subnets onboard_network_subnets
-        PUT /v2.0/subnetpools/{id}/remove_prefixes remove_prefixes
-        DELETE,GET,POST,PUT /v2.0/subnetpools/{id}/tags
-        DELETE,GET,PUT /v2.0/subnetpools/{id}/tags/{tag}
+        PUT ~/{id}/add_prefixes add_prefixes
+        PUT ~/{id}/onboard_network_subnets onboard_network_subnets
+        PUT ~/{id}/remove_prefixes remove_prefixes
         """,
     ),
-    *lives(
-        ADDRESS_SCOPE,
-        """
-        GET,POST /v2.0/address-scopes
-        DELETE,GET,PUT /v2.0/address-scopes/{id}
-        """,
-    ),
+    *lives(ADDRESS_SCOPE, USUAL),
     *lives(
         ADDRESS_GROUP,
+        USUAL,
         """
-        GET,POST /v2.0/address-groups
-        DELETE,GET,PUT /v2.0/address-groups/{id}
-        PUT /v2.0/address-groups/{id}/add_addresses add_addresses
-        PUT /v2.0/address-groups/{id}/remove_addresses remove_addresses
+        PUT ~/{id}/add_addresses add_addresses
+        PUT ~/{id}/remove_addresses remove_addresses
         """,
     ),
-    *lives(
-        RBAC_POLICY,
-        """
-        GET,POST /v2.0/rbac-policies
-        DELETE,GET,PUT /v2.0/rbac-policies/{id}
-        """,
-        refs=tuple(Ref("rbac_policy.object_id", kind) for kind in SHARED),
-    ),
+    *lives(RBAC_POLICY, USUAL, refs=tuple(Ref("rbac_policy.object_id", kind) for kind in SHARED)),
     *lives(
         TRUNK,
+        USUAL,
+        TAGS,
         """
-        GET,POST /v2.0/trunks
-        DELETE,GET,PUT /v2.0/trunks/{id}
-        PUT /v2.0/trunks/{id}/add_subports add_subports
-        GET /v2.0/trunks/{id}/get_subports get_subports
-        PUT /v2.0/trunks/{id}/remove_subports remove_subports
-        DELETE,GET,POST,PUT /v2.0/trunks/{id}/tags
-        DELETE,GET,PUT /v2.0/trunks/{id}/tags/{tag}
+        PUT ~/{id}/add_subports add_subports
+        GET ~/{id}/get_subports get_subports
+        PUT ~/{id}/remove_subports remove_subports
         """,
         refs=(
             Ref("trunk.port_id", PORT),
@@ -229,36 +181,15 @@ _ROWS: tuple[Operation, ...] = (
             Ref("sub_ports.*.port_id", PORT),
         ),
     ),
+    *lives(SEGMENT, USUAL, refs=(Ref("segment.network_id", NETWORK),)),
+    *lives(SEGMENT_RANGE, USUAL, TAGS),
     *lives(
-        SEGMENT,
-        """
-        GET,POST /v2.0/segments
-        DELETE,GET,PUT /v2.0/segments/{id}
-        """,
-        refs=(Ref("segment.network_id", NETWORK),),
-    ),
-    *lives(
-        SEGMENT_RANGE,
-        """
-        GET,POST /v2.0/network-segment-ranges
-        DELETE,GET,PUT /v2.0/network-segment-ranges/{id}
-        DELETE,GET,POST,PUT /v2.0/network-segment-ranges/{id}/tags
-        DELETE,GET,PUT /v2.0/network-segment-ranges/{id}/tags/{tag}
-        """,
-    ),
-    *lives(
-        NDP_PROXY,
-        """
-        GET,POST /v2.0/ndp-proxies
-        DELETE,GET,PUT /v2.0/ndp-proxies/{id}
-        """,
-        refs=(Ref("ndp_proxy.port_id", PORT), Ref("ndp_proxy.router_id", ROUTER)),
+        NDP_PROXY, USUAL, refs=(Ref("ndp_proxy.port_id", PORT), Ref("ndp_proxy.router_id", ROUTER))
     ),
     *lives(
         LOCAL_IP,
+        USUAL,
         """
-        GET,POST /v2.0/local-ips
-        DELETE,GET,PUT /v2.0/local-ips/{id}
         GET,POST /v2.0/local_ips/{local_ip_id}/port_associations
         DELETE,GET /v2.0/local_ips/{local_ip_id}/port_associations/{fixed_port_id}
         """,
@@ -271,54 +202,36 @@ _ROWS: tuple[Operation, ...] = (
     *lives(
         AGENT,
         """
-        GET /v2.0/agents
-        GET,POST /v2.0/agents/{agent_id}/dhcp-networks
-        DELETE /v2.0/agents/{agent_id}/dhcp-networks/{network_id}
-        GET,POST /v2.0/agents/{agent_id}/l3-routers
-        DELETE,PUT /v2.0/agents/{agent_id}/l3-routers/{router_id}
-        DELETE,GET,PUT /v2.0/agents/{id}
+        GET ~
+        GET,POST ~/{agent_id}/dhcp-networks
+        DELETE ~/{agent_id}/dhcp-networks/{network_id}
+        GET,POST ~/{agent_id}/l3-routers
+        DELETE,PUT ~/{agent_id}/l3-routers/{router_id}
+        DELETE,GET,PUT ~/{id}
         """,
     ),
     *lives(
         QOS_POLICY,
+        USUAL,
         """
         DELETE,GET,POST,PUT /v2.0/policies/{id}/tags
         DELETE,GET,PUT /v2.0/policies/{id}/tags/{tag}
-        GET,POST /v2.0/qos/policies
-        DELETE,GET,PUT /v2.0/qos/policies/{id}
-        GET,POST /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules
-        DELETE,GET,PUT /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{id}
-        GET,POST /v2.0/qos/policies/{policy_id}/dscp_marking_rules
-        DELETE,GET,PUT /v2.0/qos/policies/{policy_id}/dscp_marking_rules/{id}
-        GET,POST /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules
-        DELETE,GET,PUT /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules/{id}
-        GET,POST /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules
-        DELETE,GET,PUT /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules/{id}
-        GET,POST /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules
-        DELETE,GET,PUT /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules/{id}
+        GET,POST ~/{policy_id}/bandwidth_limit_rules
+        DELETE,GET,PUT ~/{policy_id}/bandwidth_limit_rules/{id}
+        GET,POST ~/{policy_id}/dscp_marking_rules
+        DELETE,GET,PUT ~/{policy_id}/dscp_marking_rules/{id}
+        GET,POST ~/{policy_id}/minimum_bandwidth_rules
+        DELETE,GET,PUT ~/{policy_id}/minimum_bandwidth_rules/{id}
+        GET,POST ~/{policy_id}/minimum_packet_rate_rules
+        DELETE,GET,PUT ~/{policy_id}/minimum_packet_rate_rules/{id}
+        GET,POST ~/{policy_id}/packet_rate_limit_rules
+        DELETE,GET,PUT ~/{policy_id}/packet_rate_limit_rules/{id}
         """,
     ),
+    *lives(LOG, USUAL),
+    *lives(METERING_LABEL, NO_PUT),
     *lives(
-        LOG,
-        """
-        GET,POST /v2.0/log/logs
-        DELETE,GET,PUT /v2.0/log/logs/{id}
-        """,
-    ),
-    *lives(
-        METERING_LABEL,
-        """
-        GET,POST /v2.0/metering/metering-labels
-        DELETE,GET /v2.0/metering/metering-labels/{id}
-        """,
-    ),
-    *lives(
-        METERING_RULE,
-        """
-        GET,POST /v2.0/metering/metering-label-rules
-        DELETE,GET /v2.0/metering/metering-label-rules/{id}
-        """,
-        refs=(Ref("metering_label_rule.metering_label_id", METERING_LABEL),),
+        METERING_RULE, NO_PUT, refs=(Ref("metering_label_rule.metering_label_id", METERING_LABEL),)
     ),
     *rows(Reply(root), "GET / hot", open=True),
     *rows(Reply(healthy), "GET /healthcheck", open=True),
