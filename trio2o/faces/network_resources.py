@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 
 from trio2o.domain.resources import Resource
 
 
-def network_kind(
-    type: str,
-    collection: str = "",
-    rows: str = "",
-    zones: tuple[str, ...] = (),
-    mapped: tuple[str, ...] = (),
-) -> Resource:
-    """A kind of Neutron's. Its plural is its own name with an s, where not said otherwise."""
+def network_kind(type: str, collection: str = "", rows: str = "", **more: Any) -> Resource:
+    """A kind of Neutron's, whose path has dashes where its plural has none."""
     rows = rows or f"{type}s"
-    return Resource(
-        type=type,
-        service="network",
-        collection=collection or "/" + rows.replace("_", "-"),
-        key=type,
-        rows=rows,
-        zones=zones,
-        deleted_at_once=True,
-        mapped=mapped,
-    )
+    path = collection or "/" + rows.replace("_", "-")
+    return Resource(type, "network", rows=rows, collection=path, deleted_at_once=True, **more)
 
 
 _ZONES = ("availability_zone_hints", "availability_zones")

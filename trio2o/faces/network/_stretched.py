@@ -489,5 +489,5 @@ def _stretched(row: Operation) -> Operation:
     return evolve(row, verb=ByMode(row.verb, verb(row.verb, resource)))
 
 
-_NOTHING = Resource("", "network", "/", "", "")
+_NOTHING = Resource("", "network", rows="")
 """Stands for rows of things without ids: nothing follows from a change of them."""
