@@ -10,7 +10,7 @@ from attrs import evolve
 
 from trio2o.domain.resources import Resource
 from trio2o.faces.network_resources import AVAILABILITY
-from trio2o.verbs import Forward, Gather, Operation, Order, Place, Prepare, Ref, rows
+from trio2o.verbs import Forward, Gather, Operation, Order, Place, Prepare, Ref, refuse, rows
 
 Query = list[tuple[str, str]]
 
@@ -100,3 +100,10 @@ def lives(
 
     text = "\n".join(texts).replace("~", collection)
     return tuple(verb(row) for row in rows(gather, text))
+
+
+def elsewhere(collections: str, more: str) -> tuple[Operation, ...]:
+    """Rows of services that no Neutron has by itself."""
+    usual = [USUAL.replace("~", f"/v2.0/{name}") for name in collections.split()]
+    never = refuse(404, "The resource could not be found.")
+    return rows(never, "\n".join((*usual, more)))

@@ -12,7 +12,6 @@ from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs import Context, json_answer, refuse
 
-NEVER = refuse(404, "The resource could not be found.")
 QUOTAS_NOT_MADE = refuse(501, "POST requests are not supported on this resource.")
 
 _CORE = ("network", "subnet", "subnetpool", "port")

@@ -8,6 +8,7 @@ from trio2o.faces.network._lists import (
     NO_PUT,
     TAGS,
     USUAL,
+    elsewhere,
     lives,
     one_default,
     whole,
@@ -22,7 +23,6 @@ from trio2o.faces.network._shared import (
     with_profile,
 )
 from trio2o.faces.network._steps import (
-    NEVER,
     QUOTAS_NOT_MADE,
     core_resources,
     extension,
@@ -239,59 +239,27 @@ _ROWS: tuple[Operation, ...] = (
     *rows(Anywhere(AGENT), "POST /v2.0/agents"),
     *rows(Reply(topology), "DELETE,GET /v2.0/auto-allocated-topology/{project_id}"),
     *rows(Reply(zones), "GET /v2.0/availability_zones"),
-    *rows(
-        NEVER,
+    *elsewhere(
         """
-        GET,POST /v2.0/bgp-peers
-        DELETE,GET,PUT /v2.0/bgp-peers/{id}
-        GET,POST /v2.0/bgp-speakers
-        DELETE,GET,PUT /v2.0/bgp-speakers/{id}
+        bgp-peers bgp-speakers bgpvpn/bgpvpns
+        bgpvpn/bgpvpns/{bgpvpn_id}/network_associations
+        bgpvpn/bgpvpns/{bgpvpn_id}/port_associations
+        bgpvpn/bgpvpns/{bgpvpn_id}/router_associations
+        fwaas/firewall_groups fwaas/firewall_policies fwaas/firewall_rules
+        sfc/flow_classifiers sfc/port_chains sfc/port_pair_groups sfc/port_pairs
+        taas/tap_flows taas/tap_mirrors taas/tap_services
+        vpn/endpoint-groups vpn/ikepolicies vpn/ipsec-site-connections vpn/ipsecpolicies
+        vpn/vpnservices
+        """,
+        """
         PUT /v2.0/bgp-speakers/{id}/add_bgp_peer add_bgp_peer
         PUT /v2.0/bgp-speakers/{id}/add_gateway_network add_gateway_network
         GET /v2.0/bgp-speakers/{id}/get_advertised_routes get_advertised_routes
         PUT /v2.0/bgp-speakers/{id}/remove_bgp_peer remove_bgp_peer
         PUT /v2.0/bgp-speakers/{id}/remove_gateway_network remove_gateway_network
-        GET,POST /v2.0/bgpvpn/bgpvpns
-        GET,POST /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations
-        DELETE,GET,PUT /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations/{id}
-        GET,POST /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations
-        DELETE,GET,PUT /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations/{id}
-        GET,POST /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations
-        DELETE,GET,PUT /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations/{id}
-        DELETE,GET,PUT /v2.0/bgpvpn/bgpvpns/{id}
         GET /v2.0/flavors/{flavor_id}/next_providers
-        GET,POST /v2.0/fwaas/firewall_groups
-        DELETE,GET,PUT /v2.0/fwaas/firewall_groups/{id}
-        GET,POST /v2.0/fwaas/firewall_policies
-        DELETE,GET,PUT /v2.0/fwaas/firewall_policies/{id}
         PUT /v2.0/fwaas/firewall_policies/{id}/insert_rule insert_rule
         PUT /v2.0/fwaas/firewall_policies/{id}/remove_rule remove_rule
-        GET,POST /v2.0/fwaas/firewall_rules
-        DELETE,GET,PUT /v2.0/fwaas/firewall_rules/{id}
-        GET,POST /v2.0/sfc/flow_classifiers
-        DELETE,GET,PUT /v2.0/sfc/flow_classifiers/{id}
-        GET,POST /v2.0/sfc/port_chains
-        DELETE,GET,PUT /v2.0/sfc/port_chains/{id}
-        GET,POST /v2.0/sfc/port_pair_groups
-        DELETE,GET,PUT /v2.0/sfc/port_pair_groups/{id}
-        GET,POST /v2.0/sfc/port_pairs
-        DELETE,GET,PUT /v2.0/sfc/port_pairs/{id}
-        GET,POST /v2.0/taas/tap_flows
-        DELETE,GET,PUT /v2.0/taas/tap_flows/{id}
-        GET,POST /v2.0/taas/tap_mirrors
-        DELETE,GET,PUT /v2.0/taas/tap_mirrors/{id}
-        GET,POST /v2.0/taas/tap_services
-        DELETE,GET,PUT /v2.0/taas/tap_services/{id}
-        GET,POST /v2.0/vpn/endpoint-groups
-        DELETE,GET,PUT /v2.0/vpn/endpoint-groups/{id}
-        GET,POST /v2.0/vpn/ikepolicies
-        DELETE,GET,PUT /v2.0/vpn/ikepolicies/{id}
-        GET,POST /v2.0/vpn/ipsec-site-connections
-        DELETE,GET,PUT /v2.0/vpn/ipsec-site-connections/{id}
-        GET,POST /v2.0/vpn/ipsecpolicies
-        DELETE,GET,PUT /v2.0/vpn/ipsecpolicies/{id}
-        GET,POST /v2.0/vpn/vpnservices
-        DELETE,GET,PUT /v2.0/vpn/vpnservices/{id}
         """,
     ),
     *definition_rows(
