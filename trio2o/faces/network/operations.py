@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trio2o.faces import network_resources as kinds
 from trio2o.faces._health import healthy
 from trio2o.faces.network._lists import (
     AVAILABILITIES,
@@ -31,43 +32,6 @@ from trio2o.faces.network._steps import (
     zones,
 )
 from trio2o.faces.network._stretched import over_pods
-from trio2o.faces.network_resources import (
-    ADDRESS_GROUP,
-    ADDRESS_SCOPE,
-    AGENT,
-    BANDWIDTH_RULE,
-    DEFAULT_RULE,
-    DEFAULT_STATE,
-    DSCP_RULE,
-    FLAVOR,
-    FLOATING_IP,
-    FLOATING_IP_POOL,
-    LOCAL_IP,
-    LOG,
-    LOGGABLE,
-    METERING_LABEL,
-    METERING_RULE,
-    MINIMUM_BANDWIDTH_RULE,
-    MINIMUM_PACKET_RULE,
-    NDP_PROXY,
-    NETWORK,
-    PORT,
-    QOS_POLICY,
-    QOS_RULE_TYPE,
-    QUOTA,
-    RBAC_POLICY,
-    ROUTER,
-    SECURITY_GROUP,
-    SECURITY_GROUP_RULE,
-    SEGMENT,
-    SEGMENT_RANGE,
-    SERVICE_PROFILE,
-    SERVICE_PROVIDER,
-    SHARED,
-    SUBNET,
-    SUBNETPOOL,
-    TRUNK,
-)
 from trio2o.verbs import (
     Anywhere,
     Everywhere,
@@ -81,15 +45,17 @@ from trio2o.verbs import (
 )
 
 _ROWS: tuple[Operation, ...] = (
-    *lives(NETWORK, USUAL, TAGS, "GET ~/{network_id}/dhcp-agents", zone="availability_zone_hints"),
     *lives(
-        SUBNET,
-        USUAL,
-        TAGS,
-        refs=(Ref("subnet.network_id", NETWORK), Ref("subnets.*.network_id", NETWORK)),
+        kinds.NETWORK, USUAL, TAGS, "GET ~/{network_id}/dhcp-agents", zone="availability_zone_hints"
     ),
     *lives(
-        PORT,
+        kinds.SUBNET,
+        USUAL,
+        TAGS,
+        refs=(Ref("subnet.network_id", kinds.NETWORK), Ref("subnets.*.network_id", kinds.NETWORK)),
+    ),
+    *lives(
+        kinds.PORT,
         USUAL,
         TAGS,
         """
@@ -98,13 +64,13 @@ _ROWS: tuple[Operation, ...] = (
         PUT ~/{port_id}/bindings/{host}/activate activate
         """,
         refs=(
-            Ref("port.network_id", NETWORK),
-            Ref("ports.*.network_id", NETWORK),
-            Ref("port.security_groups.*", SECURITY_GROUP),
+            Ref("port.network_id", kinds.NETWORK),
+            Ref("ports.*.network_id", kinds.NETWORK),
+            Ref("port.security_groups.*", kinds.SECURITY_GROUP),
         ),
     ),
     *lives(
-        ROUTER,
+        kinds.ROUTER,
         USUAL,
         TAGS,
         """
@@ -121,33 +87,36 @@ _ROWS: tuple[Operation, ...] = (
         """,
         zone="availability_zone_hints",
         refs=(
-            Ref("router.external_gateway_info.network_id", NETWORK),
-            Ref("subnet_id", SUBNET),
-            Ref("port_id", PORT),
+            Ref("router.external_gateway_info.network_id", kinds.NETWORK),
+            Ref("subnet_id", kinds.SUBNET),
+            Ref("port_id", kinds.PORT),
         ),
         prepare=with_flavor,
     ),
     *lives(
-        FLOATING_IP,
+        kinds.FLOATING_IP,
         USUAL,
         TAGS,
         """
         GET,POST ~/{floatingip_id}/port_forwardings
         DELETE,GET,PUT ~/{floatingip_id}/port_forwardings/{id}
         """,
-        refs=(Ref("floatingip.floating_network_id", NETWORK), Ref("floatingip.port_id", PORT)),
+        refs=(
+            Ref("floatingip.floating_network_id", kinds.NETWORK),
+            Ref("floatingip.port_id", kinds.PORT),
+        ),
     ),
-    *lives(SECURITY_GROUP, USUAL, TAGS, same=one_default),
+    *lives(kinds.SECURITY_GROUP, USUAL, TAGS, same=one_default),
     *lives(
-        SECURITY_GROUP_RULE,
+        kinds.SECURITY_GROUP_RULE,
         NO_PUT,
         refs=(
-            Ref("security_group_rule.security_group_id", SECURITY_GROUP),
-            Ref("security_group_rules.*.security_group_id", SECURITY_GROUP),
+            Ref("security_group_rule.security_group_id", kinds.SECURITY_GROUP),
+            Ref("security_group_rules.*.security_group_id", kinds.SECURITY_GROUP),
         ),
     ),
     *lives(
-        SUBNETPOOL,
+        kinds.SUBNETPOOL,
         USUAL,
         TAGS,
         """
@@ -156,18 +125,22 @@ _ROWS: tuple[Operation, ...] = (
         PUT ~/{id}/remove_prefixes remove_prefixes
         """,
     ),
-    *lives(ADDRESS_SCOPE, USUAL),
+    *lives(kinds.ADDRESS_SCOPE, USUAL),
     *lives(
-        ADDRESS_GROUP,
+        kinds.ADDRESS_GROUP,
         USUAL,
         """
         PUT ~/{id}/add_addresses add_addresses
         PUT ~/{id}/remove_addresses remove_addresses
         """,
     ),
-    *lives(RBAC_POLICY, USUAL, refs=tuple(Ref("rbac_policy.object_id", kind) for kind in SHARED)),
     *lives(
-        TRUNK,
+        kinds.RBAC_POLICY,
+        USUAL,
+        refs=tuple(Ref("rbac_policy.object_id", kind) for kind in kinds.SHARED),
+    ),
+    *lives(
+        kinds.TRUNK,
         USUAL,
         TAGS,
         """
@@ -176,31 +149,33 @@ _ROWS: tuple[Operation, ...] = (
         PUT ~/{id}/remove_subports remove_subports
         """,
         refs=(
-            Ref("trunk.port_id", PORT),
-            Ref("trunk.sub_ports.*.port_id", PORT),
-            Ref("sub_ports.*.port_id", PORT),
+            Ref("trunk.port_id", kinds.PORT),
+            Ref("trunk.sub_ports.*.port_id", kinds.PORT),
+            Ref("sub_ports.*.port_id", kinds.PORT),
         ),
     ),
-    *lives(SEGMENT, USUAL, refs=(Ref("segment.network_id", NETWORK),)),
-    *lives(SEGMENT_RANGE, USUAL, TAGS),
+    *lives(kinds.SEGMENT, USUAL, refs=(Ref("segment.network_id", kinds.NETWORK),)),
+    *lives(kinds.SEGMENT_RANGE, USUAL, TAGS),
     *lives(
-        NDP_PROXY, USUAL, refs=(Ref("ndp_proxy.port_id", PORT), Ref("ndp_proxy.router_id", ROUTER))
+        kinds.NDP_PROXY,
+        USUAL,
+        refs=(Ref("ndp_proxy.port_id", kinds.PORT), Ref("ndp_proxy.router_id", kinds.ROUTER)),
     ),
     *lives(
-        LOCAL_IP,
+        kinds.LOCAL_IP,
         USUAL,
         """
         GET,POST /v2.0/local_ips/{local_ip_id}/port_associations
         DELETE,GET /v2.0/local_ips/{local_ip_id}/port_associations/{fixed_port_id}
         """,
         refs=(
-            Ref("local_ip.network_id", NETWORK),
-            Ref("local_ip.local_port_id", PORT),
-            Ref("port_association.fixed_port_id", PORT),
+            Ref("local_ip.network_id", kinds.NETWORK),
+            Ref("local_ip.local_port_id", kinds.PORT),
+            Ref("port_association.fixed_port_id", kinds.PORT),
         ),
     ),
     *lives(
-        AGENT,
+        kinds.AGENT,
         """
         GET ~
         GET,POST ~/{agent_id}/dhcp-networks
@@ -211,7 +186,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *lives(
-        QOS_POLICY,
+        kinds.QOS_POLICY,
         USUAL,
         """
         DELETE,GET,POST,PUT /v2.0/policies/{id}/tags
@@ -228,15 +203,17 @@ _ROWS: tuple[Operation, ...] = (
         DELETE,GET,PUT ~/{policy_id}/packet_rate_limit_rules/{id}
         """,
     ),
-    *lives(LOG, USUAL),
-    *lives(METERING_LABEL, NO_PUT),
+    *lives(kinds.LOG, USUAL),
+    *lives(kinds.METERING_LABEL, NO_PUT),
     *lives(
-        METERING_RULE, NO_PUT, refs=(Ref("metering_label_rule.metering_label_id", METERING_LABEL),)
+        kinds.METERING_RULE,
+        NO_PUT,
+        refs=(Ref("metering_label_rule.metering_label_id", kinds.METERING_LABEL),),
     ),
     *rows(Reply(root), "GET / hot", open=True),
     *rows(Reply(healthy), "GET /healthcheck", open=True),
     *rows(Reply(core_resources), "GET /v2.0/"),
-    *rows(Anywhere(AGENT), "POST /v2.0/agents"),
+    *rows(Anywhere(kinds.AGENT), "POST /v2.0/agents"),
     *rows(Reply(topology), "DELETE,GET /v2.0/auto-allocated-topology/{project_id}"),
     *rows(Reply(zones), "GET /v2.0/availability_zones"),
     *elsewhere(
@@ -264,7 +241,7 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *definition_rows(
         "default_group_rule",
-        DEFAULT_RULE,
+        kinds.DEFAULT_RULE,
         """
         GET,POST /v2.0/default-security-group-rules
         DELETE,GET /v2.0/default-security-group-rules/{id}
@@ -274,7 +251,7 @@ _ROWS: tuple[Operation, ...] = (
     *rows(Reply(extensions), "GET /v2.0/extensions"),
     *definition_rows(
         FLAVOR_KIND,
-        FLAVOR,
+        kinds.FLAVOR,
         """
         GET,POST /v2.0/flavors
         POST /v2.0/flavors/{flavor_id}/service_profiles
@@ -283,18 +260,22 @@ _ROWS: tuple[Operation, ...] = (
         """,
         fit=with_profile,
     ),
-    *rows(whole(FLOATING_IP_POOL, "subnet_id"), "GET /v2.0/floatingip-pools"),
-    *rows(whole(LOGGABLE, "type"), "GET /v2.0/log/loggable-resources"),
-    *rows(Forward(NETWORK, "network_id"), "GET /v2.0/network-ip-availabilities/{network_id}"),
+    *rows(whole(kinds.FLOATING_IP_POOL, "subnet_id"), "GET /v2.0/floatingip-pools"),
+    *rows(whole(kinds.LOGGABLE, "type"), "GET /v2.0/log/loggable-resources"),
+    *rows(Forward(kinds.NETWORK, "network_id"), "GET /v2.0/network-ip-availabilities/{network_id}"),
     *rows(AVAILABILITIES, "GET /v2.0/network-ip-availabilities"),
-    *lives(BANDWIDTH_RULE, "DELETE,GET,PUT /v2.0/qos/alias_bandwidth_limit_rules/{id}"),
-    *lives(DSCP_RULE, "DELETE,GET,PUT /v2.0/qos/alias_dscp_marking_rules/{id}"),
-    *lives(MINIMUM_BANDWIDTH_RULE, "DELETE,GET,PUT /v2.0/qos/alias_minimum_bandwidth_rules/{id}"),
-    *lives(MINIMUM_PACKET_RULE, "DELETE,GET,PUT /v2.0/qos/alias_minimum_packet_rate_rules/{id}"),
-    *rows(Anywhere(QOS_RULE_TYPE, "rule_type"), "GET /v2.0/qos/rule-types/{rule_type}"),
-    *rows(whole(QOS_RULE_TYPE, "type"), "GET /v2.0/qos/rule-types"),
+    *lives(kinds.BANDWIDTH_RULE, "DELETE,GET,PUT /v2.0/qos/alias_bandwidth_limit_rules/{id}"),
+    *lives(kinds.DSCP_RULE, "DELETE,GET,PUT /v2.0/qos/alias_dscp_marking_rules/{id}"),
+    *lives(
+        kinds.MINIMUM_BANDWIDTH_RULE, "DELETE,GET,PUT /v2.0/qos/alias_minimum_bandwidth_rules/{id}"
+    ),
+    *lives(
+        kinds.MINIMUM_PACKET_RULE, "DELETE,GET,PUT /v2.0/qos/alias_minimum_packet_rate_rules/{id}"
+    ),
+    *rows(Anywhere(kinds.QOS_RULE_TYPE, "rule_type"), "GET /v2.0/qos/rule-types/{rule_type}"),
+    *rows(whole(kinds.QOS_RULE_TYPE, "type"), "GET /v2.0/qos/rule-types"),
     *rows(
-        Anywhere(QUOTA),
+        Anywhere(kinds.QUOTA),
         """
         GET /v2.0/quotas/project
         GET /v2.0/quotas/tenant
@@ -313,16 +294,16 @@ _ROWS: tuple[Operation, ...] = (
     *rows(QUOTAS_NOT_MADE, "POST /v2.0/quotas"),
     *definition_rows(
         "default_group_state",
-        DEFAULT_STATE,
+        kinds.DEFAULT_STATE,
         """
         GET,POST /v2.0/security-groups-default-statefulness
         DELETE,GET,PUT /v2.0/security-groups-default-statefulness/{id}
         """,
     ),
-    *rows(whole(SERVICE_PROVIDER, "name"), "GET /v2.0/service-providers"),
+    *rows(whole(kinds.SERVICE_PROVIDER, "name"), "GET /v2.0/service-providers"),
     *definition_rows(
         PROFILE_KIND,
-        SERVICE_PROFILE,
+        kinds.SERVICE_PROFILE,
         """
         GET,POST /v2.0/service_profiles
         DELETE,GET,PUT /v2.0/service_profiles/{id}

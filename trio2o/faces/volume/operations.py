@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 
 from trio2o.domain.versions import Version
+from trio2o.faces import volume_resources as kinds
 from trio2o.faces._health import healthy
 from trio2o.faces.needs import volume_needs
 from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME, VOLUME_TYPE
@@ -31,25 +32,6 @@ from trio2o.faces.volume._types import (
     type_in_query,
 )
 from trio2o.faces.volume._types import GROUP_TYPE as GROUP_KIND
-from trio2o.faces.volume_resources import (
-    ATTACHMENT,
-    BACKUP,
-    BACKUP_RECORD,
-    CGSNAPSHOT,
-    CLUSTER,
-    CONSISTENCY_GROUP,
-    DEFAULT_TYPE,
-    EXTENSION,
-    GROUP,
-    GROUP_SNAPSHOT,
-    GROUP_TYPE,
-    HOST,
-    MESSAGE,
-    QOS_SPEC,
-    QUOTA_CLASS,
-    SERVICE,
-    TRANSFER,
-)
 from trio2o.verbs import (
     Anywhere,
     Define,
@@ -74,9 +56,9 @@ CREATE_VOLUME = Place(
     refs=(
         Ref("volume.snapshot_id", SNAPSHOT),
         Ref("volume.source_volid", VOLUME),
-        Ref("volume.backup_id", BACKUP),
-        Ref("volume.group_id", GROUP),
-        Ref("volume.consistencygroup_id", CONSISTENCY_GROUP),
+        Ref("volume.backup_id", kinds.BACKUP),
+        Ref("volume.group_id", kinds.GROUP),
+        Ref("volume.consistencygroup_id", kinds.CONSISTENCY_GROUP),
         Ref(f"{_HINTS}.same_host", VOLUME),
         Ref(f"{_HINTS}.same_host.*", VOLUME),
         Ref(f"{_HINTS}.local_to_instance", SERVER),
@@ -95,7 +77,7 @@ IMAGES_EMBED = Version(3, 46)
 CREATE_SNAPSHOT = Place(SNAPSHOT, refs=(Ref("snapshot.volume_id", VOLUME),))
 
 CREATE_BACKUP = Place(
-    BACKUP,
+    kinds.BACKUP,
     refs=(Ref("backup.volume_id", VOLUME), Ref("backup.snapshot_id", SNAPSHOT)),
     zone="availability_zone",
     no_zone=_NO_ZONE,
@@ -103,23 +85,23 @@ CREATE_BACKUP = Place(
 
 # nothing in a record tells a pod: an admin may name an AZ in it, which pods are not told
 IMPORT_BACKUP = Place(
-    BACKUP_RECORD, zone="availability_zone", send_zone=False, no_zone=_NO_ZONE, follows=True
+    kinds.BACKUP_RECORD, zone="availability_zone", send_zone=False, no_zone=_NO_ZONE, follows=True
 )
 
 RESTORE_BACKUP = Forward(
-    BACKUP,
+    kinds.BACKUP,
     refs=(Ref("restore.volume_id", VOLUME),),
     makes=(Ref("restore.volume_id", VOLUME),),
     copies=True,
 )
 
 CREATE_ATTACHMENT = Place(
-    ATTACHMENT,
+    kinds.ATTACHMENT,
     refs=(Ref("attachment.volume_uuid", VOLUME), Ref("attachment.instance_uuid", SERVER)),
 )
 
 CREATE_GROUP = Place(
-    GROUP,
+    kinds.GROUP,
     zone="availability_zone",
     no_zone=_NO_ZONE,
     prepare=GROUP_TYPES_NAMED,
@@ -128,22 +110,24 @@ CREATE_GROUP = Place(
 )
 
 CREATE_GROUP_OF = Place(
-    GROUP,
+    kinds.GROUP,
     refs=(
-        Ref("create-from-src.group_snapshot_id", GROUP_SNAPSHOT),
-        Ref("create-from-src.source_group_id", GROUP),
+        Ref("create-from-src.group_snapshot_id", kinds.GROUP_SNAPSHOT),
+        Ref("create-from-src.source_group_id", kinds.GROUP),
     ),
 )
 
 UPDATE_GROUP = Forward(
-    GROUP,
+    kinds.GROUP,
     refs=(Ref("group.add_volumes.,", VOLUME), Ref("group.remove_volumes.,", VOLUME)),
 )
 
-CREATE_GROUP_SNAPSHOT = Place(GROUP_SNAPSHOT, refs=(Ref("group_snapshot.group_id", GROUP),))
+CREATE_GROUP_SNAPSHOT = Place(
+    kinds.GROUP_SNAPSHOT, refs=(Ref("group_snapshot.group_id", kinds.GROUP),)
+)
 
 CREATE_CONSISTENCY_GROUP = Place(
-    CONSISTENCY_GROUP,
+    kinds.CONSISTENCY_GROUP,
     zone="availability_zone",
     no_zone=_NO_ZONE,
     prepare=CONSISTENCY_TYPES_NAMED,
@@ -152,15 +136,15 @@ CREATE_CONSISTENCY_GROUP = Place(
 )
 
 CREATE_CONSISTENCY_GROUP_OF = Place(
-    CONSISTENCY_GROUP,
+    kinds.CONSISTENCY_GROUP,
     refs=(
-        Ref("consistencygroup-from-src.cgsnapshot_id", CGSNAPSHOT),
-        Ref("consistencygroup-from-src.source_cgid", CONSISTENCY_GROUP),
+        Ref("consistencygroup-from-src.cgsnapshot_id", kinds.CGSNAPSHOT),
+        Ref("consistencygroup-from-src.source_cgid", kinds.CONSISTENCY_GROUP),
     ),
 )
 
 UPDATE_CONSISTENCY_GROUP = Forward(
-    CONSISTENCY_GROUP,
+    kinds.CONSISTENCY_GROUP,
     refs=(
         Ref("consistencygroup.add_volumes.,", VOLUME),
         Ref("consistencygroup.remove_volumes.,", VOLUME),
@@ -168,10 +152,10 @@ UPDATE_CONSISTENCY_GROUP = Forward(
 )
 
 CREATE_CGSNAPSHOT = Place(
-    CGSNAPSHOT, refs=(Ref("cgsnapshot.consistencygroup_id", CONSISTENCY_GROUP),)
+    kinds.CGSNAPSHOT, refs=(Ref("cgsnapshot.consistencygroup_id", kinds.CONSISTENCY_GROUP),)
 )
 
-CREATE_TRANSFER = Place(TRANSFER, refs=(Ref("transfer.volume_id", VOLUME),))
+CREATE_TRANSFER = Place(kinds.TRANSFER, refs=(Ref("transfer.volume_id", VOLUME),))
 
 MANAGE_VOLUME = Place(
     VOLUME,
@@ -181,7 +165,7 @@ MANAGE_VOLUME = Place(
     prepare=with_backend,
 )
 
-BACKEND = Named(SERVICE, "host", key="host", also=("cluster",))
+BACKEND = Named(kinds.SERVICE, "host", key="host", also=("cluster",))
 
 MANAGEABLE = evolve(BACKEND, in_query=True)
 
@@ -237,7 +221,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(Reply(zones), "GET /v3/os-availability-zone"),
     *rows(
-        Anywhere(EXTENSION),
+        Anywhere(kinds.EXTENSION),
         """
         GET /v3/extensions
         GET /v3/extensions/{id}
@@ -260,7 +244,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(lists.ATTACHMENTS_DETAIL, "GET /v3/attachments/detail 3.27-"),
     *rows(CREATE_ATTACHMENT, "POST /v3/attachments 3.27-"),
     *rows(
-        Forward(ATTACHMENT),
+        Forward(kinds.ATTACHMENT),
         """
         DELETE,GET,PUT /v3/attachments/{id} 3.27-
         POST /v3/attachments/{id}/action os-complete 3.44-
@@ -271,7 +255,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(CREATE_BACKUP, "POST /v3/backups"),
     *rows(IMPORT_BACKUP, "POST /v3/backups/import_record"),
     *rows(
-        Forward(BACKUP, copies=True),
+        Forward(kinds.BACKUP, copies=True),
         """
         DELETE,GET /v3/backups/{id}
         PUT /v3/backups/{id} 3.9-
@@ -286,7 +270,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(CREATE_GROUP_OF, "POST /v3/groups/action create-from-src 3.14-"),
     *rows(UPDATE_GROUP, "PUT /v3/groups/{id} 3.13-"),
     *rows(
-        Forward(GROUP),
+        Forward(kinds.GROUP),
         """
         GET /v3/groups/{id} 3.13-
         POST /v3/groups/{id}/action delete 3.13-
@@ -299,7 +283,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(lists.GROUP_SNAPSHOTS_DETAIL, "GET /v3/group_snapshots/detail 3.14-"),
     *rows(CREATE_GROUP_SNAPSHOT, "POST /v3/group_snapshots 3.14-"),
     *rows(
-        Forward(GROUP_SNAPSHOT),
+        Forward(kinds.GROUP_SNAPSHOT),
         """
         DELETE,GET /v3/group_snapshots/{id} 3.14-
         POST /v3/group_snapshots/{id}/action reset_status 3.19-
@@ -317,7 +301,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Forward(CONSISTENCY_GROUP),
+        Forward(kinds.CONSISTENCY_GROUP),
         """
         DELETE,GET /v3/consistencygroups/{id}
         POST /v3/consistencygroups/{id}/delete
@@ -326,9 +310,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(lists.CGSNAPSHOTS, "GET /v3/cgsnapshots"),
     *rows(lists.CGSNAPSHOTS_DETAIL, "GET /v3/cgsnapshots/detail"),
     *rows(CREATE_CGSNAPSHOT, "POST /v3/cgsnapshots"),
-    *rows(Forward(CGSNAPSHOT), "DELETE,GET /v3/cgsnapshots/{id}"),
+    *rows(Forward(kinds.CGSNAPSHOT), "DELETE,GET /v3/cgsnapshots/{id}"),
     *rows(lists.MESSAGES, "GET /v3/messages 3.3-"),
-    *rows(Forward(MESSAGE), "DELETE,GET /v3/messages/{id} 3.3-"),
+    *rows(Forward(kinds.MESSAGE), "DELETE,GET /v3/messages/{id} 3.3-"),
     *rows(lists.TRANSFERS, "GET /v3/volume-transfers"),
     *rows(lists.TRANSFERS_DETAIL, "GET /v3/volume-transfers/detail"),
     *rows(lists.OLD_TRANSFERS, "GET /v3/os-volume-transfer"),
@@ -341,7 +325,7 @@ OPERATIONS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Forward(TRANSFER),
+        Forward(kinds.TRANSFER),
         """
         DELETE,GET /v3/os-volume-transfer/{id}
         DELETE,GET /v3/volume-transfers/{id}
@@ -389,7 +373,7 @@ OPERATIONS: tuple[Operation, ...] = (
         GET /v3/os-quota-sets/{id}/defaults
         """,
     ),
-    *rows(Anywhere(QUOTA_CLASS), "GET /v3/os-quota-class-sets/{id}"),
+    *rows(Anywhere(kinds.QUOTA_CLASS), "GET /v3/os-quota-class-sets/{id}"),
     *rows(
         Everywhere(),
         """
@@ -412,9 +396,9 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(Total(totals.log_levels), "PUT /v3/os-services/get-log 3.32-"),
     *rows(lists.HOSTS, "GET /v3/os-hosts"),
-    *rows(Anywhere(HOST), "PUT /v3/os-hosts"),
-    *rows(Named(SERVICE, "host", param="id"), "GET,PUT /v3/os-hosts/{id}"),
-    *rows(Named(SERVICE, "host", param="id", also=("cluster",)), "GET /v3/capabilities/{id}"),
+    *rows(Anywhere(kinds.HOST), "PUT /v3/os-hosts"),
+    *rows(Named(kinds.SERVICE, "host", param="id"), "GET,PUT /v3/os-hosts/{id}"),
+    *rows(Named(kinds.SERVICE, "host", param="id", also=("cluster",)), "GET /v3/capabilities/{id}"),
     *rows(
         lists.CLUSTERS,
         """
@@ -422,9 +406,9 @@ OPERATIONS: tuple[Operation, ...] = (
         GET /v3/clusters/detail 3.7-
         """,
     ),
-    *rows(Named(CLUSTER, "name", param="id"), "GET /v3/clusters/{id} 3.7-"),
+    *rows(Named(kinds.CLUSTER, "name", param="id"), "GET /v3/clusters/{id} 3.7-"),
     *rows(
-        Named(CLUSTER, "name", key="name"),
+        Named(kinds.CLUSTER, "name", key="name"),
         """
         PUT /v3/clusters/disable 3.7-
         PUT /v3/clusters/enable 3.7-
@@ -452,7 +436,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *definition_rows(
         GROUP_KIND,
-        GROUP_TYPE,
+        kinds.GROUP_TYPE,
         """
         GET,POST /v3/group_types 3.11-
         DELETE,GET,PUT /v3/group_types/{id} 3.11-
@@ -462,7 +446,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *definition_rows(
         "qos_spec",
-        QOS_SPEC,
+        kinds.QOS_SPEC,
         """
         GET,POST /v3/qos-specs
         DELETE,GET,PUT /v3/qos-specs/{id}
@@ -481,7 +465,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *definition_rows(
         "default_type",
-        DEFAULT_TYPE,
+        kinds.DEFAULT_TYPE,
         """
         GET /v3/default-types 3.62-
         DELETE,GET,PUT /v3/default-types/{id} 3.62-
