@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import evolve
 
+from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
 from trio2o.faces import volume_resources as kinds
 from trio2o.faces._health import healthy
@@ -25,6 +28,7 @@ from trio2o.faces.volume._types import (
     RETYPE,
     TYPE,
     VOLUME_TYPE_NAMED,
+    TypesNamed,
     pools,
     specs_in_pod,
     specs_shown,
@@ -48,11 +52,20 @@ from trio2o.verbs import (
     rows,
 )
 
-_NO_ZONE = "Availability zone '{zone}' is invalid."
 _HINTS = "OS-SCH-HNT:scheduler_hints"
 
-CREATE_VOLUME = Place(
+
+def _zoned(kind: Resource, types: TypesNamed | None = None, **more: Any) -> Place:
+    """Made in the AZ that its body names, where the types that it names are as they are."""
+    place = Place(
+        kind, zone="availability_zone", no_zone="Availability zone '{zone}' is invalid.", **more
+    )
+    return evolve(place, prepare=types, lacking=types.lacking) if types else place
+
+
+CREATE_VOLUME = _zoned(
     VOLUME,
+    VOLUME_TYPE_NAMED,
     refs=(
         Ref("volume.snapshot_id", SNAPSHOT),
         Ref("volume.source_volid", VOLUME),
@@ -63,10 +76,6 @@ CREATE_VOLUME = Place(
         Ref(f"{_HINTS}.same_host.*", VOLUME),
         Ref(f"{_HINTS}.local_to_instance", SERVER),
     ),
-    zone="availability_zone",
-    no_zone=_NO_ZONE,
-    prepare=VOLUME_TYPE_NAMED,
-    lacking=VOLUME_TYPE_NAMED.lacking,
     needs=volume_needs,
     follows=True,
 )
@@ -76,94 +85,7 @@ IMAGES_EMBED = Version(3, 46)
 
 CREATE_SNAPSHOT = Place(SNAPSHOT, refs=(Ref("snapshot.volume_id", VOLUME),))
 
-CREATE_BACKUP = Place(
-    kinds.BACKUP,
-    refs=(Ref("backup.volume_id", VOLUME), Ref("backup.snapshot_id", SNAPSHOT)),
-    zone="availability_zone",
-    no_zone=_NO_ZONE,
-)
-
-# nothing in a record tells a pod: an admin may name an AZ in it, which pods are not told
-IMPORT_BACKUP = Place(
-    kinds.BACKUP_RECORD, zone="availability_zone", send_zone=False, no_zone=_NO_ZONE, follows=True
-)
-
-RESTORE_BACKUP = Forward(
-    kinds.BACKUP,
-    refs=(Ref("restore.volume_id", VOLUME),),
-    makes=(Ref("restore.volume_id", VOLUME),),
-    copies=True,
-)
-
-CREATE_ATTACHMENT = Place(
-    kinds.ATTACHMENT,
-    refs=(Ref("attachment.volume_uuid", VOLUME), Ref("attachment.instance_uuid", SERVER)),
-)
-
-CREATE_GROUP = Place(
-    kinds.GROUP,
-    zone="availability_zone",
-    no_zone=_NO_ZONE,
-    prepare=GROUP_TYPES_NAMED,
-    lacking=GROUP_TYPES_NAMED.lacking,
-    follows=True,
-)
-
-CREATE_GROUP_OF = Place(
-    kinds.GROUP,
-    refs=(
-        Ref("create-from-src.group_snapshot_id", kinds.GROUP_SNAPSHOT),
-        Ref("create-from-src.source_group_id", kinds.GROUP),
-    ),
-)
-
-UPDATE_GROUP = Forward(
-    kinds.GROUP,
-    refs=(Ref("group.add_volumes.,", VOLUME), Ref("group.remove_volumes.,", VOLUME)),
-)
-
-CREATE_GROUP_SNAPSHOT = Place(
-    kinds.GROUP_SNAPSHOT, refs=(Ref("group_snapshot.group_id", kinds.GROUP),)
-)
-
-CREATE_CONSISTENCY_GROUP = Place(
-    kinds.CONSISTENCY_GROUP,
-    zone="availability_zone",
-    no_zone=_NO_ZONE,
-    prepare=CONSISTENCY_TYPES_NAMED,
-    lacking=CONSISTENCY_TYPES_NAMED.lacking,
-    follows=True,
-)
-
-CREATE_CONSISTENCY_GROUP_OF = Place(
-    kinds.CONSISTENCY_GROUP,
-    refs=(
-        Ref("consistencygroup-from-src.cgsnapshot_id", kinds.CGSNAPSHOT),
-        Ref("consistencygroup-from-src.source_cgid", kinds.CONSISTENCY_GROUP),
-    ),
-)
-
-UPDATE_CONSISTENCY_GROUP = Forward(
-    kinds.CONSISTENCY_GROUP,
-    refs=(
-        Ref("consistencygroup.add_volumes.,", VOLUME),
-        Ref("consistencygroup.remove_volumes.,", VOLUME),
-    ),
-)
-
-CREATE_CGSNAPSHOT = Place(
-    kinds.CGSNAPSHOT, refs=(Ref("cgsnapshot.consistencygroup_id", kinds.CONSISTENCY_GROUP),)
-)
-
-CREATE_TRANSFER = Place(kinds.TRANSFER, refs=(Ref("transfer.volume_id", VOLUME),))
-
-MANAGE_VOLUME = Place(
-    VOLUME,
-    zone="availability_zone",
-    no_zone=_NO_ZONE,
-    more=backend_pins,
-    prepare=with_backend,
-)
+MANAGE_VOLUME = _zoned(VOLUME, more=backend_pins, prepare=with_backend)
 
 BACKEND = Named(kinds.SERVICE, "host", key="host", also=("cluster",))
 
@@ -242,7 +164,13 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(Total(totals.summary), "GET /v3/volumes/summary 3.12-"),
     *rows(lists.ATTACHMENTS, "GET /v3/attachments 3.27-"),
     *rows(lists.ATTACHMENTS_DETAIL, "GET /v3/attachments/detail 3.27-"),
-    *rows(CREATE_ATTACHMENT, "POST /v3/attachments 3.27-"),
+    *rows(
+        Place(
+            kinds.ATTACHMENT,
+            refs=(Ref("attachment.volume_uuid", VOLUME), Ref("attachment.instance_uuid", SERVER)),
+        ),
+        "POST /v3/attachments 3.27-",
+    ),
     *rows(
         Forward(kinds.ATTACHMENT),
         """
@@ -252,8 +180,17 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(lists.BACKUPS, "GET /v3/backups"),
     *rows(lists.BACKUPS_DETAIL, "GET /v3/backups/detail"),
-    *rows(CREATE_BACKUP, "POST /v3/backups"),
-    *rows(IMPORT_BACKUP, "POST /v3/backups/import_record"),
+    *rows(
+        _zoned(
+            kinds.BACKUP,
+            refs=(Ref("backup.volume_id", VOLUME), Ref("backup.snapshot_id", SNAPSHOT)),
+        ),
+        "POST /v3/backups",
+    ),
+    # nothing in a record tells a pod: an admin may name an AZ in it, which pods are not told
+    *rows(
+        _zoned(kinds.BACKUP_RECORD, send_zone=False, follows=True), "POST /v3/backups/import_record"
+    ),
     *rows(
         Forward(kinds.BACKUP, copies=True),
         """
@@ -263,12 +200,35 @@ OPERATIONS: tuple[Operation, ...] = (
         GET /v3/backups/{id}/export_record
         """,
     ),
-    *rows(RESTORE_BACKUP, "POST /v3/backups/{id}/restore"),
+    *rows(
+        Forward(
+            kinds.BACKUP,
+            refs=(Ref("restore.volume_id", VOLUME),),
+            makes=(Ref("restore.volume_id", VOLUME),),
+            copies=True,
+        ),
+        "POST /v3/backups/{id}/restore",
+    ),
     *rows(lists.GROUPS, "GET /v3/groups 3.13-"),
     *rows(lists.GROUPS_DETAIL, "GET /v3/groups/detail 3.13-"),
-    *rows(CREATE_GROUP, "POST /v3/groups 3.13-"),
-    *rows(CREATE_GROUP_OF, "POST /v3/groups/action create-from-src 3.14-"),
-    *rows(UPDATE_GROUP, "PUT /v3/groups/{id} 3.13-"),
+    *rows(_zoned(kinds.GROUP, GROUP_TYPES_NAMED, follows=True), "POST /v3/groups 3.13-"),
+    *rows(
+        Place(
+            kinds.GROUP,
+            refs=(
+                Ref("create-from-src.group_snapshot_id", kinds.GROUP_SNAPSHOT),
+                Ref("create-from-src.source_group_id", kinds.GROUP),
+            ),
+        ),
+        "POST /v3/groups/action create-from-src 3.14-",
+    ),
+    *rows(
+        Forward(
+            kinds.GROUP,
+            refs=(Ref("group.add_volumes.,", VOLUME), Ref("group.remove_volumes.,", VOLUME)),
+        ),
+        "PUT /v3/groups/{id} 3.13-",
+    ),
     *rows(
         Forward(kinds.GROUP),
         """
@@ -281,7 +241,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(lists.GROUP_SNAPSHOTS, "GET /v3/group_snapshots 3.14-"),
     *rows(lists.GROUP_SNAPSHOTS_DETAIL, "GET /v3/group_snapshots/detail 3.14-"),
-    *rows(CREATE_GROUP_SNAPSHOT, "POST /v3/group_snapshots 3.14-"),
+    *rows(
+        Place(kinds.GROUP_SNAPSHOT, refs=(Ref("group_snapshot.group_id", kinds.GROUP),)),
+        "POST /v3/group_snapshots 3.14-",
+    ),
     *rows(
         Forward(kinds.GROUP_SNAPSHOT),
         """
@@ -291,10 +254,28 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(lists.CONSISTENCY_GROUPS, "GET /v3/consistencygroups"),
     *rows(lists.CONSISTENCY_GROUPS_DETAIL, "GET /v3/consistencygroups/detail"),
-    *rows(CREATE_CONSISTENCY_GROUP, "POST /v3/consistencygroups"),
-    *rows(CREATE_CONSISTENCY_GROUP_OF, "POST /v3/consistencygroups/create_from_src"),
     *rows(
-        UPDATE_CONSISTENCY_GROUP,
+        _zoned(kinds.CONSISTENCY_GROUP, CONSISTENCY_TYPES_NAMED, follows=True),
+        "POST /v3/consistencygroups",
+    ),
+    *rows(
+        Place(
+            kinds.CONSISTENCY_GROUP,
+            refs=(
+                Ref("consistencygroup-from-src.cgsnapshot_id", kinds.CGSNAPSHOT),
+                Ref("consistencygroup-from-src.source_cgid", kinds.CONSISTENCY_GROUP),
+            ),
+        ),
+        "POST /v3/consistencygroups/create_from_src",
+    ),
+    *rows(
+        Forward(
+            kinds.CONSISTENCY_GROUP,
+            refs=(
+                Ref("consistencygroup.add_volumes.,", VOLUME),
+                Ref("consistencygroup.remove_volumes.,", VOLUME),
+            ),
+        ),
         """
         PUT /v3/consistencygroups/{id}
         PUT /v3/consistencygroups/{id}/update
@@ -309,7 +290,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(lists.CGSNAPSHOTS, "GET /v3/cgsnapshots"),
     *rows(lists.CGSNAPSHOTS_DETAIL, "GET /v3/cgsnapshots/detail"),
-    *rows(CREATE_CGSNAPSHOT, "POST /v3/cgsnapshots"),
+    *rows(
+        Place(
+            kinds.CGSNAPSHOT, refs=(Ref("cgsnapshot.consistencygroup_id", kinds.CONSISTENCY_GROUP),)
+        ),
+        "POST /v3/cgsnapshots",
+    ),
     *rows(Forward(kinds.CGSNAPSHOT), "DELETE,GET /v3/cgsnapshots/{id}"),
     *rows(lists.MESSAGES, "GET /v3/messages 3.3-"),
     *rows(Forward(kinds.MESSAGE), "DELETE,GET /v3/messages/{id} 3.3-"),
@@ -318,7 +304,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(lists.OLD_TRANSFERS, "GET /v3/os-volume-transfer"),
     *rows(lists.OLD_TRANSFERS_DETAIL, "GET /v3/os-volume-transfer/detail"),
     *rows(
-        CREATE_TRANSFER,
+        Place(kinds.TRANSFER, refs=(Ref("transfer.volume_id", VOLUME),)),
         """
         POST /v3/os-volume-transfer
         POST /v3/volume-transfers
