@@ -3,67 +3,20 @@
 from __future__ import annotations
 
 from trio2o.domain.versions import Version
+from trio2o.faces.compute import _aggregates as aggregates
+from trio2o.faces.compute import _groups as groups
+from trio2o.faces.compute import _keypairs as keypairs
+from trio2o.faces.compute import _kinds as kinds
 from trio2o.faces.compute import _lists as lists
+from trio2o.faces.compute import _steps as steps
 from trio2o.faces.compute import _totals as totals
-from trio2o.faces.compute._aggregates import (
-    Changing,
-    add_host,
-    cache_images,
-    create_aggregate,
-    delete_aggregate,
-    list_aggregates,
-    remove_host,
-    set_metadata,
-    show_aggregate,
-    update_aggregate,
-)
 from trio2o.faces.compute._down import ShowServer
 from trio2o.faces.compute._events import external_events
 from trio2o.faces.compute._flavors import with_flavor, with_flavor_id
-from trio2o.faces.compute._groups import (
-    count_groups,
-    create_group,
-    delete_group,
-    list_groups,
-    show_group,
-)
-from trio2o.faces.compute._keypairs import (
-    create_keypair,
-    delete_keypair,
-    list_keypairs,
-    show_keypair,
-    with_keypair,
-)
-from trio2o.faces.compute._kinds import (
-    CONSOLE,
-    FLOATING_IP_SHOWN,
-    GROUP_SHOWN,
-    HOST,
-    HYPERVISOR,
-    IMAGE,
-    NODE,
-    QUOTA_CLASS,
-    RULE_SHOWN,
-    SERVICE,
-    SNAPSHOT_SHOWN,
-    VOLUME_SHOWN,
-)
 from trio2o.faces.compute._lists import SERVERS, SERVERS_DETAIL
 from trio2o.faces.compute._needs import server_needs
 from trio2o.faces.compute._networks import over_pods
 from trio2o.faces.compute._pins import in_zone, more_pins, with_pinned_zone
-from trio2o.faces.compute._steps import (
-    GONE,
-    assisted_volume,
-    choices,
-    lacking,
-    prepared,
-    root,
-    version,
-    version_by_id,
-    zones,
-    zones_detail,
-)
 from trio2o.faces.compute._usage import UsagePages
 from trio2o.faces.needs import volume_needs
 from trio2o.faces.network_resources import (
@@ -116,24 +69,24 @@ CREATE = Place(
         Ref("OS-SCH-HNT:scheduler_hints.same_host", SERVER),
     ),
     zone="availability_zone",
-    prepare=prepared,
-    lacking=lacking,
+    prepare=steps.prepared,
+    lacking=steps.lacking,
     more=more_pins,
     needs=server_needs,
 )
 
 _ROWS: tuple[Operation, ...] = (
-    *rows(Reply(root), "GET / hot", open=True),
+    *rows(Reply(steps.root), "GET / hot", open=True),
     *rows(
-        Reply(version),
+        Reply(steps.version),
         """
         GET /v2.1/ hot
         GET /v2/
         """,
         open=True,
     ),
-    *rows(Reply(choices), "GET /{other}", open=True),
-    *rows(Reply(version_by_id), "GET /v2.1/versions/{id}"),
+    *rows(Reply(steps.choices), "GET /{other}", open=True),
+    *rows(Reply(steps.version_by_id), "GET /v2.1/versions/{id}"),
     *rows(
         CREATE,
         """
@@ -221,7 +174,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Forward(SERVER, prepare=with_keypair),
+        Forward(SERVER, prepare=keypairs.with_keypair),
         """
         POST /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102
         POST /v2.1/servers/{id}/action rebuild
@@ -252,29 +205,40 @@ _ROWS: tuple[Operation, ...] = (
         """,
         prepare=with_flavor_id,
     ),
-    *rows(Reply(zones), "GET /v2.1/os-availability-zone"),
+    *rows(Reply(steps.zones), "GET /v2.1/os-availability-zone"),
     *rows(
-        Reply(zones_detail),
+        Reply(steps.zones_detail),
         "GET /v2.1/os-availability-zone/detail",
         policy="os_compute_api:os-availability-zone:detail",
     ),
     *rows(
-        Reply(list_aggregates),
+        Reply(aggregates.list_aggregates),
         "GET /v2.1/os-aggregates",
         policy="os_compute_api:os-aggregates:index",
     ),
     *rows(
-        Reply(show_aggregate),
+        Reply(aggregates.show_aggregate),
         "GET /v2.1/os-aggregates/{id}",
         policy="os_compute_api:os-aggregates:show",
     ),
-    *rows(Changing(create_aggregate), "POST /v2.1/os-aggregates"),
-    *rows(Changing(delete_aggregate), "DELETE /v2.1/os-aggregates/{id}"),
-    *rows(Changing(update_aggregate), "PUT /v2.1/os-aggregates/{id}"),
-    *rows(Changing(add_host), "POST /v2.1/os-aggregates/{id}/action add_host"),
-    *rows(Changing(remove_host), "POST /v2.1/os-aggregates/{id}/action remove_host"),
-    *rows(Changing(set_metadata), "POST /v2.1/os-aggregates/{id}/action set_metadata"),
-    *rows(Changing(cache_images), "POST /v2.1/os-aggregates/{id}/images 2.81-"),
+    *rows(aggregates.Changing(aggregates.create_aggregate), "POST /v2.1/os-aggregates"),
+    *rows(aggregates.Changing(aggregates.delete_aggregate), "DELETE /v2.1/os-aggregates/{id}"),
+    *rows(aggregates.Changing(aggregates.update_aggregate), "PUT /v2.1/os-aggregates/{id}"),
+    *rows(
+        aggregates.Changing(aggregates.add_host),
+        "POST /v2.1/os-aggregates/{id}/action add_host",
+    ),
+    *rows(
+        aggregates.Changing(aggregates.remove_host),
+        "POST /v2.1/os-aggregates/{id}/action remove_host",
+    ),
+    *rows(
+        aggregates.Changing(aggregates.set_metadata),
+        "POST /v2.1/os-aggregates/{id}/action set_metadata",
+    ),
+    *rows(
+        aggregates.Changing(aggregates.cache_images), "POST /v2.1/os-aggregates/{id}/images 2.81-"
+    ),
     *rows(
         Anywhere(EXTENSION),
         """
@@ -283,7 +247,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        GONE,
+        steps.GONE,
         """
         GET,POST /v2.1/os-agents
         DELETE,PUT /v2.1/os-agents/{id}
@@ -323,7 +287,7 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Anywhere(IMAGE),
+        Anywhere(kinds.IMAGE),
         """
         GET /v2.1/images 2.1-2.35
         GET /v2.1/images/detail 2.1-2.35
@@ -332,17 +296,17 @@ _ROWS: tuple[Operation, ...] = (
         DELETE,GET,PUT /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
         """,
     ),
-    *rows(Anywhere(CONSOLE), "GET /v2.1/os-console-auth-tokens/{id}"),
-    *rows(Total(limits, count_groups), "GET /v2.1/limits"),
+    *rows(Anywhere(kinds.CONSOLE), "GET /v2.1/os-console-auth-tokens/{id}"),
+    *rows(Total(limits, groups.count_groups), "GET /v2.1/limits"),
     *rows(
-        Total(quotas, count_groups),
+        Total(quotas, groups.count_groups),
         """
         GET /v2.1/os-quota-sets/{id}
         GET /v2.1/os-quota-sets/{id}/defaults
         GET /v2.1/os-quota-sets/{id}/detail
         """,
     ),
-    *rows(Anywhere(QUOTA_CLASS), "GET /v2.1/os-quota-class-sets/{id}"),
+    *rows(Anywhere(kinds.QUOTA_CLASS), "GET /v2.1/os-quota-class-sets/{id}"),
     *rows(
         Everywhere(),
         """
@@ -376,14 +340,14 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Forward(HYPERVISOR, "hypervisor_uuid"),
+        Forward(kinds.HYPERVISOR, "hypervisor_uuid"),
         """
         GET /v2.1/os-hypervisors/{hypervisor_uuid} 2.53-
         GET /v2.1/os-hypervisors/{hypervisor_uuid}/uptime 2.53-2.87
         """,
     ),
     *rows(
-        Numbered(HYPERVISOR, "integer_id"),
+        Numbered(kinds.HYPERVISOR, "integer_id"),
         """
         GET /v2.1/os-hypervisors/{integer_id} 2.1-2.52
         GET /v2.1/os-hypervisors/{integer_id}/uptime 2.1-2.52
@@ -391,7 +355,7 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *rows(lists.SERVICES, "GET /v2.1/os-services"),
     *rows(
-        Named(SERVICE, "host", key="host"),
+        Named(kinds.SERVICE, "host", key="host"),
         """
         PUT /v2.1/os-services/disable 2.1-2.52
         PUT /v2.1/os-services/disable-log-reason 2.1-2.52
@@ -399,11 +363,13 @@ _ROWS: tuple[Operation, ...] = (
         PUT /v2.1/os-services/force-down 2.11-2.52
         """,
     ),
-    *rows(Numbered(SERVICE, "integer_id"), "DELETE /v2.1/os-services/{integer_id} 2.1-2.52"),
-    *rows(Forward(SERVICE, "service_uuid"), "DELETE,PUT /v2.1/os-services/{service_uuid} 2.53-"),
+    *rows(Numbered(kinds.SERVICE, "integer_id"), "DELETE /v2.1/os-services/{integer_id} 2.1-2.52"),
+    *rows(
+        Forward(kinds.SERVICE, "service_uuid"), "DELETE,PUT /v2.1/os-services/{service_uuid} 2.53-"
+    ),
     *rows(lists.HOSTS, "GET /v2.1/os-hosts 2.1-2.42"),
     *rows(
-        Named(HOST, "host_name", param="id"),
+        Named(kinds.HOST, "host_name", param="id"),
         """
         GET,PUT /v2.1/os-hosts/{id} 2.1-2.42
         GET /v2.1/os-hosts/{id}/reboot 2.1-2.42
@@ -414,16 +380,16 @@ _ROWS: tuple[Operation, ...] = (
     *rows(lists.MIGRATIONS, "GET /v2.1/os-migrations"),
     *rows(Reply(external_events), "POST /v2.1/os-server-external-events"),
     *rows(
-        Forward(VOLUME, id_of=assisted_volume),
+        Forward(VOLUME, id_of=steps.assisted_volume),
         """
         POST /v2.1/os-assisted-volume-snapshots
         DELETE /v2.1/os-assisted-volume-snapshots/{id}
         """,
     ),
     *rows(lists.NODES, "GET /v2.1/os-baremetal-nodes 2.1-2.35"),
-    *rows(Forward(NODE), "GET /v2.1/os-baremetal-nodes/{id} 2.1-2.35"),
+    *rows(Forward(kinds.NODE), "GET /v2.1/os-baremetal-nodes/{id} 2.1-2.35"),
     *rows(
-        Anywhere(NODE),
+        Anywhere(kinds.NODE),
         """
         POST /v2.1/os-baremetal-nodes 2.1-2.35
         DELETE /v2.1/os-baremetal-nodes/{id} 2.1-2.35
@@ -441,13 +407,13 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *rows(lists.FLOATING_IP_POOLS, "GET /v2.1/os-floating-ip-pools 2.1-2.35"),
     *rows(lists.FLOATING_IPS, "GET /v2.1/os-floating-ips 2.1-2.35"),
-    *rows(Place(FLOATING_IP_SHOWN), "POST /v2.1/os-floating-ips 2.1-2.35"),
+    *rows(Place(kinds.FLOATING_IP_SHOWN), "POST /v2.1/os-floating-ips 2.1-2.35"),
     *rows(Forward(FLOATING_IP), "DELETE,GET /v2.1/os-floating-ips/{id} 2.1-2.35"),
     *rows(lists.GROUPS, "GET /v2.1/os-security-groups 2.1-2.35"),
-    *rows(Place(GROUP_SHOWN), "POST /v2.1/os-security-groups 2.1-2.35"),
+    *rows(Place(kinds.GROUP_SHOWN), "POST /v2.1/os-security-groups 2.1-2.35"),
     *rows(Forward(SECURITY_GROUP), "DELETE,GET,PUT /v2.1/os-security-groups/{id} 2.1-2.35"),
     *rows(
-        Place(RULE_SHOWN, refs=(Ref("security_group_rule.parent_group_id", SECURITY_GROUP),)),
+        Place(kinds.RULE_SHOWN, refs=(Ref("security_group_rule.parent_group_id", SECURITY_GROUP),)),
         "POST /v2.1/os-security-group-rules 2.1-2.35",
     ),
     *rows(Forward(SECURITY_GROUP_RULE), "DELETE /v2.1/os-security-group-rules/{id} 2.1-2.35"),
@@ -460,7 +426,7 @@ _ROWS: tuple[Operation, ...] = (
     ),
     *rows(
         Place(
-            VOLUME_SHOWN,
+            kinds.VOLUME_SHOWN,
             refs=(Ref("volume.snapshot_id", SNAPSHOT),),
             zone="availability_zone",
             needs=volume_needs,
@@ -477,18 +443,18 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(
-        Place(SNAPSHOT_SHOWN, refs=(Ref("snapshot.volume_id", VOLUME),)),
+        Place(kinds.SNAPSHOT_SHOWN, refs=(Ref("snapshot.volume_id", VOLUME),)),
         "POST /v2.1/os-snapshots 2.1-2.35",
     ),
     *rows(Forward(SNAPSHOT), "DELETE,GET /v2.1/os-snapshots/{id} 2.1-2.35"),
-    *rows(Reply(list_keypairs), "GET /v2.1/os-keypairs"),
-    *rows(Reply(create_keypair), "POST /v2.1/os-keypairs"),
-    *rows(Reply(show_keypair), "GET /v2.1/os-keypairs/{id}"),
-    *rows(Reply(delete_keypair), "DELETE /v2.1/os-keypairs/{id}"),
-    *rows(Reply(list_groups), "GET /v2.1/os-server-groups"),
-    *rows(Reply(create_group), "POST /v2.1/os-server-groups"),
-    *rows(Reply(show_group), "GET /v2.1/os-server-groups/{id}"),
-    *rows(Reply(delete_group), "DELETE /v2.1/os-server-groups/{id}"),
+    *rows(Reply(keypairs.list_keypairs), "GET /v2.1/os-keypairs"),
+    *rows(Reply(keypairs.create_keypair), "POST /v2.1/os-keypairs"),
+    *rows(Reply(keypairs.show_keypair), "GET /v2.1/os-keypairs/{id}"),
+    *rows(Reply(keypairs.delete_keypair), "DELETE /v2.1/os-keypairs/{id}"),
+    *rows(Reply(groups.list_groups), "GET /v2.1/os-server-groups"),
+    *rows(Reply(groups.create_group), "POST /v2.1/os-server-groups"),
+    *rows(Reply(groups.show_group), "GET /v2.1/os-server-groups/{id}"),
+    *rows(Reply(groups.delete_group), "DELETE /v2.1/os-server-groups/{id}"),
 )
 
 OPERATIONS = over_pods(_ROWS)

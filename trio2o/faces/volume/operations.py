@@ -15,25 +15,13 @@ from trio2o.faces.resources import SERVER, SNAPSHOT, VOLUME, VOLUME_TYPE
 from trio2o.faces.totals import limits, quotas
 from trio2o.faces.volume import _lists as lists
 from trio2o.faces.volume import _totals as totals
+from trio2o.faces.volume import _types as types
 from trio2o.faces.volume._moves import accept, backend_pins, with_backend
 from trio2o.faces.volume._steps import (
     embedded,
     root,
     version,
     zones,
-)
-from trio2o.faces.volume._types import (
-    CONSISTENCY_TYPES_NAMED,
-    GROUP_TYPES_NAMED,
-    RETYPE,
-    TYPE,
-    VOLUME_TYPE_NAMED,
-    TypesNamed,
-    pools,
-    specs_in_pod,
-    specs_shown,
-    type_in_body,
-    type_in_query,
 )
 from trio2o.faces.volume._types import GROUP_TYPE as GROUP_KIND
 from trio2o.verbs import (
@@ -55,17 +43,17 @@ from trio2o.verbs import (
 _HINTS = "OS-SCH-HNT:scheduler_hints"
 
 
-def _zoned(kind: Resource, types: TypesNamed | None = None, **more: Any) -> Place:
+def _zoned(kind: Resource, named: types.TypesNamed | None = None, **more: Any) -> Place:
     """Made in the AZ that its body names, where the types that it names are as they are."""
     place = Place(
         kind, zone="availability_zone", no_zone="Availability zone '{zone}' is invalid.", **more
     )
-    return evolve(place, prepare=types, lacking=types.lacking) if types else place
+    return evolve(place, prepare=named, lacking=named.lacking) if named else place
 
 
 CREATE_VOLUME = _zoned(
     VOLUME,
-    VOLUME_TYPE_NAMED,
+    types.VOLUME_TYPE_NAMED,
     refs=(
         Ref("volume.snapshot_id", SNAPSHOT),
         Ref("volume.source_volid", VOLUME),
@@ -211,7 +199,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(lists.GROUPS, "GET /v3/groups 3.13-"),
     *rows(lists.GROUPS_DETAIL, "GET /v3/groups/detail 3.13-"),
-    *rows(_zoned(kinds.GROUP, GROUP_TYPES_NAMED, follows=True), "POST /v3/groups 3.13-"),
+    *rows(_zoned(kinds.GROUP, types.GROUP_TYPES_NAMED, follows=True), "POST /v3/groups 3.13-"),
     *rows(
         Place(
             kinds.GROUP,
@@ -255,7 +243,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(lists.CONSISTENCY_GROUPS, "GET /v3/consistencygroups"),
     *rows(lists.CONSISTENCY_GROUPS_DETAIL, "GET /v3/consistencygroups/detail"),
     *rows(
-        _zoned(kinds.CONSISTENCY_GROUP, CONSISTENCY_TYPES_NAMED, follows=True),
+        _zoned(kinds.CONSISTENCY_GROUP, types.CONSISTENCY_TYPES_NAMED, follows=True),
         "POST /v3/consistencygroups",
     ),
     *rows(
@@ -400,12 +388,12 @@ OPERATIONS: tuple[Operation, ...] = (
         PUT /v3/clusters/enable 3.7-
         """,
     ),
-    *rows(Reply(pools), "GET /v3/scheduler-stats/get_pools"),
+    *rows(Reply(types.pools), "GET /v3/scheduler-stats/get_pools"),
     *rows(Reply(totals.cleanup), "POST /v3/workers/cleanup 3.24-"),
     *rows(Total(totals.filters), "GET /v3/resource_filters 3.33-"),
-    *rows(Forward(VOLUME, prepare=RETYPE), "POST /v3/volumes/{id}/action os-retype"),
+    *rows(Forward(VOLUME, prepare=types.RETYPE), "POST /v3/volumes/{id}/action os-retype"),
     *definition_rows(
-        TYPE,
+        types.TYPE,
         VOLUME_TYPE,
         """
         GET,POST /v3/types
@@ -417,8 +405,8 @@ OPERATIONS: tuple[Operation, ...] = (
         DELETE,GET,PUT /v3/types/{type_id}/extra_specs/{id}
         GET /v3/types/{type_id}/os-volume-type-access
         """,
-        fit=specs_in_pod,
-        shown=specs_shown,
+        fit=types.specs_in_pod,
+        shown=types.specs_shown,
     ),
     *definition_rows(
         GROUP_KIND,
@@ -443,7 +431,7 @@ OPERATIONS: tuple[Operation, ...] = (
     # a GET that changes
     *rows(Define("qos_spec"), "GET /v3/qos-specs/{id}/disassociate_all"),
     *rows(
-        Define("qos_spec", fit=type_in_query),
+        Define("qos_spec", fit=types.type_in_query),
         """
         GET /v3/qos-specs/{id}/associate
         GET /v3/qos-specs/{id}/disassociate
@@ -456,6 +444,6 @@ OPERATIONS: tuple[Operation, ...] = (
         GET /v3/default-types 3.62-
         DELETE,GET,PUT /v3/default-types/{id} 3.62-
         """,
-        fit=type_in_body,
+        fit=types.type_in_body,
     ),
 )
