@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from trio2o.domain.errors import BadRequest, Conflict, Fault, PodUnavailable
+from trio2o.domain.errors import BadRequest, Conflict, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
@@ -64,23 +64,6 @@ async def _host_pins(body: Any, context: Context) -> tuple[Pin, ...]:
             raise BadRequest(f"Host {name} is in {where}: ask for availability zone {ways}.")
         found += [Pin(f"host {name}", pod) for pod in having]
     return tuple(found)
-
-
-async def pods_of_host(name: str, context: Context) -> list[tuple[Pod, str]]:
-    """The pods that have a compute host, with its name there; `host.Pod2` names the pod too.
-
-    Raises `PodUnavailable` if none has it and one cannot be asked.
-    """
-    pods = context.pods.serving("compute")
-    names = await together(_names(p, "/os-services", "services", "host", context) for p in pods)
-    known = list(zip(pods, names, strict=True))
-    found = [(pod, name) for pod, hosts in known if name in hosts]
-    plain, _, pod_name = name.rpartition(".")
-    found = found or [(p, plain) for p, hosts in known if p.pod_name == pod_name and plain in hosts]
-    for pod in pods:
-        if not found and context.pods.is_down(pod, "compute"):
-            raise PodUnavailable(pod.pod_name, "it is known to be down")
-    return found
 
 
 def _texts(value: Any) -> str:
