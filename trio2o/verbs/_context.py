@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from trio2o.definitions import Definitions
 from trio2o.domain.errors import IMAGES
@@ -166,6 +166,20 @@ class Context:
         deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
         sent = self.pods.send(pod, self.target, call, deadline)
         return await self._traced(pod.pod_name, sent)
+
+    async def look(self, pod: Pod, path: str, query: str = "", service: str = "") -> Any:
+        """What a pod shows the caller; None if it refuses, or shows no JSON. Raises as `send`."""
+        headers = ((b"X-Auth-Token", self.caller.token.encode()),)
+        call = Call("GET", path.encode(), query.encode(), headers)
+        if service:
+            target = Target(service, self.caller.project_id)
+            answer = await self.pods.send(pod, target, call, self.deadline)
+        else:
+            answer = await self.send(pod, evolve(call, headers=(*headers, *self.version_headers)))
+        try:
+            return msgspec.json.decode(answer.body) if answer.ok else None  # type: ignore[arg-type]
+        except msgspec.MsgspecError:
+            return None
 
     def refuses_to_omit(self, *, certain: bool = False, none: bool = False) -> bool:
         """Whether it is a 503 that pods do not answer, and not an answer without what they have.
