@@ -16,7 +16,7 @@ from trio2o.domain.errors import IMAGES
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
-from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end
+from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end, value
 from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
 from trio2o.scheduling import Rules
@@ -27,7 +27,6 @@ _OURS = HOP_BY_HOP.union(
     (b"host", b"content-length", b"expect", b"accept-encoding", b"cookie"),
     (b"x-openstack-request-id",),
 )
-_THEIRS = HOP_BY_HOP.union((b"content-length", b"server", b"date", b"set-cookie", b"alt-svc"))
 
 
 class Positions(OrderedDict[tuple[Any, ...], Any]):
@@ -90,7 +89,7 @@ class Surface:
     rewriters: dict[str, Any] = Factory(dict)
 
 
-@frozen
+@value
 class Context:
     """One call's surroundings. `below` is the raw path behind version and project.
 
@@ -203,11 +202,6 @@ def below(call: Call, context: Context) -> Call:
     id = (b"X-Openstack-Request-Id", context.request_id.encode())
     headers = (*end_to_end(call.headers, context.surface.ours), id, *context.version_headers)
     return Call(call.method, context.below, call.query, headers, call.body)
-
-
-def answer_headers(headers: Headers) -> Headers:
-    """What of a pod's headers reaches the client."""
-    return end_to_end(headers, _THEIRS)
 
 
 def json_answer(status: int, body: Any, headers: Headers = ()) -> Answer:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.defer import CancelledError
 from txaio.tx import make_logger
 
@@ -29,7 +29,7 @@ from trio2o.domain.errors import (
 from trio2o.domain.values import Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
-from trio2o.message import Answer, Call, Headers, Stream
+from trio2o.message import Answer, Call, Headers, Stream, value
 from trio2o.telemetry import LEFT, Ended, Trace, masked
 from trio2o.web._head import heard
 from trio2o.web._shares import Shares
@@ -64,7 +64,7 @@ class Row(Protocol):
     def hot(self) -> bool: ...
 
 
-@frozen
+@value
 class Asked:
     """What the pipeline found out about a call. `deadline` is absolute."""
 
@@ -419,8 +419,10 @@ def _told(
 ) -> list[tuple[bytes, bytes]]:
     """Headers that an answer must have and does not have yet."""
     have = {name.lower() for name, _ in answer.headers}
-    wanted: list[tuple[bytes, bytes]] = [(b"X-Openstack-Request-Id", request_id.encode())]
-    if face.microversions and version is not None:
-        wanted += face.microversions.headers(version)
-        wanted += face.microversions.vary()
-    return [item for item in wanted if item[0].lower() not in have]
+    told = []
+    if b"x-openstack-request-id" not in have:
+        told.append((b"X-Openstack-Request-Id", request_id.encode()))
+    if face.microversions and version is not None and not face.microversions.told(have):
+        wanted = (*face.microversions.headers(version), *face.microversions.vary())
+        told += [item for item in wanted if item[0].lower() not in have]
+    return told
