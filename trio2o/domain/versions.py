@@ -72,7 +72,7 @@ class Microversions:
 
         `said` are a call's headers, by names in lower case.
         """
-        text = self._text(said)
+        text = None if said.keys().isdisjoint(self.names) else self._text(said)
         if text is None:
             return max(self.own.least, offered.least)
         if text == "latest":
@@ -107,7 +107,7 @@ class Microversions:
                 "The server could not comply with the request since it is either malformed "
                 "or otherwise incorrect."
             )
-        if self.older and (older := said.get(self.older.lower().encode())) is not None:
+        if self.older and (older := said.get(self.names[-1])) is not None:
             return older.decode("latin-1").rpartition(",")[2].strip()
         return None
 
