@@ -21,8 +21,8 @@ SECONDS = 30.0
 
 PAGE = 1000
 
-IDS = 80
-"""Ids in one query: a request line of 4 KiB is taken everywhere."""
+LINE = 3200
+"""Characters of ids in one query: a request line of 4 KiB is taken everywhere."""
 
 
 class Refused(Fault):
@@ -128,7 +128,8 @@ class Neutron:
         Raises `Refused`, `Fault`.
         """
         wanted = sorted(set(ids))
-        some = [wanted[start : start + IDS] for start in range(0, len(wanted), IDS)]
+        size = LINE // (len(name) + 4 + max(map(len, wanted), default=0))
+        some = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         columns = list(fields or kind.fields)
 
         async def ask(part: list[str]) -> list[Row]:

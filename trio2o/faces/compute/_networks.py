@@ -19,6 +19,7 @@ from trio2o.domain.errors import (
     NotFound,
 )
 from trio2o.domain.values import Pod
+from trio2o.faces.compute._addresses import Addressed, dressed
 from trio2o.faces.compute._boot import Boot, count_of, id_of, is_text
 from trio2o.faces.compute._groups import with_group
 from trio2o.faces.compute._keypairs import with_keypair
@@ -299,7 +300,12 @@ def _group(group: Entry, known: dict[str, Entry]) -> Entry:
 
 _WRAPPED: dict[tuple[str, str, str], Callable[[Any], Verb]] = {
     ("POST", "/v2.1/servers", ""): Create,
-    ("GET", "/v2.1/servers/{id}", ""): Shown,
+    ("GET", "/v2.1/servers/detail", ""): lambda gather: evolve(gather, dress=dressed),
+    ("GET", "/v2.1/servers/{id}", ""): lambda verb: Addressed(Shown(verb)),
+    ("PUT", "/v2.1/servers/{id}", ""): Addressed,
+    ("POST", "/v2.1/servers/{id}/action", "rebuild"): Addressed,
+    ("GET", "/v2.1/servers/{server_id}/ips", ""): Addressed,
+    ("GET", "/v2.1/servers/{server_id}/ips/{id}", ""): Addressed,
     ("DELETE", "/v2.1/servers/{id}", ""): Leave,
     ("POST", "/v2.1/servers/{id}/action", "forceDelete"): Leave,
     ("POST", "/v2.1/servers/{id}/action", "addSecurityGroup"): Regroup,

@@ -1,4 +1,4 @@
-"""A pass that would tear down what tenants use, or that may only report, changes nothing."""
+"""What passes mend, and what they leave alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 
 from trio2o.domain.errors import Fault
 from trio2o.networks import MADE, NetworkPass, Networks, settle_router
+from trio2o.networks._things import bridge_mark
 from trio2o.settings import NetworkSettings
 from trio2o.store._schema import attachments, counterparts, homes
 
@@ -168,3 +169,28 @@ def test_what_is_recorded_of_things_that_are_gone_everywhere_goes_too() -> None:
 def _ours(table: Any) -> list[Any]:
     """Not what the pods have by themselves: their `default` groups."""
     return [table.c.kind != "security-groups"] if "kind" in table.c else []
+
+
+def test_a_server_that_was_recorded_but_never_told_at_the_top_is_told() -> None:
+    cloud = Cloud(1)
+    (port,) = [p for p in cloud.region.top.rows["ports"].values() if "compute" in p["device_owner"]]
+    port |= {"device_id": f"{MADE}c0", "device_owner": ""}  # we died between the two
+    cloud.run()
+    assert (port["device_id"], port["device_owner"]) == ("server-0", "compute:az1")
+
+
+def test_a_bridge_that_was_made_without_its_subnet_gets_one() -> None:
+    cloud = Cloud(2)
+    top = cloud.region.top
+    router = top.create("routers", {"project_id": "p", "name": "r"})["id"]
+    for subnet in list(top.rows["subnets"].values()):
+        fixed = [{"subnet_id": subnet["id"]}]
+        body = {"network_id": subnet["network_id"], "fixed_ips": fixed, "project_id": "p"}
+        owner = {"device_id": router, "device_owner": "network:router_interface"}
+        top.create("ports", body | owner)
+    body = {"name": "router bridge", "description": bridge_mark(router)}
+    bridge = top.create("networks", body)["id"]  # we died here
+    cloud.converge()
+    assert len(top.subnets(bridge)) == 1
+    told = [row["routes"] for rows in cloud.below for row in rows["routers"].values()]
+    assert [len(routes) for routes in told] == [1, 1]
