@@ -20,7 +20,7 @@ from trio2o.domain.values import (
 )
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
-from trio2o.networks._desired import Top, desired, needed, reservations
+from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations
 from trio2o.networks._join import free_floats, make_bridges
 from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
@@ -218,6 +218,8 @@ class NetworkPass:
         pods = networks.pods.serving("network")
         for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached):
             wanted[one.key] = one
+        for one in groups_wanted(top, _lent(told)):
+            wanted.setdefault(one.key, one)
         await self.pause()
         found, keys = recognise(told, defaults_of(wanted.values()))
         if not agreed:
@@ -360,6 +362,13 @@ def _held(found: Mapping[Key, Found]) -> set[str]:
         if key.kind in ("networks", "routers")
         or (key.kind == "ports" and one.row and one.row["device_owner"].startswith("compute:"))
     }
+
+
+def _lent(told: Mapping[str, list[Row]]) -> set[str]:
+    """The groups of ours, by the top's ids, that a pod's own ports use: mostly `default` ones."""
+    ports = (port for port in told[things.PORT.path] if not things.marked(port))
+    used = {id for port in ports for id in port["security_groups"]}
+    return {things.marked(row) for row in told[things.GROUP.path] if row["id"] in used} - {""}
 
 
 def _said(step: Step) -> str:
