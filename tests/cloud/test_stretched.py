@@ -24,12 +24,13 @@ pytestmark = pytest.mark.release
 CIDR = "10.20.0.0/24"
 
 
-def network_of(project: Project, name: str = "net1", **more: Any) -> Any:
+def network_of(project: Project, name: str = "net1", cidr: str = CIDR, **more: Any) -> Any:
     """A network with a subnet."""
     network = project.tenant.network.create_network(name=name, **more)
-    project.tenant.network.create_subnet(
-        network_id=network.id, cidr=CIDR, ip_version=4, name=f"sub-{name}"
+    subnet = project.tenant.network.create_subnet(
+        network_id=network.id, cidr=cidr, ip_version=4, name=f"sub-{name}"
     )
+    network.subnet_ids = [subnet.id]
     return network
 
 

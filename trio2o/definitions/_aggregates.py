@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
-from trio2o.pods import Pods
+from trio2o.pods import OwnCalls, Pods, document
 
 _ROOT, _ONE, _ACTION = "/os-aggregates", "/os-aggregates/{id}", "/os-aggregates/{id}/action"
 

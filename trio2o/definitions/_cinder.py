@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
-from trio2o.pods import Pods
+from trio2o.pods import OwnCalls, Pods, document
 
 
 class Cinders:

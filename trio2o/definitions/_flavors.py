@@ -7,12 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
-from trio2o.pods import Pods
+from trio2o.pods import OwnCalls, Pods, document
 
 DESCRIBED = Version(2, 55)
 WITH_SPECS = Version(2, 61)

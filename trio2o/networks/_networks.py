@@ -12,10 +12,8 @@ from txaio.tx import make_logger
 from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import BOOTED, BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
-from trio2o.message import Call, Headers
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
-from trio2o.networks._calls import SECONDS
 from trio2o.networks._desired import (
     Top,
     port_wanted,
@@ -24,7 +22,7 @@ from trio2o.networks._plan import plan, translated
 from trio2o.networks._reads import by_id
 from trio2o.networks._settle import Settle, all_done
 from trio2o.networks._things import Create, Found, Key, Ref, Row
-from trio2o.pods import Target
+from trio2o.pods import OwnCalls
 from trio2o.store import networks as rows
 
 log = make_logger()
@@ -325,10 +323,9 @@ class Networks(Settle):
     async def has_server(self, pod: Pod, server_id: str) -> bool:
         """Whether a pod has a server, as ourselves; True if that cannot be told."""
         token = await self.neutron.own_token()
-        call = Call("GET", f"/servers/{server_id}".encode(), b"", _headers(token))
-        deadline = self.clock.seconds() + SECONDS
         try:
-            answer = await self.pods.send(pod, Target("compute", ""), call, deadline)
+            path = f"/servers/{server_id}"
+            answer = await OwnCalls(self.clock, self.pods).send(pod, token, "GET", path)
         except Fault:
             return True
         return answer.status != 404
@@ -370,7 +367,3 @@ class Networks(Settle):
         keys = {bottom: key for key, bottom in ids.items()}
         have = {wanted.key: Found(told[0]["id"], translated(told[0], keys))}
         await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
-
-
-def _headers(token: str) -> Headers:
-    return ((b"X-Auth-Token", token.encode()), (b"Accept", b"application/json"))
