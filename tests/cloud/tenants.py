@@ -210,6 +210,16 @@ class Project:
         return str(self.tenant.image.find_image("cirros").id)
 
 
+def reconcile(appliance: RealAppliance) -> dict[str, Any]:
+    """A pass over networks now, and what it found."""
+    token = admin_cloud("RegionOne").auth_token
+    url = f"{appliance.url('admin')}/v1.0/reconcilers/networks/run"
+    answer = requests.post(url, headers={"X-Auth-Token": token}, timeout=120)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["reconciler"]
+    return found
+
+
 def own_project(appliance: RealAppliance, region: str) -> Iterator[Project]:
     """A Keystone project with a member, cleaned up and deleted afterwards."""
     identity = admin_cloud("RegionOne").identity

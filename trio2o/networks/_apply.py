@@ -206,8 +206,11 @@ class Applier:
                 if which:
                     path = f"/{kind.path}/{id}/{how}_addresses"
                     await self._neutron.ask(pod, "PUT", path, {"addresses": sorted(which)})
-        if changes:
-            await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", {kind.key: changes})
+        # a router's routes are judged before its new gateway is there
+        first = {name: changes.pop(name) for name in ("external_gateway_info",) if name in changes}
+        for part in (first, changes):
+            if part:
+                await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", {kind.key: part})
 
     async def _delete(self, pod: Pod, step: Delete) -> None:
         kind = things.BY_PATH[step.key.kind]

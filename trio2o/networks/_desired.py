@@ -212,6 +212,8 @@ def _network(row: Row, place: Place) -> Wanted:
         for name in ("name", "admin_state_up", "mtu", "port_security_enabled", "router:external")
         if row.get(name) is not None
     }
+    if row["description"].startswith(things.bridge_mark("")):
+        body["router:external"] = True  # of the routers that have their gateway over it
     for name in ("network_type", "segmentation_id", "physical_network"):
         if (value := row.get(f"provider:{name}")) is not None:
             known = place.physical.get(value, value) if name == "physical_network" else value

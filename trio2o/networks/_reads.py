@@ -9,7 +9,7 @@ from attrs import evolve
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault
-from trio2o.domain.tasks import Once, together
+from trio2o.domain.tasks import Fresh, Once, together
 from trio2o.domain.values import Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import Applier, counterparts
@@ -53,7 +53,7 @@ class Reads:
         self._carrying: Once[tuple[str, str], None] = Once()
         self._changed: set[str] = set()
         self._telling: Any = None
-        self.routing: Once[str, None] = Once()
+        self.routing: Fresh[str] = Fresh()
         self.settle_router = settle_router
         self.stopped = False
         self.rebuilt = False

@@ -170,6 +170,11 @@ def bridge(pod_name: str) -> str:
     return f"{RESERVED}bridge:{pod_name}"
 
 
+def floating(id: str) -> str:
+    """`device_id` of the port at the top that holds a floating IP's address on a bridge."""
+    return f"{RESERVED}floating:{id}"
+
+
 def bridge_mark(router_id: str) -> str:
     """The description, at the top, of the network that joins a router's pods."""
     return f"{RESERVED}bridge of:{router_id}"

@@ -160,7 +160,7 @@ class Neutron:
         self._has("networks", row["network_id"])
         row.setdefault("mac_address", "fa:" + row["id"][:8])
         groups = [self.default_group(row["project_id"])["id"]]
-        if row["device_owner"] == "network:dhcp":
+        if row["device_owner"].startswith("network:"):
             groups = []
         for group in row.setdefault("security_groups", groups):
             self._has("security-groups", group)
@@ -206,11 +206,72 @@ class Neutron:
             raise Refusal(409, "SecurityGroupCannotUpdateDefault")
         if "routes" in body:
             self._check_routes(row, body["routes"])
+        if "external_gateway_info" in body:
+            self._gateway(row, body["external_gateway_info"])
+        if kind == "floatingips" and "port_id" in body:
+            row["port_id"] = None
+            self._associate(row, body)
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
         row |= body
         if kind == "ports":
             row["revision_number"] += 1
+
+    def _new_routers(self, row: Row) -> None:
+        self._gateway(row, row["external_gateway_info"])
+
+    def _gateway(self, router: Row, info: Row | None) -> None:
+        """The gateway's port is Neutron's own; no floating IP may lose its way."""
+        ports, floating = self.rows["ports"], self.rows["floatingips"].values()
+        old = [p for p in self._held(router) if p["device_owner"] == "network:router_gateway"]
+        network = info and info["network_id"]
+        used = any(f["router_id"] == router["id"] for f in floating)
+        if used and old and old[0]["network_id"] != network:
+            raise Refusal(409, "RouterExternalGatewayInUseByFloatingIp")
+        for port in old:
+            del ports[port["id"]]
+        if info:
+            self._has("networks", network)
+            if not self.rows["networks"][network]["router:external"]:
+                raise Refusal(400, "BadRequest")
+            body = {"network_id": network, "fixed_ips": info.get("external_fixed_ips")}
+            body |= {"device_id": router["id"], "device_owner": "network:router_gateway"}
+            info["external_fixed_ips"] = self.create("ports", body)["fixed_ips"]
+
+    def _new_floatingips(self, row: Row) -> None:
+        network = row["floating_network_id"]
+        self._has("networks", network)
+        if not self.rows["networks"][network]["router:external"]:
+            raise Refusal(400, "BadRequest")
+        self._associate(row, dict(row))
+        address = row.get("floating_ip_address")
+        ip = {"subnet_id": self.subnets(network)[0]["id"]}
+        body = {"network_id": network, "device_owner": "network:floatingip"}
+        body |= {"fixed_ips": [ip | {"ip_address": address} if address else ip]}
+        made = self.create("ports", body | {"device_id": row["id"]})
+        row["floating_ip_address"] = made["fixed_ips"][0]["ip_address"]
+
+    def _associate(self, row: Row, body: Row) -> None:
+        ports, id = self.rows["ports"], body.get("port_id")
+        row["router_id"] = row["fixed_ip_address"] = None
+        if id is None:
+            return
+        self._has("ports", id)
+        fixed = body.get("fixed_ip_address") or ports[id]["fixed_ips"][0]["ip_address"]
+        if any(f["port_id"] == id and f is not row for f in self.rows["floatingips"].values()):
+            raise Refusal(409, "FloatingIPPortAlreadyAssociated")
+        joined = {
+            p["device_id"] for p in ports.values()
+            if p["device_owner"] == "network:router_interface"
+            and p["network_id"] == ports[id]["network_id"]
+        }  # fmt: skip
+        for port in ports.values():
+            gateway = port["device_owner"] == "network:router_gateway"
+            fits = port["network_id"] == row["floating_network_id"]
+            if gateway and fits and port["device_id"] in joined:
+                row |= {"router_id": port["device_id"], "fixed_ip_address": fixed}
+                return
+        raise Refusal(404, "ExternalGatewayForFloatingIPNotFound")
 
     def _held(self, router: Row) -> list[Row]:
         return [p for p in self.rows["ports"].values() if p["device_id"] == router["id"]]
@@ -230,6 +291,13 @@ class Neutron:
             return
         if port["device_id"] != router["id"]:
             raise Refusal(404, "RouterInterfaceNotFound")
+        if any(
+            f["router_id"] == router["id"]
+            and ports[f["port_id"]]["network_id"] == port["network_id"]
+            for ports in [self.rows["ports"]]
+            for f in self.rows["floatingips"].values()
+        ):
+            raise Refusal(409, "RouterInterfaceInUseByFloatingIP")
         if any(self._near(port, route["nexthop"]) for route in router["routes"]):
             raise Refusal(409, "RouterInterfaceInUseByRoute")
         del self.rows["ports"][port_id]
@@ -255,8 +323,17 @@ class Neutron:
 
     def delete(self, kind: str, id: str) -> None:
         ports, rules = self.rows["ports"], self.rows["security-group-rules"]
-        if kind == "routers" and self._held(self.rows[kind][id]):
-            raise Refusal(409, "RouterInUse")
+        if kind == "routers":
+            if any("interface" in p["device_owner"] for p in self._held(self.rows[kind][id])):
+                raise Refusal(409, "RouterInUse")
+            self._gateway(self.rows[kind][id], None)
+        if kind == "ports":
+            for row in self.rows["floatingips"].values():
+                if row["port_id"] == id:
+                    row |= {"port_id": None, "router_id": None, "fixed_ip_address": None}
+        if kind == "floatingips":
+            for port in [p["id"] for p in ports.values() if p["device_id"] == id]:
+                del ports[port]
         if kind == "ports" and "router_interface" in ports[id]["device_owner"]:
             raise Refusal(409, "L3PortInUse")
         if kind == "networks":
