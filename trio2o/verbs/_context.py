@@ -128,6 +128,13 @@ class Context:
         known = self.surface.microversions
         return known.headers(self.version) if known and self.version else ()
 
+    async def own_headers(self) -> Headers:
+        """Headers of a call that we make for the caller, after its own passed its access rules:
+        they do not bind a call with our token beside the caller's."""
+        service = await self.routes.own_token()
+        token = (b"X-Auth-Token", self.caller.token.encode())
+        return token, (b"X-Service-Token", service.encode())
+
     def link(self, query: Iterable[tuple[str, str]], marker: str = "") -> str:
         """This call's own URL, as the client wrote it, with this query and the next marker."""
         pairs = list(query)

@@ -89,8 +89,8 @@ def _texts(value: Any) -> str:
 
 
 async def _names(pod: Pod, path: bytes, rows: str, member: str, context: Context) -> set[str]:
-    headers = ((b"X-Auth-Token", context.caller.token.encode()), *context.version_headers)
     try:
+        headers = (*await context.own_headers(), *context.version_headers)
         answer = await context.send(pod, Call("GET", path, headers=headers))
         assert isinstance(answer.body, bytes)
         listed = msgspec.json.decode(answer.body)[rows] if answer.ok else []
@@ -153,8 +153,8 @@ async def with_pinned_zone(body: bytes, pod: Pod, context: Context) -> bytes:
 
 async def _server(pod: Pod, context: Context) -> dict[str, Any] | None:
     """The server of the path as its pod shows it to the caller; None if it does not."""
-    headers = ((b"X-Auth-Token", context.caller.token.encode()), *context.version_headers)
     path = SERVER.path(context.params["id"]).encode()
+    headers = (*await context.own_headers(), *context.version_headers)
     answer = await context.send(pod, Call("GET", path, headers=headers))
     found = value_at(_decoded(answer.body), ("server",)) if answer.ok else None
     return found if isinstance(found, dict) else None

@@ -165,7 +165,7 @@ async def _name_elsewhere(id: str, pod: Pod, context: Context) -> str | None:
     home = context.pods.get(route.pod_id) if route else None
     if home is None or home.pod_id == pod.pod_id:
         return None
-    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
+    headers = await context.own_headers()
     call = Call("GET", SECURITY_GROUP.path(id).encode(), headers=headers)
     target = Target("network", context.caller.project_id)
     answer = await context.pods.send(home, target, call, context.deadline)

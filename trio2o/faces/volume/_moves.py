@@ -64,9 +64,9 @@ async def _taken(answer: Answer, id: str, pod: Pod, context: Context) -> None:
 
 async def _snapshots(volume: str, pod: Pod, context: Context) -> list[str]:
     """A volume's snapshots as far as they can be listed; others are found when asked for."""
-    headers = ((b"X-Auth-Token", context.caller.token.encode()), *context.version_headers)
     query = urlencode({"volume_id": volume}).encode()
     try:
+        headers = (*await context.own_headers(), *context.version_headers)
         answer = await context.send(pod, Call("GET", b"/snapshots", query, headers))
         assert isinstance(answer.body, bytes)
         rows = msgspec.json.decode(answer.body)["snapshots"] if answer.ok else []
@@ -77,7 +77,7 @@ async def _snapshots(volume: str, pod: Pod, context: Context) -> list[str]:
 
 async def _named(body: Any, context: Context) -> tuple[str, Pod, str] | None:
     """The key by which a body names a backend, its pod, and its name there."""
-    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
+    headers = await context.own_headers()
     for key in ("cluster", "host"):
         name = value_at(body, ("volume", key))
         if isinstance(name, str) and name:
