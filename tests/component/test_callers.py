@@ -231,6 +231,18 @@ def test_probes_are_the_callers_with_a_service_token(
         assert service and service["user"]["name"] == "trio2o"
 
 
+def test_what_we_look_up_for_a_call_carries_our_token_beside_the_callers(
+    demo: Client, cloud: Cloud
+) -> None:
+    """Else a credential that may boot, but not read images, would boot in any pod."""
+    image, since = str(uuid.uuid4()), len(cloud.images.calls)
+    demo.server("az1", imageRef=image)
+    (call,) = [c for c in cloud.images.calls[since:] if c.path == f"/v2/images/{image}"]
+    assert call.header("X-Auth-Token") == demo.token
+    service = cloud.keystone.find(call.header("X-Service-Token"))
+    assert service and service["user"]["name"] == "trio2o"
+
+
 def test_a_clients_own_service_token_lets_an_expired_token_pass(demo: Client, cloud: Cloud) -> None:
     bad = demo.ask("GET", "compute", SERVERS, headers={"X-Service-Token": "nonsense"})
     assert bad.status_code == 401

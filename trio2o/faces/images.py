@@ -44,9 +44,9 @@ async def image_of(reference: Any, context: Context) -> dict[str, Any]:
 
 
 async def _read(id: str, context: Context) -> dict[str, Any]:
-    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
-    call = Call("GET", f"/v2/images/{id}".encode(), headers=headers)
     try:
+        headers = await context.own_headers()
+        call = Call("GET", f"/v2/images/{id}".encode(), headers=headers)
         answer = await context.pods.send_to_images(call, context.deadline, stream=False)
         if not answer.ok or not isinstance(answer.body, bytes):
             return {}

@@ -13,7 +13,7 @@ from trio2o.domain.errors import Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
-from trio2o.verbs._context import Context, below
+from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._refs import decode, value_at
 from trio2o.verbs._rewrite import fields_of, raw, rewrite
 
@@ -118,7 +118,8 @@ class Defined:
 class Definitive:
     """List definitions: the pod answers that has all of them as they should be.
 
-    If there is none such that answers, what is otherwise in the best is left out.
+    If there is none such that answers, what is otherwise in the best is left out. Without any pod
+    the list is empty.
     """
 
     kind: str
@@ -126,6 +127,8 @@ class Definitive:
     shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
+        if not context.pods.serving(context.surface.service):
+            return json_answer(200, {self.resource.rows: []})
         places = context.definitions[self.kind].places
         lost: Fault = Unavailable("No pod can be asked at the moment.")
         for pod, behind in await places.readers():

@@ -20,7 +20,7 @@ from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate, Task
 from trio2o.message import Aborted, Answer, Body, Call, Stream
-from trio2o.web._head import NONE, Head, HeadTooLarge, read_head
+from trio2o.web._head import BEYOND, NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
 
 # Twisted's classes have no types that a subclass could use
@@ -90,13 +90,18 @@ class Site(Protocol):
 
 
 class _Chunked(_ChunkedTransferDecoder):  # type: ignore[misc]
-    """Chunks without extensions: nobody sends them but to be misread."""
+    """Chunks without extensions: nobody sends them but to be misread. `announced` is told of the
+    size of each before it comes."""
+
+    announced: Callable[[int], None]
 
     def _dataReceived_CHUNK_LENGTH(self) -> bool:  # noqa: N802
         end = self._buffer.find(b"\r\n")
         if b";" in (self._buffer[:end] if end >= 0 else self._buffer):
             raise _Malformed("chunk extensions are not taken")
         more: bool = super()._dataReceived_CHUNK_LENGTH()
+        if more:
+            self.announced(self.length)
         return more
 
 
@@ -220,6 +225,7 @@ class Channel(TwistedProtocol):
         self._found = found
         if head.length is None:
             self._decoder = _Chunked(self._received, self._whole)
+            self._decoder.announced = self._announced
         else:
             self._decoder = _IdentityTransferDecoder(head.length, self._received, self._whole)
         if limits.body_seconds:
@@ -232,7 +238,8 @@ class Channel(TwistedProtocol):
             inflow.hold()  # until the call was found good
             if rest:
                 self._feed(rest)
-            self._serve(head, found, inflow)
+            if not self._ending:
+                self._serve(head, found, inflow)
             return
         if head.waits and not rest:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -249,13 +256,16 @@ class Channel(TwistedProtocol):
         except _Malformed:
             self.refuse(BadRequest("Malformed request"))
 
+    def _announced(self, size: int) -> None:
+        most = self._most or BEYOND
+        if self._size + size > most:
+            self.refuse(self._too_large(most))
+
     def _received(self, data: bytes) -> None:
         if self._ending:
             return
         self._size += len(data)
-        if self._most and self._size > self._most:
-            self.refuse(self._too_large(self._most))
-        elif self._inflow is not None:
+        if self._inflow is not None:
             self._inflow.push(data)
         else:
             self._pieces.append(data)

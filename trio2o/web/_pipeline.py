@@ -128,6 +128,12 @@ def new_request_id() -> str:
     return f"req-{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
+def request_id_of(said: Mapping[bytes, bytes]) -> str:
+    """The call's id: the client's own if it is one, else ours."""
+    sent = said.get(b"x-openstack-request-id", b"")
+    return sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
+
+
 NOBODY = Caller("", "", "", (), 0.0)
 
 
@@ -206,8 +212,7 @@ class Pipeline:
         peer = call.peer
         if not _FORWARDED.isdisjoint(said):
             call, peer = self._received(call, said)
-        sent = said.get(b"x-openstack-request-id", b"")
-        request_id = sent.decode() if _REQUEST_ID.fullmatch(sent) else new_request_id()
+        request_id = request_id_of(said)
         trace = Trace(
             face.name,
             call.method,

@@ -18,7 +18,7 @@ from trio2o.message import Answer, Body, Call
 from trio2o.web._channel import Channel, Exchange, Limits
 from trio2o.web._head import Head
 from trio2o.web._mount import Found, Table
-from trio2o.web._pipeline import UNEXPECTED, Face, Pipeline, new_request_id
+from trio2o.web._pipeline import UNEXPECTED, Face, Pipeline, request_id_of
 
 log = make_logger()
 
@@ -80,7 +80,7 @@ class FaceSite(Factory):
 
     def own(self, fault: Fault, call: Call) -> Answer:
         """An error of a call that no operation saw."""
-        answer, id = self.face.fault(fault), new_request_id()
+        answer, id = self.face.fault(fault), request_id_of(call.said or {})
         self._pipeline.refused(self.face, call, id, answer)
         told = (b"X-Openstack-Request-Id", id.encode())
         return Answer(answer.status, (*answer.headers, told), answer.body)

@@ -120,6 +120,8 @@ def test_a_list_is_that_of_one_pod_without_what_is_otherwise_there() -> None:
     assert ask(world(refuses(400), made), Definitive("flavor", FLAVOR)).status == 400
     with pytest.raises(PodUnavailable):
         ask(world(refuses(503)), Definitive("flavor", FLAVOR))
+    nowhere = ask(world(), Definitive("flavor", FLAVOR))
+    assert (nowhere.status, json.loads(nowhere.body)) == (200, {"flavors": []})
 
 
 def test_what_nobody_records_is_written_to_every_pod() -> None:

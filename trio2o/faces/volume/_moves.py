@@ -74,7 +74,7 @@ async def _snapshots(volume: str, pod: Pod, context: Context) -> list[str]:
 
 async def _named(body: Any, context: Context) -> tuple[str, Pod, str] | None:
     """The key by which a body names a backend, its pod, and its name there."""
-    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
+    headers = await context.own_headers()
     for key in ("cluster", "host"):
         name = value_at(body, ("volume", key))
         if isinstance(name, str) and name:
