@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,13 +43,13 @@ from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.routes import Routes, Sweep
 from trio2o.running import Certificates, Health, Notifier
-from trio2o.settings import BadSettings, Settings, differences, load
+from trio2o.settings import BadSettings, PortSettings, Settings, differences, load
 from trio2o.state import lock_state
 from trio2o.store import EVERY, Held, NewerSchema, Store
 from trio2o.store.lease import break_lease
 from trio2o.telemetry import Telemetry
 from trio2o.upstream import Pool, Trust
-from trio2o.web import FaceSite, Limits, Pipeline, Shares
+from trio2o.web import FaceSite, JointSite, Limits, Pipeline, Shares
 from trio2o.workers import Worker, Workers
 
 log = make_logger()
@@ -232,7 +232,8 @@ class Appliance(Service):
                 settle_router,
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
-            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0)))
+            mend = settings.reconcile.networks == "mend"
+            passes.add(NetworkPass(self.networks, lambda: deferLater(reactor, 0), mend))
         shares = Shares(reactor)
         parts = Parts(
             reactor,
@@ -302,8 +303,7 @@ class Appliance(Service):
             passes.wake(each.name)  # what was under way when we ended is found out
         if self.networks is not None:
             self.networks.wake()
-        for face in FACES:
-            await self._listen(face(parts), pipeline)
+        await self._serve((face(parts) for face in FACES), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
         gc.collect()
         gc.freeze()
@@ -342,28 +342,40 @@ class Appliance(Service):
         loop.start(seconds, now=False)
         self._loops.append(loop)
 
-    async def _listen(self, face: BaseFace, pipeline: Pipeline) -> None:
-        own = getattr(self._settings.faces, face.name)
-        if not own.listen:
-            return
-        limits = _limits(self._settings, face.name)
-        site = FaceSite(self._reactor, face, face.app, pipeline, limits)
-        self.sites.append(site)
+    async def _serve(self, faces: Iterable[BaseFace], pipeline: Pipeline) -> None:
+        """Have the faces listen, each on its own port, or all on one."""
+        ports = self._settings.faces
+        sites = {
+            face.name: FaceSite(
+                self._reactor, face, face.app, pipeline, _limits(self._settings, face.name)
+            )
+            for face in faces
+            if getattr(ports, face.name).listen or ports.all.listen
+        }
+        if ports.all.listen:
+            sites["all"] = JointSite(sites, _limits(self._settings, "all"))
+        self.sites = list(sites.values())
+
+        def limit(new: Settings) -> None:
+            for name, site in sites.items():
+                site.limits = _limits(new, name)
+
+        self._reloads.append(limit)
+        for name, site in sites.items():
+            if getattr(ports, name).listen:
+                await self._listen(name, site, getattr(ports, name))
+
+    async def _listen(self, name: str, site: FaceSite, own: PortSettings) -> None:
         if self._worker is None:
             endpoint = serverFromString(self._reactor, own.listen)
         else:
-            endpoint = self._worker.endpoint(self._reactor, face.name, own.listen)
+            endpoint = self._worker.endpoint(self._reactor, name, own.listen)
         if own.certificate:
             certificates: Any = Certificates(own.certificate, own.private_key)
             endpoint = wrapServerTLS(certificates, endpoint)
             self._reloads.append(lambda new: certificates.reload())
-
-        def limit(new: Settings) -> None:
-            site.limits = _limits(new, face.name)
-
-        self._reloads.append(limit)
         self._ports.append(await endpoint.listen(site))
-        log.info("{face} face at {listen}", face=face.name, listen=own.listen)
+        log.info("{face} face at {listen}", face=name, listen=own.listen)
 
     def reload(self) -> None:
         """Take over what may change in the settings' file, and read other files again."""

@@ -241,6 +241,12 @@ class ReconcileSettings:
         "What is done about a flavor or the like that was changed in one pod: 'mend', or 'report'.",
         _one_of("mend", "report"),
     )
+    networks: str = _setting(
+        "mend",
+        "What passes do about what a pod has otherwise than the top Neutron (stretched): 'mend', "
+        "or 'report'.",
+        _one_of("mend", "report"),
+    )
 
 
 @frozen
@@ -304,9 +310,8 @@ class LimitsSettings:
 
 
 @frozen
-class FaceSettings:
-    listen: str = _setting("", "Twisted endpoint to listen on ('' = this face is off).", _listen)
-    url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
+class PortSettings:
+    listen: str = _setting("", "Twisted endpoint to listen on ('' = none).", _listen)
     certificate: str = _setting(
         "", "PEM file of the certificate and its chain, for TLS ('' = no TLS)."
     )
@@ -315,8 +320,14 @@ class FaceSettings:
     )
 
 
+@frozen
+class FaceSettings(PortSettings):
+    url: str = _setting("", "The public URL, as clients see it; links are made from it.", _url)
+
+
 def _face(port: int, doc: str) -> Any:
-    default = FaceSettings(f"tcp:{port}:interface=127.0.0.1", f"http://127.0.0.1:{port}")
+    url = f"http://127.0.0.1:{port}"
+    default = FaceSettings(f"tcp:{port}:interface=127.0.0.1", url=url)
     return attrs.field(default=default, metadata={"doc": doc, "section": True})
 
 
@@ -327,6 +338,11 @@ class FacesSettings:
     volume: FaceSettings = _face(19997, "The volume face (Cinder v3).")
     network: FaceSettings = _face(19996, "The network face (Neutron v2.0).")
     image: FaceSettings = _face(19995, "The image face (Glance v2).")
+    all: PortSettings = _section(
+        PortSettings,
+        "One port for all faces, beside their own or instead: at /compute, /volume, /network, "
+        "/image and /admin. The url of each face says where clients find it.",
+    )
 
 
 @frozen

@@ -33,7 +33,7 @@ from trio2o.store.lease import break_lease
 
 log = make_logger()
 
-FACES = ("admin", "compute", "volume", "network", "image")
+PORTS = ("admin", "compute", "volume", "network", "image", "all")
 
 LONGEST = 10.0
 """Seconds between two starts of a worker at most; the first comes after a tenth of a second."""
@@ -210,7 +210,7 @@ class Workers(Service):
         self._metrics.mkdir(exist_ok=True)
         for left in self._metrics.glob("*.db"):
             left.unlink()
-        for face in FACES:
+        for face in PORTS:
             if listen := getattr(settings.faces, face).listen:
                 port = await serverFromString(self._reactor, listen).listen(_NoFactory())
                 port.stopReading()  # whoever adopts it accepts

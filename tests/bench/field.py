@@ -24,6 +24,7 @@ from fakes import Cloud  # noqa: E402
 Row = dict[str, Any]
 
 LIMIT = 100
+NAIVE = "http://top.example/"
 DETAIL = "/v2.1/servers/detail"
 LIST = f"{DETAIL}?limit={LIMIT}"
 
@@ -82,8 +83,9 @@ class Field:
             url = f"http://127.0.0.1:{port}/v2.1"
             cloud.keystone.register(f"Pod{number}", "compute", "nova", url)
         self.started: dict[str, float] = {}
+        told = self._told()
         begun = time.perf_counter()
-        naive, line = stack.enter_context(process(module("naive"), self.ports, PROXY))
+        naive, line = stack.enter_context(process(module("naive"), told, PROXY))
         self.started["naive"] = time.perf_counter() - begun
         appliance = self.appliance = self._appliance(stack, cloud, folder, profile)
         assert appliance.process is not None
@@ -96,6 +98,16 @@ class Field:
             "trio2o": (appliance.process.pid, appliance.ports["compute"]),
         }
         self._expect(self.ports, appliance.public("compute"))
+
+    def _told(self) -> Row:
+        """What the naive proxy knows without asking."""
+        owners = {
+            row["id"]: str(port)
+            for port in self.ports[:1]
+            for row in json.loads(load(port, LIST, "", 1, 1)["body"])["servers"]
+        }
+        pods = {str(port): f"http://127.0.0.1:{port}/" for port in self.ports}
+        return {"token": self.token, "pods": pods, "owners": owners, "top": NAIVE}
 
     def _appliance(
         self, stack: ExitStack, cloud: Any, folder: Path, profile: Path | None
@@ -139,11 +151,13 @@ class Field:
         """Fetch from the pods themselves what the proxies will have to answer."""
         plain: list[Row] = []
         seen: dict[str, Row] = {}  # by id: as the appliance has to show it
+        naive: dict[str, Row] = {}
         for number, port in enumerate(ports, 1):
             rows = json.loads(load(port, LIST, "", 1, 1)["body"])["servers"]
             plain += rows
             pod = f"http://127.0.0.1:{port}/"
             seen |= {row["id"]: through(row, pod, f"{top}/", f"az{number}") for row in rows}
+            naive |= {row["id"]: through(row, pod, NAIVE) for row in rows}
         one = next(row for row in plain if f":{ports[0]}/" in row["links"][0]["href"])
         plain.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
         page = plain[:LIMIT]
@@ -157,9 +171,9 @@ class Field:
         }
         self.right: dict[tuple[str, str], Any] = {
             ("nginx", "forward"): {"server": one},
-            ("naive", "forward"): {"server": one},
+            ("naive", "forward"): {"server": naive[one["id"]]},
             ("trio2o", "forward"): {"server": seen[one["id"]]},
-            ("naive", "list"): {"servers": page},
+            ("naive", "list"): {"servers": [naive[row["id"]] for row in page]},
             ("trio2o", "list"): {"servers": ours, "servers_links": after},
         }
 
@@ -195,8 +209,8 @@ class Field:
         return 1e3 * float(load(self.ports[-1], LIST, "", 1, 5)["p50"])
 
 
-def through(row: Row, pod: str, top: str, zone: str) -> Row:
-    """A pod's row as the appliance shows it: links lead to us, the zone is ours, no more."""
+def through(row: Row, pod: str, top: str, zone: str = "") -> Row:
+    """A pod's row as a proxy shows it: links lead there, the zone is ours, no more."""
 
     def links(given: list[Row]) -> list[Row]:
         return [link | {"href": link["href"].replace(pod, top)} for link in given]
@@ -205,7 +219,7 @@ def through(row: Row, pod: str, top: str, zone: str) -> Row:
     return row | {
         "links": links(row["links"]),
         "image": image,
-        "OS-EXT-AZ:availability_zone": zone,
+        "OS-EXT-AZ:availability_zone": zone or row["OS-EXT-AZ:availability_zone"],
     }
 
 

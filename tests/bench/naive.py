@@ -1,8 +1,9 @@
-"""The proxy that one writes first: Klein, treq and json. It asks for no token.
+"""The proxy that one writes first: Klein, treq and json. It does the work that the table of
+performance figures is about: a token looked up in a dict, an id in another, links rewritten.
 
-python -m tests.bench.naive reads the pods' ports, a list of JSON, from its first line, writes its
-own port, and serves until its input ends. One server is fetched from the first pod and passed on
-as it is; a list is what all pods have, sorted.
+python -m tests.bench.naive reads {"token": ..., "pods": {port: its URL}, "owners": {id: port},
+"top": our URL}, from its first line, writes its own port, and serves until its input ends. A list
+is what all pods have, sorted.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from twisted.web.client import HTTPConnectionPool
 from twisted.web.server import Site
 
 app = Klein()
-ports: list[int] = json.loads(sys.stdin.readline())
+known: dict[str, Any] = json.loads(sys.stdin.readline())
+tokens = {known["token"]: "demo"}
 pool = HTTPConnectionPool(reactor)
 pool.maxPersistentPerHost = 64  # with the default of two it would connect anew all the time
 
 
-def ask(port: int, request: Any) -> Any:
-    headers = {"X-Auth-Token": request.getHeader("X-Auth-Token"), "Accept": "application/json"}
+def ask(port: str, request: Any) -> Any:
+    token = request.getHeader("X-Auth-Token")
+    assert token in tokens
+    headers = {"X-Auth-Token": token, "Accept": "application/json"}
     url = f"http://127.0.0.1:{port}{request.uri.decode()}"
     if request.method == b"POST":
         headers["Content-Type"] = "application/json"
@@ -34,7 +38,15 @@ def ask(port: int, request: Any) -> Any:
     return treq.get(url, headers=headers, pool=pool)
 
 
-def answer(request: Any, body: bytes) -> bytes:
+def ours(row: dict[str, Any], port: str) -> dict[str, Any]:
+    for links in (row.get("links", ()), row.get("image", {}).get("links", ())):
+        for link in links:
+            link["href"] = link["href"].replace(known["pods"][port], known["top"], 1)
+    return row
+
+
+def answer(request: Any, document: Any) -> bytes:
+    body = json.dumps(document).encode()
     request.setHeader("Content-Type", "application/json")
     request.setHeader("Content-Length", str(len(body)))
     return body
@@ -43,17 +55,20 @@ def answer(request: Any, body: bytes) -> bytes:
 @app.route("/v2.1/servers/detail")
 async def servers(request: Any) -> bytes:
     rows = []
-    for response in await gatherResults([ask(port, request) for port in ports]):
-        rows += json.loads(await response.content())["servers"]
-    rows.sort(key=lambda row: (row["created"], row["id"]), reverse=True)
-    return answer(request, json.dumps({"servers": rows[:100]}).encode())
+    responses = await gatherResults([ask(port, request) for port in known["pods"]])
+    for port, response in zip(known["pods"], responses, strict=True):
+        rows += [(row, port) for row in json.loads(await response.content())["servers"]]
+    rows.sort(key=lambda one: (one[0]["created"], one[0]["id"]), reverse=True)
+    return answer(request, {"servers": [ours(row, port) for row, port in rows[:100]]})
 
 
-@app.route("/", branch=True)
-async def anything(request: Any) -> bytes:
-    response = await ask(ports[0], request)
+@app.route("/v2.1/servers", methods=["POST"])
+@app.route("/v2.1/servers/<id>")
+async def server(request: Any, id: str = "") -> bytes:
+    port = known["owners"][id] if id else next(iter(known["pods"]))
+    response = await ask(port, request)
     request.setResponseCode(response.code)
-    return answer(request, await response.content())
+    return answer(request, {"server": ours(json.loads(await response.content())["server"], port)})
 
 
 def until_input_ends() -> None:

@@ -3,17 +3,23 @@
 import os
 import re
 import signal
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from appliance import Appliance, Client, eventually, operator
+from authority import Authority
 from fakes import Cloud
+from test_running import activate
 from test_servers import SERVERS
+from test_tls import served
 
 RECONCILERS = "/v1.0/reconcilers"
 LEASE = 2.0
@@ -260,3 +266,53 @@ def test_calls_go_on_while_workers_die(many: Many, cloud: Cloud) -> None:
         eventually(lambda: len(many.workers) == 3)
     assert lost <= 3
     assert cloud.pod("Pod1").rows["servers"].keys() == {server}
+
+
+def test_workers_share_systemds_sockets_with_tls_and_read_certificates_again(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    authority, two = Authority(tmp_path), Appliance(cloud, tmp_path)
+    settings: dict[str, Any] = {"service.workers": 2}
+    settings["faces.compute.certificate"] = str(authority.issue("face.pem", "localhost"))
+    sockets = []
+    for face, port in two.ports.items():
+        sockets.append(socket.create_server(("127.0.0.1", port), backlog=512))
+        settings[f"faces.{face}.listen"] = f"systemd:domain=INET:name={face}"
+    two.config.write_text(two.toml(settings))
+    port = two.ports["compute"]
+
+    def shown() -> set[bytes]:
+        return {served(port, authority) for _ in range(12)}
+
+    try:
+        activate(two, sockets)
+        eventually(lambda: "2 workers serve" in two.log(), 60)
+        assert two.process is not None
+        workers = children(two.process.pid)
+        assert two.request("GET", "volume", "/healthcheck").status_code == 200  # has no TLS
+        by_each = set()
+        for stopped in workers:
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                eventually(lambda stopped=stopped: state(stopped) == "T")
+                by_each |= shown()
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+        (first,) = by_each
+        authority.issue("face.pem", "localhost")
+        two.process.send_signal(signal.SIGHUP)
+        eventually(lambda: first not in shown())
+        assert children(two.process.pid) == workers
+
+        two.end()  # sockets stay systemd's: who connects meanwhile waits for the next
+        with socket.create_connection(("127.0.0.1", port), 5) as early:
+            activate(two, sockets)
+            context = ssl.create_default_context(cafile=str(authority.ca_file))
+            early.settimeout(60)
+            with context.wrap_socket(early, server_hostname="localhost") as link:
+                link.sendall(b"GET /healthcheck HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert link.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        two.end()
+        for one in sockets:
+            one.close()

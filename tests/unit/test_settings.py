@@ -73,7 +73,7 @@ def test_settings_take_the_place_of_defaults_and_leave_the_others() -> None:
     assert (found.pods.timeout, found.pods.connections) == (7.0, 3)
     assert type(found.pods.timeout) is float
     assert found.pods.interface == "internal"
-    assert found.faces.compute == FaceSettings("tcp:19998:interface=127.0.0.1", "https://c:1/x")
+    assert found.faces.compute == FaceSettings("tcp:19998:interface=127.0.0.1", url="https://c:1/x")
     assert found.faces.volume == Settings().faces.volume
     assert found.limits == Settings().limits
 

@@ -103,6 +103,10 @@ class Routes:
         return "our own"
 
     async def find(self, resource: Resource, id: str, caller: Caller, deadline: float) -> Any:
+        found = self.kept.get((resource.type, id))
+        return found and evolve(found, details="")
+
+    async def known(self, resource: Resource, id: str) -> Route | None:
         return self.kept.get((resource.type, id))
 
     async def again(self, route: Route) -> Route | None:

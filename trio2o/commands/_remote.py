@@ -35,7 +35,7 @@ def register(config: str) -> None:
         client.keystone("POST", "/regions", {"region": {"id": region}})
         click.echo(f"region {region} created")
     for kind, name, face, path in SERVICES:
-        if not getattr(settings.faces, face).listen:
+        if not (getattr(settings.faces, face).listen or settings.faces.all.listen):
             continue
         url = getattr(settings.faces, face).url.rstrip("/") + path
         service_id = _service(client, kind, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from attrs import field, frozen
 
 ACTIVE, DRAINING, MAINTENANCE = "active", "draining", "maintenance"
 STATES = (ACTIVE, DRAINING, MAINTENANCE)
@@ -96,11 +96,12 @@ class Binding:
     ended_at: str = ""
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Route:
     """Where an id lives. A route with `deleted_at` is a tombstone.
 
-    `details` is JSON: members of the thing that are shown while its pod is down.
+    `details` is JSON: members of the thing that are shown while its pod is down. A route that is
+    kept in memory is without them, and has a number that differs if they do (0: there are none).
     """
 
     type: str
@@ -110,6 +111,7 @@ class Route:
     project_id: str
     deleted_at: str = ""
     details: str = ""
+    seen: int = field(default=0, eq=False, repr=False)
 
 
 @frozen

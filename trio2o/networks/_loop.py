@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import evolve, frozen
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Fault
+from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import (
     BOUND,
@@ -19,13 +19,14 @@ from trio2o.domain.values import (
     Pod,
 )
 from trio2o.networks import _things as things
+from trio2o.networks._apply import QUOTA
 from trio2o.networks._desired import Top, desired, needed, reservations
 from trio2o.networks._join import make_bridges
-from trio2o.networks._networks import Networks
+from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id, defaults_of
 from trio2o.networks._routers import Reach, reach, routers_wanted
-from trio2o.networks._things import Delete, Found, Key, Ref, Row, key_of
+from trio2o.networks._things import Delete, Found, Key, Ref, Row, Step, Update, Wanted, key_of
 from trio2o.reconcile import Counted
 from trio2o.store import networks as rows
 
@@ -42,14 +43,22 @@ class NetworkPass:
 
     networks: Networks
     pause: Callable[[], Awaitable[None]] = _go_on
+    mend: bool = True
+    """Without it what a pod has otherwise than it should is only told."""
     name: str = "networks"
 
     async def run(self) -> Counted:
-        """Raises `Fault` if the top cannot be read; a pod that cannot is left for the next pass."""
+        """Raises `Fault` if the top cannot be read, or has lost most of what the pods have; a pod
+        that cannot be read is left for the next pass."""
         counted = Counted()
         networks = self.networks
+        agreed = CONSENT in await networks.places_of([CONSENT.top_id])
+        known = await networks.store.read(rows.held)
+        settled = await networks.store.read(rows.all_homes)
         attached = await networks.store.read(rows.all_attachments)
         top = await self._top()
+        if not agreed:
+            check_held(known, top, "recorded as made in pods")
         if not networks.rebuilt:
             await self._rebuild(top)
             attached = await networks.store.read(rows.all_attachments)
@@ -68,10 +77,15 @@ class NetworkPass:
                 await networks.gone(networks.center, f"/networks/{row['id']}")
         for pod in self._up():
             try:
-                await self._pod(pod, top, attached, at, hints, counted)
+                await self._pod(pod, top, attached, at, hints, counted, agreed)
             except Fault as fault:
                 counted.failed += 1
+                counted.notes.append(f"{pod.pod_name}: {fault}")
                 log.warn("pod {pod}: networks: {why}", pod=pod.pod_name, why=str(fault))
+        gone = [id for id in settled if id not in top.subnets]
+        await networks.store.write(lambda c: rows.drop_homes(c, gone))
+        if agreed:
+            await networks.store.write(lambda c: rows.drop_counterparts(c, [CONSENT]))
         return counted
 
     async def _top(self) -> Top:
@@ -189,11 +203,13 @@ class NetworkPass:
         at: Reach,
         hints: Mapping[str, list[str]],
         counted: Counted,
+        agreed: bool,
     ) -> None:
         networks, needs = self.networks, at.networks[pod.pod_id]
         await networks.adopt(pod)
         subnets = [row["id"] for id in needs for row in top.subnets_of(id)]
         homes = await networks.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
+        kept = await networks.store.read(lambda c: rows.counterparts_in(c, pod.pod_id))
         told = await self._told(pod)
         top = await networks.reserve(top, reservations(top, pod, sorted(needs), homes))
         wanted = desired(networks.place(pod), top, list(attached), homes, also=needs)
@@ -202,11 +218,13 @@ class NetworkPass:
             wanted[one.key] = one
         await self.pause()
         found, keys = recognise(told, defaults_of(wanted.values()))
+        if not agreed:
+            check_held(_held(found), top, "in the pod")
         await self.pause()
         networks.strangers[pod.pod_id] = any(
             row["id"] not in keys for row in told[things.NETWORK.path]
         )
-        await self._record(pod, found)
+        await self._record(pod, kept, found, wanted.values())
         await self._readopt(pod, told[things.PORT.path], top)
         released = await self._stages(pod, attached, found)
         await self.pause()
@@ -219,6 +237,13 @@ class NetworkPass:
         steps = [step for step in steps if key_of(step).id not in released]
         counted.looked += len(wanted)
         counted.drift += len(steps)
+        if not (self.mend or agreed):
+            told_of = [f"{pod.pod_name}: {_said(step)}" for step in steps]
+            for note in told_of:
+                log.warn("{note} (not mended)", note=note)
+            counted.notes += told_of
+            counted.failed += len(steps)
+            return
         ids = {key: one.bottom_id for key, one in found.items()}
         result = await networks.applier.apply(pod, steps, ids)
         counted.mended += result.done
@@ -231,31 +256,29 @@ class NetworkPass:
         found = await together(read(pod, kind) for kind in kinds)
         return {kind.path: some for kind, some in zip(kinds, found, strict=True)}
 
-    async def _record(self, pod: Pod, found: Mapping[Key, Found]) -> None:
-        """The record of counterparts, as the marks in the pod tell it."""
-        store = self.networks.store
-        kept = {
-            (one.kind, one.top_id): one
-            for one in await store.read(lambda c: rows.counterparts_in(c, pod.pod_id))
-        }
-        new = [
+    async def _record(
+        self,
+        pod: Pod,
+        kept: Iterable[Counterpart],
+        found: Mapping[Key, Found],
+        wanted: Iterable[Wanted],
+    ) -> None:
+        """The record of counterparts, as the marks in the pod tell it; `kept` is what it was before
+        the pod was read. A project that has nothing in the pod has its own limits again."""
+        networks, store = self.networks, self.networks.store
+        told = {
             Counterpart(key.kind, key.id, pod.pod_id, one.bottom_id)
             for key, one in found.items()
             if key.kind in _RECORDED
-            and ((have := kept.get((key.kind, key.id))) is None or have.bottom_id != one.bottom_id)
-        ]
-        lost = [
-            one
-            for (kind, id), one in kept.items()
-            if kind in _RECORDED and Ref(kind, id) not in found
-        ]
-        if lost:  # what was made since the pod was read is there
-            there: set[str] = set()
-            for kind in {one.kind for one in lost}:
-                ids = [one.bottom_id for one in lost if one.kind == kind]
-                read = self.networks.neutron.by_ids
-                there |= {r["id"] for r in await read(pod, things.BY_PATH[kind], ids)}
-            lost = [one for one in lost if one.bottom_id not in there]
+        }
+        new = list(told.difference(kept))
+        lost = [one for one in kept if one.kind in _RECORDED and one not in told]
+        owners = {one.project_id for one in wanted}
+        owners |= {one.row.get("project_id", "") for one in found.values() if one.row}
+        for one in kept:
+            if one.kind == QUOTA and one.top_id not in owners:
+                await networks.gone(pod, f"/quotas/{one.top_id}")
+                lost.append(one)
         if new or lost:
 
             def keep(connection: object) -> None:
@@ -312,6 +335,38 @@ class NetworkPass:
         for row in spare:
             await networks.gone(networks.center, f"/ports/{row['id']}")
 
+
+def check_held(held: Collection[str], top: Top, where: str) -> None:
+    """Raises `Conflict` if the top shows few of the networks, routers and servers' ports that
+    there are below: it has lost them, or does not let us see them. Tenants delete them one by one,
+    and pods follow each."""
+    there = sum(id in top.networks or id in top.routers or id in top.ports for id in held)
+    lost = len(held) - there
+    if lost >= FEW and lost > there:
+        raise Conflict(
+            f"The top Neutron shows {there} of {len(held)} networks, routers and servers' ports "
+            f"that are {where}: they are left alone until it shows them, or until an operator "
+            "asks for a pass with force=true."
+        )
+
+
+def _held(found: Mapping[Key, Found]) -> set[str]:
+    """The ids of what tenants would miss in a pod."""
+    return {
+        key.id
+        for key, one in found.items()
+        if key.kind in ("networks", "routers")
+        or (key.kind == "ports" and one.row and one.row["device_owner"].startswith("compute:"))
+    }
+
+
+def _said(step: Step) -> str:
+    what = f": {', '.join(step.changes)}" if isinstance(step, Update) else ""
+    return f"{type(step).__name__.lower()} of {key_of(step).kind} {key_of(step).id}{what}"
+
+
+FEW = 5
+"""So many things may be gone at the top at once without its being in doubt."""
 
 _HOLDS = (things.dhcp, things.gateway, things.bridge)
 _HELD = tuple(name("") for name in _HOLDS)

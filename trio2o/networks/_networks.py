@@ -30,6 +30,9 @@ from trio2o.store import networks as rows
 
 log = make_logger()
 
+CONSENT = Counterpart("consent", "networks", "", "")
+"""Recorded while an operator wants the next pass to mend whatever it finds."""
+
 WATCH = 300.0
 """Seconds for which a server that is going is looked after each second; then the passes do."""
 
@@ -221,6 +224,10 @@ class Networks(Settle):
         hints = await self.hints([network_id])
         home = external_pod(network_id, self.pods.serving("network"), hints)
         return (pod, home) if pod and home and pod is not home else None
+
+    async def consent(self) -> None:
+        """The next pass mends what it would only tell of, and removes what the top has lost."""
+        await self.store.write(lambda c: rows.put_counterparts(c, [CONSENT]))
 
     async def leaving(self, server_id: str) -> None:
         """A server, or an interface of it, is going: its ports are watched until it let go."""

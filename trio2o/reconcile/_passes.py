@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -17,15 +18,24 @@ from trio2o.store import EPOCH
 
 log = make_logger()
 
+BROKEN_OFF = "The pass was broken off: this process ends, or lost the lease."
+
+NOTES = 100
+"""Notes of a pass that are shown; `failed` counts all."""
+
 
 @define
 class Counted:
-    """What a pass found: definitions looked at, differences, those mended, those that failed."""
+    """What a pass found: definitions looked at, differences, those mended, those that failed.
+
+    `notes` say for an operator what was left as it is.
+    """
 
     looked: int = 0
     drift: int = 0
     mended: int = 0
     failed: int = 0
+    notes: list[str] = field(factory=list)
 
 
 class Reconciler(Protocol):
@@ -117,7 +127,13 @@ class Passes:
         Deferred.fromCoroutine(self.run(name)).addErrback(lambda _: None)
 
     async def run(self, name: str) -> Counted:
-        """A pass now, or the end of the one that is under way."""
+        """A pass that begins now, or once the one that is under way has ended: that one may have
+        passed by what changed since it began."""
+        if self._states[name].under_way is not None:
+            with suppress(Exception):
+                await self._running.run(name, lambda: self._pass(name))
+            if not self.running:
+                raise Unavailable(BROKEN_OFF)
         return await self._running.run(name, lambda: self._pass(name))
 
     async def _pass(self, name: str) -> Counted:
@@ -128,10 +144,9 @@ class Passes:
             state.under_way = Deferred.fromCoroutine(state.reconciler.run())
             state.counted, state.error = await state.under_way, ""
         except CancelledError:
-            why = "The pass was broken off: this process ends, or lost the lease."
-            raise Unavailable(why) from None
+            raise Unavailable(BROKEN_OFF) from None
         except Exception as error:
-            state.error = str(error) or type(error).__name__
+            state.error, state.counted = str(error) or type(error).__name__, Counted(failed=1)
             log.error(
                 "reconciler {name} failed\n{traceback}", name=name, traceback=traceback.format_exc()
             )
@@ -159,6 +174,7 @@ class Passes:
             "drift": counted.drift,
             "mended": counted.mended,
             "failed": counted.failed,
+            "notes": counted.notes[:NOTES],
             "error": state.error,
             "next": self._now() + left if waits else 0.0,
         }

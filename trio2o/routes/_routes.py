@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any
 
 import msgspec
-from attrs import evolve
 
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.resources import Resource
@@ -59,7 +59,8 @@ class Routes:
     async def find(
         self, resource: Resource, id: str, caller: Caller, deadline: float
     ) -> Route | None:
-        """The route of an id, a tombstone included; None if no pod knows it.
+        """The route of an id, a tombstone included, maybe without its details; None if no pod
+        knows it.
 
         Raises `PodUnavailable` if it was not found and a pod could not be asked.
         """
@@ -193,7 +194,7 @@ class Routes:
                 details = details_of(resource, shown)
                 project = next((shown[key] for key in resource.project if shown.get(key)), "")
                 route = Route(resource.type, id, pod.pod_id, id, project, details=details)
-                if kept is None or kept.details != details:
+                if kept is None or kept.seen != _seen(details):
                     found.append(route)
         if found:
             await self.learn(found)
@@ -201,7 +202,7 @@ class Routes:
     def has_all(self, resource: Resource, id: str) -> bool:
         """Whether a showing of the thing would tell nothing new."""
         kept = self._kept.get((resource.type, id))
-        return kept is not None and _is_whole(kept.details)
+        return kept is not None and bool(kept.seen & _WHOLE)
 
     async def of_pod(
         self, resource: Resource, pod: Pod, project_id: str | None
@@ -241,15 +242,20 @@ class Routes:
         return standing
 
     def _keep(self, route: Route) -> None:
-        """In memory are only those that live: another process may raise what is a tombstone."""
-        key = (route.type, route.top_id)
+        """In memory are only those that live: another process may raise what is a tombstone.
+
+        There are many: what one has in common with others is one object, and `details`, which are
+        ten times the rest, are in the store alone.
+        """
+        key = (intern(route.type), route.top_id)
         if route.deleted_at:
             self._kept.pop(key, None)
             return
-        old = self._kept.get(key)
-        if old is not None and old.details and not route.details:
-            route = evolve(route, details=old.details)
-        self._kept[key] = route
+        old, id = self._kept.get(key), route.top_id
+        seen = _seen(route.details) or (old.seen if old is not None else 0)
+        pod_id, project_id = intern(route.pod_id), intern(route.project_id)
+        bottom_id = id if route.bottom_id == id else route.bottom_id
+        self._kept[key] = Route(key[0], id, pod_id, bottom_id, project_id, seen=seen)
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
@@ -277,9 +283,13 @@ def details_of(resource: Resource, shown: Mapping[str, Any]) -> str:
     return msgspec.json.encode(kept).decode() if kept else ""
 
 
-def _is_whole(details: str) -> bool:
-    """Whether there is nothing to add: only from 2.47 on is a flavor told by what it is."""
-    return '"original_name"' in details
+_WHOLE = 1
+
+
+def _seen(details: str) -> int:
+    """`Route.seen` of these: `_WHOLE` is set if there is nothing to add (only from 2.47 on is a
+    flavor told by what it is)."""
+    return hash(details) & ~_WHOLE | ('"original_name"' in details) if details else 0
 
 
 def _shown(answer: Answer, resource: Resource, id: str) -> dict[str, Any] | None:

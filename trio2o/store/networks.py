@@ -42,6 +42,14 @@ def counterparts_in(connection: Connection, pod_id: str) -> tuple[Counterpart, .
     return tuple(Counterpart(**row) for row in connection.execute(query).mappings())
 
 
+def held(connection: Connection) -> set[str]:
+    """The top's ids of the networks and routers that pods have, and of servers' ports."""
+    kinds = counterparts.c.kind.in_(("networks", "routers"))
+    found = connection.execute(sa.select(counterparts.c.top_id).where(kinds))
+    used = connection.execute(sa.select(attachments.c.port_id))
+    return {*found.scalars(), *used.scalars()}
+
+
 def put_counterparts(connection: Connection, found: Sequence[Counterpart]) -> None:
     put(connection, counterparts, [asdict(one) for one in found])
 
@@ -118,6 +126,18 @@ def homes_of(connection: Connection, subnet_ids: Collection[str]) -> dict[str, s
     return {
         row["subnet_id"]: row["pod_id"] for row in _in(connection, homes, "subnet_id", subnet_ids)
     }
+
+
+def all_homes(connection: Connection) -> list[str]:
+    """The subnets that have one."""
+    return list(connection.execute(sa.select(homes.c.subnet_id)).scalars())
+
+
+def drop_homes(connection: Connection, subnet_ids: Collection[str]) -> None:
+    """Of those of these subnets that no pod has any more."""
+    left = sa.select(counterparts.c.top_id).where(counterparts.c.top_id == homes.c.subnet_id)
+    for id in subnet_ids:
+        connection.execute(sa.delete(homes).where(homes.c.subnet_id == id, ~left.exists()))
 
 
 def take_homes(connection: Connection, subnet_ids: Collection[str], pod_id: str) -> dict[str, str]:

@@ -205,11 +205,20 @@ class Pool:
         factory: Any = ProtocolFactory.forProtocol(built)
         factory.noisy = False
         connecting: Deferred[Connection] = server.endpoint.connect(factory)
+        given_up = False
+
+        def give_up(_: Any) -> None:
+            nonlocal given_up
+            given_up = True  # the error will be one of those that mean that nobody is there
+            connecting.cancel()
+
+        made: Deferred[Connection] = Deferred(give_up)
+        connecting.chainDeferred(made)
         try:
-            return await connecting.addTimeout(self._left(deadline), self._reactor)
-        except (ConnectError, DNSLookupError) as error:
-            raise Unreachable(str(error)) from None
-        except (ConnectingCancelledError, defer.TimeoutError):
+            return await made.addTimeout(self._left(deadline), self._reactor)
+        except (ConnectError, DNSLookupError, ConnectingCancelledError, defer.TimeoutError) as why:
+            if not given_up:
+                raise Unreachable(str(why)) from None
             if self._left(deadline) > 0:
                 raise CancelledError from None
             raise Unreachable("no connection in time") from None

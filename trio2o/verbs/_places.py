@@ -106,7 +106,8 @@ class Places:
         try:
             return await self._row(pod, id) or await self._unshown(pod, id)
         except Fault:
-            kept = msgspec.json.decode(route.details or "{}") if route else {}
+            known = await self.context.routes.known(self.resource, id) if route else None
+            kept = msgspec.json.decode(known.details or "{}") if known else {}
             if not all(name in ("id", *kept) for name, _ in self.ranking.keys):
                 raise
             return raw({**kept, "id": id})

@@ -7,7 +7,7 @@ wrote it, a tenant's metadata that holds a pod's URL included.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +16,7 @@ from attrs import field, frozen
 from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
 from trio2o.message import Answer
-from trio2o.verbs._context import Context, Kinds, answer_headers
+from trio2o.verbs._context import Context, Kinds
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
@@ -39,8 +39,11 @@ _MARKER = re.compile(r"(?<=\bmarker=)[0-9a-f-]+")
 _IMAGE = re.compile(r"(?:/v2)?/images/[^/]+$")
 
 
-NESTED = 256
-"""Nested objects that are remembered at most."""
+Change = Callable[[msgspec.Raw], msgspec.Raw]
+"""A value of the pod's as the tenant sees it."""
+
+REMEMBERED = 256
+"""Values of a member that are remembered at most: images and flavors, AZs."""
 
 
 def raw(value: object) -> msgspec.Raw:
@@ -61,8 +64,9 @@ class Rewriter:
     prefix: str
     pod: Pod | None = None
     tops: Mapping[str, str] = {}
-    _nested: dict[bytes, msgspec.Raw] = field(factory=dict, init=False, eq=False, repr=False)
-    """Images and flavors lately seen, with what they became: most servers have one of a few."""
+    _changes: dict[str, tuple[tuple[str, Change], ...]] = field(
+        factory=dict, init=False, eq=False, repr=False
+    )
 
     @classmethod
     def of(cls, context: Context, prefix: str, pod: Pod | None = None) -> Rewriter:
@@ -149,47 +153,44 @@ class Rewriter:
 
     def row(self, value: msgspec.Raw, resource: Resource | None) -> msgspec.Raw:
         """One object: its links, and if it is of this kind its AZ and what it embeds."""
-        data = bytes(value)
-        zones = resource.zones if resource else ()
-        integers = resource.integers if resource else ()
-        linked = b'links"' in data
-        mapped = self.tops and resource and resource.mapped
-        if not (linked or integers or mapped or any(zone.encode() in data for zone in zones)):
+        if resource is None:
+            return self._linked(value)
+        if (changes := self._changes.get(resource.type)) is None:
+            changes = self._changes[resource.type] = self._changes_of(resource)
+        fields, found = _fields(value), False
+        for name, change in changes:
+            if name in fields:
+                fields[name] = change(fields[name])
+                found = True
+        return raw(fields) if found else value
+
+    def _linked(self, value: msgspec.Raw) -> msgspec.Raw:
+        """An object of a kind that is not known: its links alone."""
+        if not _is_object(value) or b'links"' not in bytes(value):
             return value
-        fields = _fields(data)
-        if linked:
-            self._link_up(fields, b'_links"' in data, resource.nested if resource else ())
-        for zone in zones:
-            if resource and (named := fields.get(zone)) is not None:
-                fields[zone] = self.zones(named, resource.zone_service)
-        for path in integers:
-            change(fields, path, self._qualified)
-        if self.tops and resource:
-            for path in resource.mapped:
-                change(fields, path, self._renamed)
+        fields = _fields(value)
+        for name in fields:
+            if name == "links" or name.endswith("_links"):
+                fields[name] = self.links(fields[name])
         return raw(fields)
 
-    def _link_up(self, fields: Fields, more: bool, nested: Iterable[str]) -> None:
-        """Rewrite an object's links, those of other names if there are `more`, and the nested."""
-        names = [name for name in fields if name.endswith("_links")] if more else []
-        for name in ("links", *names):
-            if (value := fields.get(name)) is not None:
-                fields[name] = self.links(value)
-        for name in nested:
-            if (value := fields.get(name)) is not None and _is_object(value):
-                fields[name] = self._seen(value)
+    def _changes_of(self, resource: Resource) -> tuple[tuple[str, Change], ...]:
+        """The members that change in an object of this kind, and how."""
 
-    def _seen(self, value: msgspec.Raw) -> msgspec.Raw:
-        """What a nested object becomes."""
-        data = bytes(value)
-        if (known := self._nested.get(data)) is None:
-            if len(self._nested) >= NESTED:
-                self._nested.clear()
-            self._nested[data] = known = self.row(msgspec.Raw(data), None)
-        return known
+        def zones(value: msgspec.Raw) -> msgspec.Raw:
+            return self.zones(value, resource.zone_service)
+
+        changes: list[tuple[str, Change]] = [("links", self.links)]
+        changes += [(name, remembered(self._linked)) for name in resource.nested]
+        changes += [(name, remembered(zones)) for name in resource.zones]
+        changes += [inside(path, self._qualified) for path in resource.integers]
+        changes += [inside(path, self._renamed) for path in resource.mapped]
+        return tuple(changes)
 
     def _renamed(self, value: msgspec.Raw) -> msgspec.Raw:
         """An id of the pod (or a list of them) as the tenants'."""
+        if not self.tops:
+            return value
         known = msgspec.json.decode(value)
         if isinstance(known, list):
             return raw([self.tops.get(v, v) if isinstance(v, str) else v for v in known])
@@ -218,22 +219,41 @@ class Rewriter:
                 fields[name] = self.row(value, kinds.one.get(name))
             elif first == _LIST:
                 fields[name] = self.rows(value, kinds.many.get(name))
-            elif self.tops and name.endswith("_id"):
+            elif name.endswith("_id"):
                 fields[name] = self._renamed(value)
         return _encode(fields)
 
 
-def change(fields: Fields, path: str, how: Callable[[msgspec.Raw], msgspec.Raw]) -> None:
-    """Change the member at a dotted path, if it is there."""
+def inside(path: str, change: Change) -> tuple[str, Change]:
+    """The change at a dotted path, as one of the member that it begins with."""
     name, _, rest = path.partition(".")
-    if name not in fields:
-        return
     if not rest:
-        fields[name] = how(fields[name])
-    elif _is_object(fields[name]):
-        inner = _fields(fields[name])
-        change(inner, rest, how)
-        fields[name] = raw(inner)
+        return name, change
+    inner, deep = inside(rest, change)
+
+    def changed(value: msgspec.Raw) -> msgspec.Raw:
+        fields = _fields(value) if _is_object(value) else {}
+        if inner not in fields:
+            return value
+        fields[inner] = deep(fields[inner])
+        return raw(fields)
+
+    return name, changed
+
+
+def remembered(change: Change) -> Change:
+    """The same for values of which most are one of a few: what they became is kept."""
+    known: dict[bytes, msgspec.Raw] = {}
+
+    def changed(value: msgspec.Raw) -> msgspec.Raw:
+        data = bytes(value)
+        if (new := known.get(data)) is None:
+            if len(known) >= REMEMBERED:
+                known.clear()
+            known[data] = new = change(msgspec.Raw(data))
+        return new
+
+    return changed
 
 
 def _is_object(value: msgspec.Raw) -> bool:
@@ -246,7 +266,7 @@ def rewrite(answer: Answer, context: Context, pod: Pod) -> Answer:
 
 
 def rewritten(answer: Answer, rewriter: Rewriter, context: Context) -> Answer:
-    headers = answer_headers(answer.headers)
+    headers = answer.headers
     said = {name.lower(): value for name, value in headers}
     if b"location" in said:
         headers = tuple(

@@ -4,13 +4,14 @@ from trio2o.web._channel import Limits
 from trio2o.web._mount import Found, Table, mount
 from trio2o.web._pipeline import Asked, Face, Pipeline, Row
 from trio2o.web._shares import Shares
-from trio2o.web._site import FaceSite
+from trio2o.web._site import FaceSite, JointSite
 
 __all__ = [
     "Asked",
     "Face",
     "FaceSite",
     "Found",
+    "JointSite",
     "Limits",
     "Pipeline",
     "Row",

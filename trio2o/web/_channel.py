@@ -11,7 +11,6 @@ from math import inf
 from typing import Any, Protocol
 
 from attrs import define, frozen
-from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -19,7 +18,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES
 
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
-from trio2o.domain.tasks import Gate
+from trio2o.domain.tasks import Gate, Task
 from trio2o.message import Aborted, Answer, Body, Call, Stream
 from trio2o.web._head import NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
@@ -69,15 +68,20 @@ class Exchange:
 
     head: Head
     found: Found
-    task: Deferred[Any] | None = None
+    task: Task | None = None
     gone: bool = False
 
 
 class Site(Protocol):
-    """What a channel's site does for it. While it is `draining`, each answer is the last."""
+    """What a channel's site does for it. While it is `draining`, each answer is the last.
+
+    `of` tells whose a request is, and takes what led there off its path.
+    """
 
     draining: bool
+    limits: Limits
 
+    def of(self, head: Head) -> Site: ...
     def find(self, head: Head) -> Found: ...
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None: ...
     def left(self, exchange: Exchange) -> None: ...
@@ -103,7 +107,8 @@ class Channel(TwistedProtocol):
     peer = ""
 
     def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
-        self._clock, self._site, self._limits, self._lost = clock, site, limits, lost
+        self._clock, self._limits, self._lost = clock, limits, lost
+        self._port = self._site = site
         self._buffer = b""
         self._fields = NONE
         self._exchange: Exchange | None = None
@@ -200,7 +205,8 @@ class Channel(TwistedProtocol):
         return True
 
     def _take(self, head: Head) -> None:
-        found = self._site.find(head)
+        self._site = site = self._port.of(head)
+        self._limits, found = site.limits, site.find(head)
         if head.length == 0:
             self._serve(head, found, b"")
             return
@@ -387,7 +393,7 @@ class Channel(TwistedProtocol):
             if self._inflow is not None:
                 self._inflow.abort(Aborted("it was answered"))
             self._wait(LEAVING, self.close)
-        elif last:
+        elif last or self._site.draining:
             self.close()
         else:
             self._wait(self._limits.idle_seconds, self.close)

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from attrs import frozen
 from klein import Klein
 from werkzeug import exceptions
 from werkzeug.routing import BaseConverter
 
+from trio2o.message import value
 from trio2o.web._pipeline import Row
 
 
-@frozen
+@value
 class Found:
     """The rows of a path and method, the values of the path's variables, its project ('' = none).
 
@@ -56,6 +56,7 @@ class Table:
     def __init__(self, version: str, operations: Iterable[Row], with_project: bool) -> None:
         # Klein's types know endpoints that write to a request; ours tell what was found
         self._klein: Any = Klein()
+        self._rows = tuple(operations)
         app = self._klein
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
@@ -65,7 +66,7 @@ class Table:
         self._below = f"/{version}/"
         self._project = re.compile(_PROJECT) if with_project else None
         groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in operations:
+        for row in self._rows:
             groups[(_rule(row.path), row.method)].append(row)
         self._whole = {rule for rule, _ in groups if "<" not in rule}
         for (rule, method), rows in groups.items():
@@ -76,6 +77,10 @@ class Table:
             parent = rule.removesuffix("/<p0>")
             if any(row.hot for row in rows) and "<" not in parent:
                 (self._hot if parent == rule else self._hot_ids)[(method, parent)] = tuple(rows)
+
+    def only(self, path: str) -> Table:
+        """The table of this path's rows."""
+        return Table("", (row for row in self._rows if row.path == path), with_project=False)
 
     def find(self, method: str, path: bytes) -> Found:
         """The rows for a path that `check_path` let pass."""

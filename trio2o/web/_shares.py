@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
 from trio2o.domain.errors import TooManyRequests
 
@@ -16,14 +16,25 @@ WAIT = 1.0
 WAITING = 4
 """Calls of a project that may wait, as a multiple of those under way."""
 
+AT_ONCE, MOMENT = 4, 0.002
+"""Calls of a project that begin within so many seconds, before others have their turn."""
+
 
 class Shares:
-    """Calls under way, by project. `limit` may be changed any time (0: any number)."""
+    """Calls under way, by project. `limit` may be changed any time (0: any number).
+
+    Of what a project asks for at once a few calls begin in each turn of the reactor, and projects
+    take turns: who asks for little waits for a few of those who ask for much, not for all.
+    """
 
     def __init__(self, clock: Any, limit: int = 0) -> None:
         self._clock, self.limit = clock, limit
         self._under_way: dict[str, int] = {}
         self._queues: dict[str, deque[Deferred[None]]] = {}
+        self._begun: dict[str, int] = {}
+        self._since = 0.0
+        self._late: OrderedDict[str, deque[Deferred[None]]] = OrderedDict()
+        self._timer: Any = None
 
     def take(self, share: str) -> Awaitable[None] | None:
         """Begin a call; what is to be awaited before, if it has to wait.
@@ -33,8 +44,45 @@ class Shares:
         count = self._under_way.get(share, 0)
         if count < self.limit or not self.limit or not share:
             self._under_way[share] = count + 1
-            return None
+            return None if self._is_next(share) else self._turn(share)
         return self._wait(share)
+
+    def _is_next(self, share: str) -> bool:
+        """Whether a call of this project may begin at once."""
+        now = self._clock.seconds()
+        if now >= self._since + MOMENT:
+            self._since = now
+            self._begun.clear()
+        begun = self._begun[share] = self._begun.get(share, 0) + 1
+        return not share or (begun <= AT_ONCE and share not in self._late)
+
+    async def _turn(self, share: str) -> None:
+        turn: Deferred[None] = Deferred()
+        self._late.setdefault(share, deque()).append(turn)
+        self._look()
+        try:
+            await turn
+        except CancelledError:
+            self.give(share)
+            raise
+
+    def _look(self) -> None:
+        if self._timer is None and self._late:
+            self._timer = self._clock.callLater(0, self._next)
+
+    def _next(self) -> None:
+        """Begin some of the calls that wait for their turn, and the others in the next one."""
+        self._timer = None
+        for _ in range(AT_ONCE):
+            if not self._late:
+                break
+            share, turns = self._late.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._late[share] = turns
+            if not turn.called:  # else nobody waits any more
+                turn.callback(None)
+        self._look()
 
     async def _wait(self, share: str) -> None:
         queue = self._queues.setdefault(share, deque())
@@ -46,6 +94,8 @@ class Shares:
             await turn.addTimeout(WAIT, self._clock)
         except TimeoutError:
             raise _too_many() from None
+        if not self._is_next(share):
+            await self._turn(share)
 
     def give(self, share: str) -> None:
         """A call that was begun ended; the one that waits longest goes on."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, MethodNotAllowed
+from trio2o.domain.tasks import Task
 from trio2o.message import Answer, Body, Call
 from trio2o.web._channel import Channel, Exchange, Limits
 from trio2o.web._head import Head
@@ -37,7 +38,7 @@ class FaceSite(Factory):
     ) -> None:
         self.face, self._table = face, table
         self._reactor, self._pipeline, self.limits = reactor, pipeline, limits
-        self.running: set[Deferred[Any]] = set()
+        self.running: set[Task] = set()
         self._channels: set[Channel] = set()
         self.draining = False
         """Each connection ends with its next answer, which says so."""
@@ -52,7 +53,14 @@ class FaceSite(Factory):
 
     def _lost(self, channel: Channel) -> None:
         self._channels.discard(channel)
-        if self._closed is not None and not self._channels:
+        self._look()
+
+    def _ran(self, task: Task) -> None:
+        self.running.discard(task)
+        self._look()
+
+    def _look(self) -> None:
+        if self._closed is not None and not self.in_use:
             closed, self._closed = self._closed, None
             closed.callback(None)
 
@@ -63,13 +71,12 @@ class FaceSite(Factory):
 
     def close(self) -> Deferred[Any]:
         """Close connections as they become idle; fires when what is running and written is out."""
-        tasks: list[Deferred[Any]] = list(self.running)
         for channel in list(self._channels):
             channel.rest()
-        if self._channels:
-            self._closed = Deferred()
-            tasks.append(self._closed)
-        return DeferredList(tasks, consumeErrors=True)
+        if not self.in_use:
+            return succeed(None)
+        self._closed = Deferred()
+        return self._closed
 
     def own(self, fault: Fault, call: Call) -> Answer:
         """An error of a call that no operation saw."""
@@ -85,6 +92,10 @@ class FaceSite(Factory):
             self._second, self._date = now, b"Date: " + datetimeToString(now)
         return self._date
 
+    def of(self, head: Head) -> FaceSite:
+        """The site that a request is for."""
+        return self
+
     def find(self, head: Head) -> Found:
         """The rows that a request is for."""
         head.path = self.face.normal(head.path)
@@ -95,11 +106,10 @@ class FaceSite(Factory):
         head, found = exchange.head, exchange.found
         fields, peer = head.fields, channel.peer
         call = Call(head.method, head.path, head.query, fields.headers, body, fields.said, peer)
-        task = Deferred.fromCoroutine(self._run(channel, exchange, found, call))
-        if not task.called:
-            exchange.task = task
+        task = Task(self._run(channel, exchange, found, call))
+        if not task.over:
+            exchange.task, task.ended = task, self._ran
             self.running.add(task)
-            task.addBoth(self._ran, task)
 
     async def _run(self, channel: Channel, exchange: Exchange, found: Found, call: Call) -> None:
         try:
@@ -115,14 +125,12 @@ class FaceSite(Factory):
             log.error("a call failed\n{traceback}", traceback=traceback.format_exc())
             answer = self.own(Fault(UNEXPECTED), call)
         exchange.task = None  # from now on its client's leaving ends what is written
-        await channel.answer(exchange, answer)
+        try:
+            await channel.answer(exchange, answer)
+        except Exception:
+            log.error("an answer failed\n{traceback}", traceback=traceback.format_exc())
         if self._closed is not None:
             channel.rest()
-
-    def _ran(self, result: Any, task: Deferred[Any]) -> None:
-        self.running.discard(task)
-        if isinstance(result, Failure):
-            log.error("an answer failed\n{traceback}", traceback=result.getTraceback())
 
     def left(self, exchange: Exchange) -> None:
         """Nobody waits for the answer any more: a read ends, all else goes on."""
@@ -134,3 +142,23 @@ class FaceSite(Factory):
         answer = self.own(fault, call)
         allow = (b"Allow", ", ".join(found.allowed).encode())
         return Answer(answer.status, (*answer.headers, allow), answer.body)
+
+
+class JointSite(FaceSite):
+    """One port for all faces: the first segment of a path is a face's name.
+
+    What has no such segment is answered by the first of them: `GET /healthcheck`, and no other.
+    """
+
+    def __init__(self, sites: Mapping[str, FaceSite], limits: Limits) -> None:
+        one = next(iter(sites.values()))
+        table = one._table.only("/healthcheck")
+        super().__init__(one._reactor, one.face, table, one._pipeline, limits)
+        self._sites = {name.encode(): site for name, site in sites.items()}
+
+    def of(self, head: Head) -> FaceSite:
+        _, prefix, *rest = head.path.split(b"/", 2)
+        if (site := self._sites.get(prefix)) is None:
+            return self
+        head.path = b"/" + b"".join(rest)
+        return site

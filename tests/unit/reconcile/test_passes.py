@@ -7,6 +7,7 @@ from helpers import result_of
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from trio2o.domain.errors import Unavailable
 from trio2o.reconcile import Counted, Passes
 
 
@@ -68,13 +69,29 @@ def test_a_pass_on_demand_tells_what_it_found(world: Any) -> None:
     assert (report["last"], report["next"], report["error"]) == (1010.0, 1300.0, "")
 
 
-def test_two_who_ask_at_once_share_a_pass(world: Any) -> None:
+def test_who_asks_during_a_pass_has_one_that_begins_later_and_shares_it(world: Any) -> None:
     clock, loop, passes = world
-    loop.waits = Deferred()
-    both = [Deferred.fromCoroutine(passes.run("loop")) for _ in range(2)]
+    first, second = Deferred[None](), Deferred[None]()
+    loop.waits = first
+    asked = [Deferred.fromCoroutine(passes.run("loop")) for _ in range(3)]
     clock.advance(300)
-    loop.waits.callback(None)
-    assert [result_of(one).looked for one in both] == [3, 3]
+    loop.waits = second
+    first.callback(None)
+    assert result_of(asked[0]).looked == 3
+    assert not asked[1].called and not asked[2].called
+    second.callback(None)
+    assert [result_of(one).looked for one in asked[1:]] == [3, 3]
+    assert loop.runs == 2
+
+
+def test_who_waits_for_a_pass_to_end_gets_none_after_a_stop(world: Any) -> None:
+    _, loop, passes = world
+    loop.waits = Deferred()
+    asked = [Deferred.fromCoroutine(passes.run("loop")) for _ in range(2)]
+    passes.stop()
+    for one in asked:
+        with pytest.raises(Unavailable):
+            result_of(one)
     assert loop.runs == 1
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs
 
 from attrs import asdict
 
-from trio2o.domain.errors import NotFound
+from trio2o.domain.errors import BadRequest, NotFound
 from trio2o.message import Answer, Call
 from trio2o.store import definitions
 from trio2o.verbs import Context, json_answer
@@ -38,8 +39,13 @@ async def show_reconciler(call: Call, context: Context) -> Answer:
 
 
 async def run_reconciler(call: Call, context: Context) -> Answer:
-    """A pass now, by the process that runs them; the answer comes when it has ended."""
-    name = _name(context)
+    """A pass now, by the process that runs them; the answer comes when it has ended. With
+    `force=true` one of networks mends what it would only tell of, and removes what the top lost."""
+    name, networks = _name(context), context.parts.networks
+    if parse_qs(call.query.decode("latin-1")).get("force", [""])[-1].lower() == "true":
+        if name != "networks" or networks is None:
+            raise BadRequest("Only passes over networks that span pods are forced.")
+        await networks.consent()
     await context.parts.reconcilers.run(name, context.deadline)
     return json_answer(200, {"reconciler": _report(name, context)})
 

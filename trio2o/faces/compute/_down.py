@@ -120,7 +120,7 @@ class ShowServer:
             return None
         if route.project_id != caller.project_id and not caller.is_admin:
             return None
-        details = _details(route)
+        details = _details(await context.routes.known(SERVER, id) or route)
         if "original_name" not in (details.get("flavor") or ()) or "image" not in details:
             return None
         server = {

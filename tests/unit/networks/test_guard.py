@@ -1,0 +1,170 @@
+"""A pass that would tear down what tenants use, or that may only report, changes nothing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from helpers import result_of
+from neutrons import Region, Store
+from twisted.internet.task import Clock
+
+from trio2o.domain.errors import Fault
+from trio2o.networks import MADE, NetworkPass, Networks, settle_router
+from trio2o.settings import NetworkSettings
+from trio2o.store._schema import attachments, counterparts, homes
+
+
+class Cloud:
+    """Two pods, and as many networks as asked for with a server each, half in either pod."""
+
+    def __init__(self, count: int) -> None:
+        self.region, self.clock = Region(2), Clock()
+        self.clock.advance(1_800_000_000)
+        self.store = Store()
+        self.restart(self.store)
+        for number in range(count):
+            self.boot(number)
+        self.converge()
+
+    def restart(self, store: Store) -> None:
+        async def token(project_id: str = "") -> str:
+            return "token"
+
+        given: Any = (self.clock, self.clock.seconds, store, self.region, token)
+        settings = NetworkSettings(mode="stretched")
+        self.ours = Networks(*given, settings, settle_router)
+
+    def boot(self, number: int) -> None:
+        top, pod = self.region.top, self.region.all[number % 2]
+        body = {"project_id": "p", "name": "n", "provider:segmentation_id": 100 + number}
+        network = top.create("networks", body)["id"]
+        cidr = f"10.{number}.0.0/27"
+        top.create("subnets", {"network_id": network, "project_id": "p", "cidr": cidr})
+        body = {"network_id": network, "project_id": "p", "device_id": f"{MADE}c{number}"}
+        port, server = top.create("ports", body), f"server-{number}"
+
+        async def call() -> None:
+            await self.ours.claim(f"c{number}", pod, [port], [port["id"]], lease=False)
+            bottom = (await self.ours.carry(pod, [port], fresh=True))[port["id"]]
+            self.region.servers.add(server)
+            row = self.region.neutrons[pod.pod_id].rows["ports"][bottom]
+            row |= {"device_id": server, "device_owner": "compute:nova"}
+            await self.ours.booted(f"c{number}", server, pod)
+
+        result_of(call())
+
+    def run(self, **more: Any) -> Any:
+        """What a pass counted."""
+        return result_of(NetworkPass(self.ours, **more).run())
+
+    def converge(self) -> None:
+        while self.run().drift:
+            pass
+
+    @property
+    def below(self) -> Any:
+        """A copy of all that the pods have."""
+        return copy.deepcopy([self.region.neutrons[pod.pod_id].rows for pod in self.region.all])
+
+    def lose(self) -> dict[str, Any]:
+        """Empty the top, but for a group that Neutron makes for whoever asks; what it had."""
+        had, self.region.top.rows = self.region.top.rows, copy.deepcopy(self.region.top.rows)
+        for kind, rows in self.region.top.rows.items():
+            if "security" not in kind:
+                rows.clear()
+        return had
+
+
+def test_a_top_that_shows_nothing_tears_nothing_down_and_goes_on_when_it_is_back() -> None:
+    cloud = Cloud(6)
+    before, had = cloud.below, cloud.lose()
+    for _ in range(2):
+        with pytest.raises(Fault, match="shows 0 of 12 networks"):
+            cloud.run()
+    assert cloud.below == before
+    cloud.region.top.rows = had
+    counted = cloud.run()
+    assert (counted.drift, counted.failed) == (0, 0)
+    assert cloud.below == before
+
+
+def test_a_top_that_shows_nothing_while_the_store_is_lost_tears_nothing_down() -> None:
+    cloud = Cloud(12)
+    before = cloud.below
+    cloud.lose()
+    cloud.restart(Store())
+    counted = cloud.run()
+    assert counted.failed == 2
+    assert [note.partition(": ")[0] for note in counted.notes] == ["Pod1", "Pod2"]
+    assert cloud.below == before
+
+
+def test_what_is_gone_at_the_top_goes_when_an_operator_says_so_once() -> None:
+    cloud = Cloud(6)
+    cloud.lose()
+    result_of(cloud.ours.consent())
+    assert cloud.run().failed == 0
+    assert not any(rows["networks"] or rows["ports"] for rows in cloud.below)
+    cloud = Cloud(6)
+    result_of(cloud.ours.consent())
+    cloud.run()
+    cloud.lose()
+    with pytest.raises(Fault):
+        cloud.run()
+
+
+def test_a_part_that_is_gone_at_the_top_goes_without_asking() -> None:
+    cloud = Cloud(6)
+    top = cloud.region.top
+    lost = sorted(top.rows["networks"])[:2]
+    for id in lost:
+        for port in [p["id"] for p in top.rows["ports"].values() if p["network_id"] == id]:
+            del top.rows["ports"][port]
+        top.delete("networks", id)
+    cloud.converge()
+    names = {n["description"] for rows in cloud.below for n in rows["networks"].values()}
+    assert len(names) == 4 and not names & {f"trio2o:{id}" for id in lost}
+
+
+def test_what_drifted_is_only_told_where_passes_may_not_mend() -> None:
+    cloud = Cloud(2)
+    pod = cloud.region.neutrons[cloud.region.all[0].pod_id].rows
+    (network,) = pod["networks"].values()
+    network["name"] = "changed"
+    before = cloud.below
+    counted = cloud.run(mend=False)
+    assert (counted.drift, counted.mended, counted.failed) == (1, 0, 1)
+    top = network["description"].partition(":")[2]
+    assert counted.notes == [f"Pod1: update of networks {top}: name"]
+    assert cloud.below == before
+    result_of(cloud.ours.consent())
+    assert cloud.run(mend=False).mended == 1
+    assert network["name"] == "n"
+
+
+def test_what_is_recorded_of_things_that_are_gone_everywhere_goes_too() -> None:
+    cloud = Cloud(2)
+    top, connection = cloud.region.top, cloud.store.connection
+    for port in top.rows["ports"].values():
+        cloud.region.servers.discard(port["device_id"])
+    for rows in (cloud.region.neutrons[pod.pod_id].rows for pod in cloud.region.all):
+        for port in rows["ports"].values():
+            port |= {"device_id": ""} if port["device_owner"].startswith("compute:") else {}
+    for number in range(2):
+        result_of(cloud.ours.ended(f"server-{number}"))
+    for id in list(top.rows["networks"]):
+        top.delete("networks", id)
+    cloud.converge()
+    for table in (homes, attachments, counterparts):
+        left = connection.execute(sa.select(table).where(*_ours(table))).mappings().all()
+        assert left == [], table.name
+    quotas = [told for told in cloud.region.writes if "DELETE /quotas" in told]
+    assert sorted(quotas) == ["Pod1 DELETE /quotas/p", "Pod2 DELETE /quotas/p"]
+
+
+def _ours(table: Any) -> list[Any]:
+    """Not what the pods have by themselves: their `default` groups."""
+    return [table.c.kind != "security-groups"] if "kind" in table.c else []
