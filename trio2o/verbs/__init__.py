@@ -1,6 +1,6 @@
 """All that a gateway does with a call: forward, place, gather, define, answer."""
 
-from trio2o.verbs._answer import Reply, refuse
+from trio2o.verbs._answer import Refuse, Reply
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define, Defined, Definitive, Everywhere, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any, ask_in_turn
@@ -32,6 +32,7 @@ __all__ = [
     "Place",
     "Prepare",
     "Ref",
+    "Refuse",
     "Reply",
     "Shown",
     "Shared",
@@ -54,7 +55,6 @@ __all__ = [
     "pins",
     "pod_naming",
     "raw",
-    "refuse",
     "rewrite",
     "rows",
     "value_at",
