@@ -11,13 +11,14 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString, wrapServerTLS
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall, cooperate, deferLater
 from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
@@ -310,6 +311,8 @@ class Appliance(Service):
         gc.set_threshold(10_000, 20, 20)  # calls leave few cycles behind
         if self._worker is not None:
             self._worker.is_ready()
+        mounting = chain.from_iterable(kind.app.mounting() for kind in FACES)
+        cooperate(mounting).whenDone().addCallback(lambda _: gc.freeze())
         log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
         self.notifier.ready(f"{len(pods.all)} pods")
 
