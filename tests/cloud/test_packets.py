@@ -124,11 +124,12 @@ def test_servers_of_two_pods_are_on_one_wire(town: Town):
 def test_a_packet_is_refused_unless_a_group_lets_it_in(town: Town):
     network, one, w2 = town.network, town.servers["w1"], town.address("w2")
     port = town.port("w2")
+    before = list(port.security_group_ids)  # an update changes `port` itself
     shut = network.create_security_group(name="shut")  # lets nothing in
     network.update_port(port, security_groups=[shut.id])
     assert eventually(lambda: one.answers(w2) == 0, 30)
     show(f"w1 -> w2 {w2}: refused, as group 'shut' of w2 has no rule for it")
-    network.update_port(port, security_groups=port.security_group_ids)
+    network.update_port(port, security_groups=before)
     assert eventually(lambda: one.answers(w2) == 3, 30)
     show(f"w1 -> w2 {w2}: let in, as both are in group 'default', each in its pod")
     network.delete_security_group(shut)
@@ -178,6 +179,9 @@ def test_a_floating_ip_is_reached_from_outside_once_a_group_lets_it_in(town: Tow
     assert eventually(lambda: edge.answers(address) == 3, 60)
     assert edge.answers(address, WHOLE) == 3
     show(f"outside -> {address}: answered by w1 {town.address('w1')}")
+    for name in ("w2", "f2"):
+        assert town.servers[name].answers(address) == 3, name
+        show(f"{name} {town.address(name)} -> {address}: answered by w1")
     town.network.delete_ip(made)
     assert eventually(lambda: edge.answers(address) == 0, 30)
 
