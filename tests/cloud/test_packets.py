@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -74,16 +75,19 @@ class Town:
             self.subnets[name] = network.create_subnet(
                 network_id=made.id, cidr=cidr, ip_version=4, name=name
             )
-        for name, (where, zone) in SERVERS.items():
-            self.booted[name] = self.project.server(
-                zone, name, networks=[{"uuid": self.networks[where].id}]
-            )
-        for name, (_, zone) in SERVERS.items():
-            pod = PODS[zone]
-            at = admin_cloud(f"Pod{pod}").network
-            (bottom,) = at.ports(device_id=self.booted[name].id)
-            self.servers[name] = plug(self.machines[pod], name, bottom.id, bottom.mac_address)
-            assert eventually(lambda at=at, id=bottom.id: at.get_port(id).status == "ACTIVE")
+        with ThreadPoolExecutor(len(SERVERS)) as many:
+            list(many.map(self.boot, SERVERS))
+        for name in SERVERS:
+            assert eventually(lambda name=name: self.port(name).status == "ACTIVE"), name
+
+    def boot(self, name: str) -> None:
+        """A server of Nova's, and what stands for it on the wires of its pod."""
+        where, zone = SERVERS[name]
+        wanted = [{"uuid": self.networks[where].id}]
+        self.booted[name] = self.project.server(zone, name, networks=wanted)
+        pod = PODS[zone]
+        (bottom,) = admin_cloud(f"Pod{pod}").network.ports(device_id=self.booted[name].id)
+        self.servers[name] = plug(self.machines[pod], name, bottom.id, bottom.mac_address)
 
 
 def show(text: str) -> None:
@@ -159,8 +163,9 @@ def edge(town: Town) -> Iterator[Server]:
         admin.create_subnet(network_id=external.id, cidr=EDGE, ip_version=4, is_dhcp_enabled=False)
         town.network.update_router(town.router, external_gateway_info={"network_id": external.id})
         yield outside(town.machines[1], "outside", "203.0.113.1/24")
-        town.network.update_router(town.router, external_gateway_info={})
     finally:
+        if left := town.network.find_router(town.router.id):
+            town.network.update_router(left, external_gateway_info={})
         admin.delete_network(external)
 
 
