@@ -81,13 +81,17 @@ class Town:
             assert eventually(lambda name=name: self.port(name).status == "ACTIVE"), name
 
     def boot(self, name: str) -> None:
-        """A server of Nova's, and what stands for it on the wires of its pod."""
         where, zone = SERVERS[name]
-        wanted = [{"uuid": self.networks[where].id}]
-        self.booted[name] = self.project.server(zone, name, networks=wanted)
+        self.booted[name], self.servers[name] = self.server(
+            zone, name, uuid=self.networks[where].id
+        )
+
+    def server(self, zone: str, name: str, **wanted: str) -> tuple[Any, Server]:
+        """A server of Nova's, and what stands for it on the wires of its pod."""
+        booted = self.project.server(zone, name, networks=[wanted])
         pod = PODS[zone]
-        (bottom,) = admin_cloud(f"Pod{pod}").network.ports(device_id=self.booted[name].id)
-        self.servers[name] = plug(self.machines[pod], name, bottom.id, bottom.mac_address)
+        (bottom,) = admin_cloud(f"Pod{pod}").network.ports(device_id=booted.id)
+        return booted, plug(self.machines[pod], name, bottom.id, bottom.mac_address)
 
 
 def show(text: str) -> None:
@@ -137,6 +141,24 @@ def test_a_packet_is_refused_unless_a_group_lets_it_in(town: Town):
     assert eventually(lambda: one.answers(w2) == 3, 30)
     show(f"w1 -> w2 {w2}: let in, as both are in group 'default', each in its pod")
     network.delete_security_group(shut)
+
+
+def test_a_port_that_goes_to_another_pod_is_found_there(town: Town):
+    network, compute = town.network, town.project.tenant.compute
+    port = network.create_port(network_id=town.networks["wide"].id)
+    address = port.fixed_ips[0]["ip_address"]
+    for zone in PODS:
+        booted, server = town.server(zone, "moves", port=port.id)
+        assert server.dhcp()["ip"] == address
+        for name in ("w1", "w2"):
+            one = town.servers[name]
+            assert eventually(lambda one=one: one.answers(address) == 3, 30), (zone, name)
+            assert port.mac_address in one.run("ip", "neighbour", "show", address)
+        show(f"{address} at {port.mac_address} answers w1 and w2 from {zone}")
+        compute.delete_server(booted)
+        compute.wait_for_delete(booted, wait=60, interval=0.5)
+        server.unplug()
+    network.delete_port(port)
 
 
 def test_a_router_joins_networks_whose_servers_are_in_different_pods(town: Town):

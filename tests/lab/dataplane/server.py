@@ -48,6 +48,11 @@ class Server:
         said = self.run("busybox", "traceroute", "-n", "-q", 1, "-w", 2, "-m", 4, address)
         return " -> ".join(re.findall(r"^ *\d+ +(\S+)", said, re.MULTILINE))
 
+    def unplug(self) -> None:
+        """It is gone, with its tap."""
+        vsctl(self.machine, "del-port", self.tap)
+        self.machine.run("ip", "netns", "delete", self.name)
+
 
 def plug(machine: Machine, name: str, port_id: str, mac: str) -> Server:
     """A server on a port of the pod's Neutron, as its hypervisor would plug it."""
