@@ -277,6 +277,7 @@ def _clean_networks(project: Project, region: str) -> None:
     for address in network.ips(project_id=project.id):
         network.delete_ip(address)
     for router in network.routers(project_id=project.id):
+        network.update_router(router, routes=[])  # an interface that a route needs stays
         for port in network.ports(device_id=router.id):
             for fixed in port.fixed_ips:
                 network.remove_interface_from_router(router, fixed["subnet_id"])
