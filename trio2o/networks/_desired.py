@@ -26,6 +26,7 @@ class Top:
     shares: list[Row] = field(factory=list)
     routers: dict[str, Row] = field(factory=dict)
     floating: dict[str, Row] = field(factory=dict)
+    policies: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:
@@ -177,9 +178,25 @@ def desired(
     ports = [port for port in ports if port["network_id"] in top.networks]
     for port in ports:
         wanted.append(port_wanted(port, top))
+    wanted += policies_wanted(top, [*(top.networks[id] for id in networks), *ports])
     groups = {id for port in ports for id in port.get("security_groups") or ()}
     wanted += groups_wanted(top, groups)
     return {one.key: one for one in wanted}
+
+
+def policies_wanted(top: Top, users: Iterable[Row]) -> list[Wanted]:
+    """The QoS policies of networks and ports, with their rules."""
+    found = []
+    for id in sorted({row.get("qos_policy_id") or "" for row in users} & set(top.policies)):
+        row = top.policies[id]
+        body = {"name": row["name"], "rules": row["rules"]}
+        found.append(Wanted(things.QOS, id, row["project_id"], body, {"rules": None}))
+    return found
+
+
+def _policy(row: Row) -> Ref | None:
+    id = row.get("qos_policy_id")
+    return Ref(things.QOS.path, id) if id else None
 
 
 def groups_wanted(top: Top, groups: Iterable[str]) -> list[Wanted]:
@@ -212,6 +229,7 @@ def _network(row: Row, place: Place) -> Wanted:
         for name in ("name", "admin_state_up", "mtu", "port_security_enabled", "router:external")
         if row.get(name) is not None
     }
+    body["qos_policy_id"] = _policy(row)
     if row["description"].startswith(things.bridge_mark("")):
         body["router:external"] = True  # of the routers that have their gateway over it
     for name in ("network_type", "segmentation_id", "physical_network"):
@@ -337,6 +355,7 @@ def port_wanted(row: Row, top: Top) -> Wanted:
         "admin_state_up": row["admin_state_up"],
         "security_groups": [Ref(things.GROUP.path, id) for id in row.get("security_groups") or ()],
         "allowed_address_pairs": list(row.get("allowed_address_pairs") or ()),
+        "qos_policy_id": _policy(row),
     }
     if row.get("port_security_enabled") is not None:
         body["port_security_enabled"] = row["port_security_enabled"]
