@@ -174,8 +174,8 @@ def test_a_network_and_its_router_are_in_three_pods(spanning: Project):
         assert len({hops[f"10.3{number}.0.0/24"] for number in (1, 2, 3)}) == 3
         (far,) = ports_of(spanning, servers["az1"])
         floating = network.create_ip(floating_network_id=outside.id, port_id=far.id)
-        (one,) = admin_cloud("Pod3").network.ips(project_id=spanning.id)
-        (two,) = admin_cloud("Pod1").network.ips(project_id=spanning.id)
+        (two,) = eventually(lambda: list(admin_cloud("Pod1").network.ips(project_id=spanning.id)))
+        (one,) = eventually(lambda: list(admin_cloud("Pod3").network.ips(project_id=spanning.id)))
         assert one.floating_ip_address == floating.floating_ip_address
         assert one.fixed_ip_address == two.floating_ip_address
         assert two.fixed_ip_address == far.fixed_ips[0]["ip_address"]

@@ -124,8 +124,9 @@ class Applier:
         body |= {name: value for name, value in wanted.first.items() if value is not None}
         for name in [name for name, value in wanted.first.items() if value is None]:
             del body[name]
-        if body.get("qos_policy_id", "") is None:
-            del body["qos_policy_id"]  # a pod without QoS does not know the word
+        for name in ("qos_policy_id", "extra_dhcp_opts"):
+            if name in body and not body[name]:
+                del body[name]  # a pod without the extension does not know the word
         body["project_id"] = wanted.project_id
         if kind is not things.RBAC:
             body["description"] = mark(wanted.id)
@@ -209,6 +210,13 @@ class Applier:
                 if which:
                     path = f"/{kind.path}/{id}/{how}_addresses"
                     await self._neutron.ask(pod, "PUT", path, {"addresses": sorted(which)})
+        if "extra_dhcp_opts" in changes:  # what is not named stays
+            told = {
+                (o["opt_name"], o["ip_version"]): o | {"opt_value": None} for o in _options(step)
+            }
+            for one in changes["extra_dhcp_opts"]:
+                told.pop((one["opt_name"], one.get("ip_version", 4)), None)
+            changes["extra_dhcp_opts"] = [*changes["extra_dhcp_opts"], *told.values()]
         if kind is things.QOS and "rules" in changes:
             await self._rules(pod, f"/{kind.path}/{id}", changes.pop("rules"))
         # a router's routes are judged before its new gateway is there
@@ -243,6 +251,11 @@ class Applier:
                 raise
         gone = Counterpart(kind.path, step.key.id, pod.pod_id, step.bottom_id)
         await self._store.write(lambda c: rows.drop_counterparts(c, [gone]))
+
+
+def _options(step: Update) -> list[Row]:
+    """The DHCP options that a port had."""
+    return [{"ip_version": 4} | one for one in step.row.get("extra_dhcp_opts") or ()]
 
 
 def _phase(step: Step) -> tuple[str, str]:

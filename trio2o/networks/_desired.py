@@ -169,9 +169,7 @@ def desired(
         wanted.append(_network(top.networks[id], place))
         wanted += _shares(top, id)
         wanted += [_subnet(top, row, place.pod, own, homes) for row in top.subnets_of(id)]
-        wanted += [
-            _reserved(row, place.pod) for row in top.reserved(things.dhcp(place.pod.pod_name), id)
-        ]
+        wanted += [_reserved(row, top) for row in top.reserved(things.dhcp(place.pod.pod_name), id)]
     ports = [
         top.ports[one.port_id] for one in own if one.port_id in top.ports and one.stage != LEASED
     ]
@@ -303,7 +301,7 @@ def _subnet(
         body["allocation_pools"] = pools([*dhcp, *leased])
         if not body["allocation_pools"]:
             first["allocation_pools"] = None  # none at all can only be had by a change
-        if dhcp:
+        if dhcp and not row["ipv6_address_mode"]:  # Neutron has these only with DHCP on
             first["enable_dhcp"] = False  # on before its port is there it takes an address itself
     return Wanted(things.SUBNET, row["id"], row["project_id"], body, first)
 
@@ -330,7 +328,7 @@ def _fixed(row: Row, top: Top) -> list[Row]:
     return fixed
 
 
-def _reserved(row: Row, pod: Pod) -> Wanted:
+def _reserved(row: Row, top: Top) -> Wanted:
     """The port of the pod's DHCP, there before its agents would make one."""
     body = {
         "name": "",
@@ -338,10 +336,7 @@ def _reserved(row: Row, pod: Pod) -> Wanted:
         "mac_address": row["mac_address"],
         "device_owner": "network:dhcp",
         "device_id": "reserved_dhcp_port",
-        "fixed_ips": [
-            {"subnet_id": Ref(things.SUBNET.path, ip["subnet_id"]), "ip_address": ip["ip_address"]}
-            for ip in row["fixed_ips"]
-        ],
+        "fixed_ips": _fixed(row, top),
     }
     return Wanted(things.PORT, row["id"], row["project_id"], body)
 
@@ -356,11 +351,10 @@ def port_wanted(row: Row, top: Top) -> Wanted:
         "security_groups": [Ref(things.GROUP.path, id) for id in row.get("security_groups") or ()],
         "allowed_address_pairs": list(row.get("allowed_address_pairs") or ()),
         "qos_policy_id": _policy(row),
+        "extra_dhcp_opts": list(row.get("extra_dhcp_opts") or ()),
     }
     if row.get("port_security_enabled") is not None:
         body["port_security_enabled"] = row["port_security_enabled"]
-    if row.get("extra_dhcp_opts"):
-        body["extra_dhcp_opts"] = row["extra_dhcp_opts"]
     if row.get("binding:vnic_type"):
         body["binding:vnic_type"] = row["binding:vnic_type"]
     return Wanted(things.PORT, row["id"], row["project_id"], body)

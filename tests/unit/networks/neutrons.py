@@ -234,6 +234,9 @@ class Neutron:
         if kind == "floatingips" and "port_id" in body:
             row["port_id"] = None
             self._associate(row, body)
+        if "extra_dhcp_opts" in body:  # what is not named stays
+            told = {o["opt_name"]: o for o in (*row["extra_dhcp_opts"], *body["extra_dhcp_opts"])}
+            body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
         row |= body

@@ -252,3 +252,13 @@ def test_qos_policies_are_in_the_pods_whose_networks_and_ports_have_them() -> No
     network["qos_policy_id"] = None
     cloud.converge()
     assert policies() == [[], []]
+
+
+def test_a_dhcp_option_that_is_taken_away_is_taken_from_the_pod() -> None:
+    cloud = Cloud(1)
+    (port,) = [p for p in cloud.region.top.rows["ports"].values() if p["device_id"] == "server-0"]
+    for names in (["a", "b"], ["b"], []):
+        port["extra_dhcp_opts"] = [{"opt_name": n, "opt_value": n, "ip_version": 4} for n in names]
+        cloud.converge()
+        (own,) = [p for p in cloud.below[0]["ports"].values() if p["device_id"] == "server-0"]
+        assert [one["opt_name"] for one in own["extra_dhcp_opts"]] == names
