@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from tenants import Project, admin_cloud, eventually
+from tenants import STRETCHED, Project, admin_cloud, cloud, eventually, reconcile
 from test_stretched import inside, network_of, outside_of, ports_of, routers_in
 
 pytestmark = pytest.mark.release
@@ -97,6 +97,38 @@ def test_dhcp_options_and_allowed_pairs_of_a_port_are_the_pods_too(spanning: Pro
     assert eventually(told, 30), group
 
 
+def test_a_qos_policy_is_in_the_pods_that_use_it(spanning: Project):
+    network, admin = spanning.tenant.network, admin_cloud("Central").network
+    net = network_of(spanning)
+    policy = admin.create_qos_policy(name="slow", project_id=spanning.id)
+    rule = admin.create_qos_bandwidth_limit_rule(policy, max_kbps=1000, direction="egress")
+    try:
+        port = network.create_port(network_id=net.id, qos_policy_id=policy.id)
+        server = spanning.server("az2", networks=[{"port": port.id}])
+
+        def limits(region: str) -> list[int]:
+            there = admin_cloud(region).network
+            own = list(there.qos_policies(project_id=spanning.id))
+            return [rule["max_kbps"] for one in own for rule in one.rules]
+
+        assert (limits("Pod1"), limits("Pod2")) == ([], [1000])
+        (bottom,) = [p for p in inside(spanning, "Pod2")["ports"] if p.device_id == server.id]
+        (own,) = admin_cloud("Pod2").network.qos_policies(project_id=spanning.id)
+        assert bottom.qos_policy_id == own.id
+        ours = cloud("admin", "admin", "admin", STRETCHED).network
+        ours.update_qos_bandwidth_limit_rule(rule, policy, max_kbps=2000, direction="egress")
+        assert eventually(lambda: limits("Pod2") == [2000], 30)
+        network.update_port(port, qos_policy_id=None)
+        (bottom,) = [p for p in inside(spanning, "Pod2")["ports"] if p.device_id == server.id]
+        assert bottom.qos_policy_id is None
+        assert reconcile(spanning.appliance)["failed"] == 0
+        assert limits("Pod2") == []
+    finally:
+        for one in network.ports(network_id=net.id, qos_policy_id=policy.id):
+            network.update_port(one, qos_policy_id=None)
+        admin.delete_qos_policy(policy)
+
+
 @contextlib.contextmanager
 def third(project: Project) -> Iterator[None]:
     """A third pod for as long as this."""
@@ -142,8 +174,8 @@ def test_a_network_and_its_router_are_in_three_pods(spanning: Project):
         assert len({hops[f"10.3{number}.0.0/24"] for number in (1, 2, 3)}) == 3
         (far,) = ports_of(spanning, servers["az1"])
         floating = network.create_ip(floating_network_id=outside.id, port_id=far.id)
-        (one,) = admin_cloud("Pod3").network.ips(project_id=spanning.id)
-        (two,) = admin_cloud("Pod1").network.ips(project_id=spanning.id)
+        (two,) = eventually(lambda: list(admin_cloud("Pod1").network.ips(project_id=spanning.id)))
+        (one,) = eventually(lambda: list(admin_cloud("Pod3").network.ips(project_id=spanning.id)))
         assert one.floating_ip_address == floating.floating_ip_address
         assert one.fixed_ip_address == two.floating_ip_address
         assert two.fixed_ip_address == far.fixed_ips[0]["ip_address"]

@@ -12,7 +12,7 @@ from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Headers
-from trio2o.networks._things import Kind, Row
+from trio2o.networks._things import QOS, Kind, Row
 from trio2o.pods import OwnCalls, Pods
 
 PAGE = 1000
@@ -91,7 +91,14 @@ class Neutron:
         found: list[Row] = []
         marker: list[tuple[str, Any]] = []
         while True:
-            said = await self.ask(pod, "GET", f"/{kind.path}", query=query + marker, token=token)
+            try:
+                said = await self.ask(
+                    pod, "GET", f"/{kind.path}", query=query + marker, token=token
+                )
+            except Refused as refused:
+                if refused.status == 404 and kind is QOS:
+                    return []  # this Neutron does not have the extension
+                raise
             try:
                 page: list[Row] = said[kind.rows]
                 found += page

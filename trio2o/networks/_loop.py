@@ -92,7 +92,17 @@ class NetworkPass:
 
     async def _top(self) -> Top:
         center, read = self.networks.center, self.networks.neutron.rows
-        networks, subnets, ports, groups, addresses, shares, routers, floating = await together(
+        (
+            networks,
+            subnets,
+            ports,
+            groups,
+            addresses,
+            shares,
+            routers,
+            floating,
+            policies,
+        ) = await together(
             read(center, kind)
             for kind in (
                 things.NETWORK,
@@ -103,6 +113,7 @@ class NetworkPass:
                 things.RBAC,
                 things.ROUTER,
                 things.FLOATING,
+                things.QOS,
             )
         )
         return Top(
@@ -114,6 +125,7 @@ class NetworkPass:
             shares,
             by_id(routers),
             by_id(floating),
+            by_id(policies),
         )
 
     async def _rebuild(self, top: Top) -> None:

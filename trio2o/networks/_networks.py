@@ -16,12 +16,13 @@ from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
 from trio2o.networks._desired import (
     Top,
+    policies_wanted,
     port_wanted,
 )
 from trio2o.networks._plan import plan, translated
 from trio2o.networks._reads import by_id
 from trio2o.networks._settle import Settle, all_done
-from trio2o.networks._things import Create, Found, Key, Ref, Row
+from trio2o.networks._things import Found, Key, Ref, Row
 from trio2o.pods import OwnCalls
 from trio2o.store import networks as rows
 
@@ -71,6 +72,8 @@ class Networks(Settle):
         named = {port["network_id"] for port in ports}
         named |= {ip["subnet_id"] for port in ports for ip in port["fixed_ips"]}
         groups = {id for port in ports for id in port["security_groups"]}
+        policies = {id for port in ports if (id := port.get("qos_policy_id"))}
+        named |= policies
         ids = await self.ids_in(pod, named | groups | {port["id"] for port in ports})
         lacking = {
             port["network_id"]
@@ -92,8 +95,9 @@ class Networks(Settle):
             subnets=await self._automatic(ports),
             ports={port["id"]: port for port in ports},
         )
-        wanted = [port_wanted(port, top) for port in ports]
-        missing = [Create(one) for one in wanted if one.key not in ids]
+        top = await self.with_policies(top, ports)
+        some = [*policies_wanted(top, ports), *(port_wanted(port, top) for port in ports)]
+        missing = plan({one.key: one for one in some if one.key not in ids}, {})
         all_done(await self.applier.apply(pod, missing, ids, fresh=fresh), pod)
         self.members_changed(groups)
         return {port["id"]: ids[Ref("ports", port["id"])] for port in ports}
@@ -360,7 +364,7 @@ class Networks(Settle):
         if not told:
             return  # it was deleted behind our back: a pass makes it again
         names = {row["network_id"], *row["security_groups"]}
-        names |= {ip["subnet_id"] for ip in row["fixed_ips"]}
+        names |= {ip["subnet_id"] for ip in row["fixed_ips"]} | {row.get("qos_policy_id") or ""}
         ids = await self.ids_in(pod, names | {row["id"]})
         top = Top(subnets=await self._automatic([row]))
         wanted = port_wanted(row, top)

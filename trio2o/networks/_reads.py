@@ -113,7 +113,14 @@ class Reads:
                 neutron.rows(center, things.RBAC, object_id=network_id),
             ]
         )
-        return Top(by_id(networks), by_id(subnets), by_id(ports), shares=shares)
+        found = Top(by_id(networks), by_id(subnets), by_id(ports), shares=shares)
+        return await self.with_policies(found, networks)
+
+    async def with_policies(self, top: Top, users: Iterable[Row]) -> Top:
+        """The top with the QoS policies of networks or ports."""
+        ids = {id for row in users if (id := row.get("qos_policy_id"))}
+        found = await self.neutron.by_ids(self.center, things.QOS, ids)
+        return evolve(top, policies=top.policies | by_id(found))
 
     async def top_groups(self, group_ids: Collection[str]) -> Top:
         """Security groups at the top, and the ports of those that their rules name."""

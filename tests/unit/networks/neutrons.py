@@ -21,6 +21,7 @@ Row = dict[str, Any]
 WHEN = "2026-01-01T00:00:00Z"
 
 DEFAULTS: dict[str, Row] = {
+    "qos/policies": {"name": "", "rules": []},
     "networks": {
         "name": "", "admin_state_up": True, "mtu": 1450, "port_security_enabled": True,
         "shared": False, "router:external": False,
@@ -60,7 +61,8 @@ class Neutron:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
 
     def __call__(self, call: Call) -> Answer:
-        words = call.path.decode().strip("/").split("/")
+        words = call.path.decode().strip("/").replace("qos/", "qos|").split("/")
+        words[0] = words[0].replace("|", "/")
         kind, id = words[0], words[1] if len(words) > 1 else ""
         if kind == "quotas":
             return answer(200, {"quota": {}})
@@ -70,7 +72,11 @@ class Neutron:
         try:
             if call.method == "GET":
                 found = [self.shown(kind, row) for row in self._found(kind, call)]
+                if id:
+                    return answer(200, {key: found[0]})
                 return answer(200, {plural: found})
+            if kind == "qos/policies" and len(words) > 2:
+                return self._rule(rows[id], words[2:], call.method, body)
             if call.method == "POST":
                 return answer(201, {key: self.shown(kind, self.create(kind, dict(body[key])))})
             if id not in rows:
@@ -115,7 +121,24 @@ class Neutron:
                     return False
             return True
 
+        words = call.path.decode().strip("/").split("/")
+        if kind == "qos/policies" and len(words) > 2:
+            return [self.rows[kind][words[2]]]
         return [row for _, row in sorted(self.rows[kind].items()) if fits(row)]
+
+    def _rule(self, policy: Row, words: list[str], method: str, body: Row) -> Answer:
+        """A QoS policy has one rule of a type and direction."""
+        type = words[0].removesuffix("_rules")
+        if method == "DELETE":
+            policy["rules"] = [rule for rule in policy["rules"] if rule["id"] != words[1]]
+            return Answer(204)
+        rule = {"id": str(uuid.uuid4()), "qos_policy_id": policy["id"], "type": type}
+        rule |= body[f"{type}_rule"]
+        same = ("type", "direction")
+        if any([o.get(n) for n in same] == [rule.get(n) for n in same] for o in policy["rules"]):
+            raise Refusal(409, "QoSRulesConflict")
+        policy["rules"].append(rule)
+        return answer(201, {f"{type}_rule": rule})
 
     def create(self, kind: str, body: Row) -> Row:
         row = {"id": str(uuid.uuid4()), "description": "", "project_id": ""} | DEFAULTS[kind] | body
@@ -211,6 +234,9 @@ class Neutron:
         if kind == "floatingips" and "port_id" in body:
             row["port_id"] = None
             self._associate(row, body)
+        if "extra_dhcp_opts" in body:  # what is not named stays
+            told = {o["opt_name"]: o for o in (*row["extra_dhcp_opts"], *body["extra_dhcp_opts"])}
+            body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
         row |= body
@@ -368,10 +394,16 @@ class Neutron:
             r["remote_address_group_id"] == id for r in rules.values()
         ):
             raise Refusal(409, "AddressGroupInUse")
+        if kind == "qos/policies":
+            users = (*ports.values(), *self.rows["networks"].values())
+            if any(row.get("qos_policy_id") == id for row in users):
+                raise Refusal(409, "QosPolicyInUse")
         del self.rows[kind][id]
 
 
 def _keys(kind: str) -> tuple[str, str]:
+    if kind == "qos/policies":
+        return "policy", "policies"
     plural = kind.replace("-", "_")
     return ("rbac_policy" if kind == "rbac-policies" else plural[:-1]), plural
 

@@ -108,6 +108,16 @@ def test_an_address_that_follows_from_a_mac_is_not_asked_for() -> None:
     assert wanted[Ref("ports", "a")].body["fixed_ips"] == [{"subnet_id": Ref("subnets", "v6")}]
 
 
+def test_a_subnet_whose_addresses_dhcpv6_gives_out_is_made_with_dhcp_on() -> None:
+    modes = {"ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful"}
+    row = subnet("v6", "n", "fd00::/64", ip_version=6, gateway_ip="fd00::1", **modes)
+    held = port("d1", "n", "v6", "fd00::2", device_id="trio2o-dhcp:Pod1")
+    whole = Top(by_id(network("n")), by_id(row), by_id(held))
+    one = desired(Place(ONE), whole, [], {"v6": ONE.pod_id}, also=["n"])[Ref("subnets", "v6")]
+    assert one.body["enable_dhcp"] and one.body["ipv6_address_mode"] == "dhcpv6-stateful"
+    assert one.first == {}
+
+
 def test_a_plan_makes_what_is_named_first_and_deletes_it_last() -> None:
     whole = top(port("a", "n", "s", "10.0.0.9"))
     wanted = desired(Place(ONE), whole, [attached("a", ONE)], HOMES)

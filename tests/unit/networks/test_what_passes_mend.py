@@ -213,3 +213,52 @@ def test_a_default_group_that_a_pods_own_port_uses_stays_as_the_tops() -> None:
     cloud.converge()
     rules = pod.shown("security-groups", group)["security_group_rules"]
     assert len(rules) == 5 and 22 in {rule["port_range_min"] for rule in rules}
+
+
+def test_qos_policies_are_in_the_pods_whose_networks_and_ports_have_them() -> None:
+    cloud = Cloud(2)
+    top = cloud.region.top
+    policy = top.create("qos/policies", {"name": "slow", "project_id": "p", "rules": []})
+    rule = {"id": "r1", "type": "bandwidth_limit", "direction": "egress", "max_kbps": 100}
+    policy["rules"] = [rule]
+    port = next(p for p in top.rows["ports"].values() if p["device_id"] == "server-1")
+    port["qos_policy_id"] = policy["id"]
+
+    def policies() -> list[list[tuple[str, list[Any]]]]:
+        """Of each pod: names, and what the rules limit to."""
+        return [
+            [
+                (p["name"], [r["max_kbps"] for r in p["rules"]])
+                for p in some["qos/policies"].values()
+            ]
+            for some in cloud.below
+        ]
+
+    cloud.converge()
+    assert policies() == [[], [("slow", [100])]]
+    (bottom,) = [p for p in cloud.below[1]["ports"].values() if p["device_id"] == "server-1"]
+    assert bottom["qos_policy_id"] in cloud.below[1]["qos/policies"]
+    policy["rules"] = [rule | {"max_kbps": 200}]
+    result_of(cloud.ours.settle_policy(policy["id"]))
+    assert policies()[1] == [("slow", [200])]
+    assert cloud.run().drift == 0
+    (network,) = [n for n in top.rows["networks"].values() if n["id"] != port["network_id"]]
+    network["qos_policy_id"], port["qos_policy_id"] = policy["id"], None
+    result_of(cloud.ours.settle_network(network["id"]))
+    assert policies() == [[("slow", [200])]] * 2
+    result_of(cloud.ours.settle_ports([port["id"]]))
+    cloud.converge()
+    assert policies() == [[("slow", [200])], []]
+    network["qos_policy_id"] = None
+    cloud.converge()
+    assert policies() == [[], []]
+
+
+def test_a_dhcp_option_that_is_taken_away_is_taken_from_the_pod() -> None:
+    cloud = Cloud(1)
+    (port,) = [p for p in cloud.region.top.rows["ports"].values() if p["device_id"] == "server-0"]
+    for names in (["a", "b"], ["b"], []):
+        port["extra_dhcp_opts"] = [{"opt_name": n, "opt_value": n, "ip_version": 4} for n in names]
+        cloud.converge()
+        (own,) = [p for p in cloud.below[0]["ports"].values() if p["device_id"] == "server-0"]
+        assert [one["opt_name"] for one in own["extra_dhcp_opts"]] == names

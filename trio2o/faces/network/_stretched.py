@@ -226,9 +226,10 @@ class TopFirst:
     def _refuse(self, body: Any) -> None:
         """What no pod would be told of must not seem to work. Raises `Fault`."""
         asked = body.get(self.resource.key) if isinstance(body, dict) else None
-        kinds = ("floatingip", "port", "network")
-        if self.resource.type in kinds and isinstance(asked, dict) and asked.get("qos_policy_id"):
-            raise NotImplementedHere("QoS policies are not applied to networks that span pods yet.")
+        gateway = isinstance(asked, dict) and asked.get("external_gateway_info")
+        for row in (asked, gateway) if self.resource.type in ("floatingip", "router") else ():
+            if isinstance(row, dict) and row.get("qos_policy_id"):
+                raise NotImplementedHere("QoS policies are for networks and ports that span pods.")
 
     def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
         """The call without AZ hints, which a Neutron without agents refuses, and the hints.
@@ -357,6 +358,10 @@ class TopFirst:
                 await networks.remove_everywhere(id)
             for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
                 await self._settle_router(router, context)
+        elif type == "policy":
+            await networks.settle_policy(id or context.params.get("policy_id", ""))
+        elif type.startswith("alias_"):
+            networks.wake()
         elif type == "address_group" and id:
             networks.members_changed([id])
 
