@@ -19,7 +19,7 @@ SOAK ?= 300
 TESTS := $(filter test test-fast release-check,$(MAKECMDGOALS))
 
 .PHONY: help venv packages lint test test-fast test-random release-check bench bench-image demo demo-down env \
-	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-proof
+	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-ping lab-proof
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -39,7 +39,7 @@ env:
 
 ## make test           everything: lint, unit, component, then cloud tests in the lab
 test: venv lab-behind lint
-	$(BIN)/python -m pytest tests/unit tests/component tests/cloud -m "not release"
+	$(BIN)/python -m pytest tests/unit tests/component tests/cloud -m "not release and not packets"
 lab-behind:
 	@mkdir -p var
 	@echo "the lab comes up in the background: var/lab-up.log"
@@ -104,5 +104,9 @@ lab-status:
 ## make lab-fault      POD=Pod2 DO=stop|freeze|heal
 lab-fault:
 	@$(LAB) fault $(POD) $(DO)
+## make lab-ping       packets over networks that span the lab's pods: Neutron's agents on Open
+##                     vSwitch, namespaces as servers; as root, and with the lab to itself
+lab-ping: venv
+	$(BIN)/python -m pytest -v -s -m packets tests/cloud/test_packets.py
 lab-proof:
 	@$(LAB) proof $(POD)

@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from attrs import field, frozen
+from attrs import define, field
+
+__all__ = [
+    "HOP_BY_HOP",
+    "Aborted",
+    "Answer",
+    "Body",
+    "Call",
+    "Headers",
+    "Stream",
+    "end_to_end",
+    "header",
+    "read_answer",
+    "value",
+    "whole",
+    "with_header",
+    "without",
+]
+
+if TYPE_CHECKING:
+    from attrs import frozen as value
+else:
+
+    def value(cls: type) -> type:
+        """A class whose instances no one changes, of which each call makes some. It is mypy that
+        sees to it: being frozen as attrs does it makes three times the work of a construction."""
+        return define(unsafe_hash=True)(cls)
+
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in order, repeats kept, names as they came."""
@@ -32,7 +59,7 @@ class Stream(Protocol):
 Body = bytes | Stream
 
 
-@frozen
+@value
 class Call:
     """An HTTP request. `path` is the raw path; `query` is without its question mark.
 
@@ -54,7 +81,7 @@ class Call:
         return self.path + b"?" + self.query if self.query else self.path
 
 
-@frozen
+@value
 class Answer:
     """An HTTP response."""
 

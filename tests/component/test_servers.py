@@ -383,8 +383,8 @@ def test_os_volumes_boot_is_another_name_of_servers(demo: Client, pod2: FakePod)
     assert demo.ask("DELETE", "compute", f"{path}/{server}").status_code == 204
 
 
-def test_what_is_not_served_yet_says_so_and_what_is_gone_is_410(demo: Client) -> None:
-    answer = demo.ask("GET", "network", "/v2.0/quotas")
+def test_what_is_not_served_says_so_and_what_is_gone_is_410(demo: Client) -> None:
+    answer = demo.ask("POST", "network", "/v2.0/quotas", {})
     assert (answer.status_code, list(answer.json())) == (501, ["NeutronError"])
     answer = demo.ask("GET", "compute", "/v2.1/os-cells")
     assert answer.status_code == 410

@@ -20,18 +20,36 @@ SERVERS = {
     "mariadb-client-core": "/usr/bin/mariadb",
     "mariadb-client": "/usr/bin/mariadb-dump",
 }
+# what carries packets, for `dataplane` only
+WIRES = {
+    "openvswitch-switch": "/usr/sbin/ovs-vswitchd",
+    "iptables": "/usr/sbin/iptables",
+    "conntrack": "/usr/sbin/conntrack",
+    "iputils-arping": "/usr/bin/arping",
+    "dnsmasq-base": "/usr/sbin/dnsmasq",
+    "dnsmasq-utils": "/usr/bin/dhcp_release",
+    "busybox": "/usr/bin/busybox",
+}
 STAMP = settings.VENV / ".lab-requirements"
 
 
 def ensure() -> None:
     """Install what is missing; costs nothing when all is there."""
-    _debian_packages()
+    _debian_packages(_missing())
     if not _stamped():
         _virtual_environment()
 
 
+def ensure_wires() -> None:
+    _debian_packages(_absent(WIRES))
+
+
+def _absent(packages: dict[str, str]) -> list[str]:
+    return [package for package, file in packages.items() if not Path(file).exists()]
+
+
 def _missing() -> list[str]:
-    missing = [package for package, file in SERVERS.items() if not Path(file).exists()]
+    missing = _absent(SERVERS)
     if not shutil.which("gcc"):  # uWSGI comes as source
         missing.append("gcc")
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
@@ -41,8 +59,7 @@ def _missing() -> list[str]:
     return missing
 
 
-def _debian_packages() -> None:
-    missing = _missing()
+def _debian_packages(missing: list[str]) -> None:
     if not missing:
         return
     sudo = [] if os.geteuid() == 0 else ["sudo"]

@@ -10,7 +10,6 @@ import click
 from trio2o.commands._client import Client
 from trio2o.commands._local import config_option, settings_of
 from trio2o.commands._table import show
-from trio2o.settings import Settings
 
 SERVICES = (
     # type, name, face, what stands behind the face's URL
@@ -75,8 +74,11 @@ def _endpoint(client: Client, service_id: str, region: str, interface: str, url:
     return "as it was"
 
 
-def _admin(settings: Settings) -> str:
-    return settings.faces.admin.url.rstrip("/") + "/v1.0"
+def _ask(config: str, method: str, path: str, body: Any = None) -> Any:
+    """A call to the admin API."""
+    settings = settings_of(config)
+    url = settings.faces.admin.url.rstrip("/") + "/v1.0" + path
+    return Client.of(settings).call(method, url, body)
 
 
 @click.group()
@@ -95,17 +97,14 @@ def pod_add(name: str, az: str, pod_az: str, dc: str, config: str) -> None:
     fields = {"pod_name": name, "pod_az_name": pod_az, "dc_name": dc}
     if az:
         fields["az_name"] = az
-    settings = settings_of(config)
-    made = Client.of(settings).call("POST", f"{_admin(settings)}/pods", {"pod": fields})["pod"]
-    _show([made])
+    _show([_ask(config, "POST", "/pods", {"pod": fields})["pod"]])
 
 
 @pod.command("list")
 @config_option
 def pod_list(config: str) -> None:
     """List the clouds, their state and health."""
-    settings = settings_of(config)
-    _show(Client.of(settings).call("GET", f"{_admin(settings)}/pods")["pods"])
+    _show(_ask(config, "GET", "/pods")["pods"])
 
 
 @pod.command("set")
@@ -142,9 +141,7 @@ def pod_set(
         fields["availability_zones"] = dict(_zone(text) for text in zones)
     if not fields:
         raise click.ClickException("nothing to change was named")
-    settings = settings_of(config)
-    url = f"{_admin(settings)}/pods/{name}"
-    _show([Client.of(settings).call("PUT", url, {"pod": fields})["pod"]])
+    _show([_ask(config, "PUT", f"/pods/{name}", {"pod": fields})["pod"]])
 
 
 def _zone(text: str) -> tuple[str, dict[str, str]]:
@@ -162,9 +159,7 @@ def _zone(text: str) -> tuple[str, dict[str, str]]:
 @config_option
 def pod_remove(name: str, force: bool, config: str) -> None:
     """Remove a cloud; what runs in it goes on running."""
-    settings = settings_of(config)
-    query = "?force=true" if force else ""
-    Client.of(settings).call("DELETE", f"{_admin(settings)}/pods/{name}{query}")
+    _ask(config, "DELETE", f"/pods/{name}{'?force=true' if force else ''}")
     click.echo(f"{name} was removed")
 
 
@@ -206,12 +201,9 @@ def binding() -> None:
 @config_option
 def binding_list(ended: bool, project: str, config: str) -> None:
     """List the bindings that hold."""
-    settings = settings_of(config)
-    client = Client.of(settings)
     query = {"ended": str(ended).lower()} | ({"tenant_id": project} if project else {})
-    url = f"{_admin(settings)}/bindings?{urlencode(query)}"
-    found = client.call("GET", url)["pod_bindings"]
-    pods = client.call("GET", f"{_admin(settings)}/pods")["pods"]
+    found = _ask(config, "GET", f"/bindings?{urlencode(query)}")["pod_bindings"]
+    pods = _ask(config, "GET", "/pods")["pods"]
     names = {item["pod_id"]: item["pod_name"] for item in pods}
     show(
         ("tenant_id", "az_name", "pod_name", "created_at", "ended_at", "id"),
@@ -238,8 +230,7 @@ def definition() -> None:
 @config_option
 def definition_problems(config: str) -> None:
     """List what is otherwise in a cloud, and left alone until it is decided."""
-    settings = settings_of(config)
-    found = Client.of(settings).call("GET", f"{_admin(settings)}/reconcilers")["problems"]
+    found = _ask(config, "GET", "/reconcilers")["problems"]
     names = ("kind", "key", "pod_name", "problem")
     show(names, (tuple(item[name] for name in names) for item in found))
 
@@ -252,7 +243,6 @@ def definition_problems(config: str) -> None:
 def definition_choose(kind: str, key: str, right: str, config: str) -> None:
     """Say whose version of a definition is RIGHT: a cloud's, by its name, or the one that Trio2o
     keeps (top). It is then made the same everywhere."""
-    settings = settings_of(config)
-    url = f"{_admin(settings)}/definitions/{quote(kind, safe='')}/{quote(key, safe='')}"
-    Client.of(settings).call("PUT", url, {"definition": {"right": right}})
+    path = f"/definitions/{quote(kind, safe='')}/{quote(key, safe='')}"
+    _ask(config, "PUT", path, {"definition": {"right": right}})
     click.echo(f"{kind} {key}: as {right} has it")

@@ -87,12 +87,6 @@ class NotImplementedHere(Fault):
     status = 501
 
 
-class BadGateway(Fault):
-    """A pod answered with what is no HTTP or no JSON, or broke off."""
-
-    status = 502
-
-
 class Unavailable(Fault):
     """What is asked for cannot be reached now; it may be later."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from trio2o.domain.errors import NotFound
 from trio2o.domain.values import is_uuid
@@ -15,9 +15,10 @@ from trio2o.message import Headers
 class Resource:
     """A kind of thing that has an id and lives in one pod.
 
-    `collection` is its path below the version (`/servers`), `key` and `rows` the keys of one
-    and of many in bodies. `zones` are the keys that hold an AZ's name (or a list of them),
-    `nested` those whose values hold `links` too, `project` those that may name the owner.
+    `key` and `rows` are the keys of one and of many in bodies (the type, and with an s, where not
+    said otherwise), `collection` is its path below the version (`/servers`). `zones` are the keys
+    that hold an AZ's name (or a list of them), `nested` those whose values hold `links` too,
+    `project` those that may name the owner.
     `deleted_at_once`: a DELETE that is answered 2xx has already happened.
     `integers` are the members that hold a pod's own numbers (`service.id`: one level down), which
     `qualified` makes the tenants'. `probe` is a list in which an id is looked for where none can
@@ -29,9 +30,9 @@ class Resource:
 
     type: str
     service: str
-    collection: str
-    key: str
-    rows: str
+    key: str = Factory(lambda self: self.type, takes_self=True)
+    rows: str = Factory(lambda self: f"{self.key}s", takes_self=True)
+    collection: str = Factory(lambda self: f"/{self.rows}", takes_self=True)
     zones: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
     project: tuple[str, ...] = ("tenant_id", "project_id")

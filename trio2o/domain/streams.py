@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
+from twisted.internet.tcp import Connection
 
 from trio2o.message import Aborted
 
@@ -19,10 +19,13 @@ def write_at_once(transport: Any, data: bytes) -> None:
 
     Else each message costs a turn of the reactor and two changes of what it polls.
     """
-    if isinstance(transport, FileDescriptor) and transport.connected:
+    if isinstance(transport, Connection) and transport.connected:
         idle = not (transport.dataBuffer or transport._tempDataBuffer or transport.disconnecting)
-        sent = transport.writeSomeData(data) if idle else 0
-        if isinstance(sent, int):  # else the transport meets the error itself
+        if idle:
+            try:
+                sent = transport.socket.send(data)
+            except OSError:
+                sent = 0  # the transport meets the error itself
             if sent == len(data):
                 return
             data = data[sent:] if sent else data

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from trio2o.domain.errors import BadRequest, NotAcceptable
 from trio2o.message import Headers
@@ -72,7 +72,7 @@ class Microversions:
 
         `said` are a call's headers, by names in lower case.
         """
-        text = self._text(said)
+        text = None if said.keys().isdisjoint(self.names) else self._text(said)
         if text is None:
             return max(self.own.least, offered.least)
         if text == "latest":
@@ -107,7 +107,7 @@ class Microversions:
                 "The server could not comply with the request since it is either malformed "
                 "or otherwise incorrect."
             )
-        if self.older and (older := said.get(self.older.lower().encode())) is not None:
+        if self.older and (older := said.get(self.names[-1])) is not None:
             return older.decode("latin-1").rpartition(",")[2].strip()
         return None
 
@@ -124,14 +124,23 @@ class Microversions:
             self._told[version] = told
         return told
 
+    def told(self, have: set[bytes]) -> bool:
+        """Whether an answer with headers of these names, in lower case, tells its version."""
+        return b"vary" in have and have.issuperset(self.names)
+
     def vary(self) -> Headers:
         """The `Vary` headers of answers."""
         names = ["OpenStack-API-Version", *([self.older] if self.older else [])]
         return tuple((b"Vary", name.encode()) for name in names)
 
-    @property
-    def names(self) -> tuple[bytes, ...]:
-        """The request headers that ask for a version, in lower case."""
-        return tuple(
-            name.lower().encode() for name in ("OpenStack-API-Version", self.older) if name
-        )
+    names: tuple[bytes, ...] = field(
+        init=False,
+        eq=False,
+        default=Factory(
+            lambda self: tuple(
+                name.lower().encode() for name in ("OpenStack-API-Version", self.older) if name
+            ),
+            takes_self=True,
+        ),
+    )
+    """The headers that tell a version, in lower case."""

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from attrs import evolve
+
 from trio2o.domain.resources import Resource
 
 
-def network_kind(
-    type: str, collection: str = "", rows: str = "", zones: tuple[str, ...] = ()
-) -> Resource:
-    """A kind of Neutron's. Its plural is its own name with an s, where not said otherwise."""
+def network_kind(type: str, collection: str = "", rows: str = "", **more: Any) -> Resource:
+    """A kind of Neutron's, whose path has dashes where its plural has none."""
     rows = rows or f"{type}s"
-    return Resource(
-        type=type,
-        service="network",
-        collection=collection or "/" + rows.replace("_", "-"),
-        key=type,
-        rows=rows,
-        zones=zones,
-        deleted_at_once=True,
-    )
+    path = collection or "/" + rows.replace("_", "-")
+    return Resource(type, "network", rows=rows, collection=path, deleted_at_once=True, **more)
 
 
 _ZONES = ("availability_zone_hints", "availability_zones")
@@ -26,7 +21,7 @@ _ZONES = ("availability_zone_hints", "availability_zones")
 NETWORK = network_kind("network", zones=_ZONES)
 SUBNET = network_kind("subnet")
 PORT = network_kind("port")
-ROUTER = network_kind("router", zones=_ZONES)
+ROUTER = network_kind("router", zones=_ZONES, mapped=("flavor_id",))
 FLOATING_IP = network_kind("floatingip")
 SECURITY_GROUP = network_kind("security_group")
 SECURITY_GROUP_RULE = network_kind("security_group_rule")
@@ -54,6 +49,19 @@ MINIMUM_PACKET_RULE = network_kind(
     "alias_minimum_packet_rate_rule", "/qos/alias_minimum_packet_rate_rules"
 )
 
+# these are the same in every pod, under the first pod's ids
+FLAVOR = network_kind("flavor", mapped=("id", "service_profiles"))
+SERVICE_PROFILE = network_kind("service_profile", "/service_profiles", mapped=("id",))
+DEFAULT_RULE = network_kind("default_security_group_rule", mapped=("id",))
+DEFAULT_STATE = network_kind(
+    "security_groups_default_statefulness",
+    rows="security_groups_default_statefulness",
+    mapped=("id",),
+)
+
+TOPOLOGY = evolve(NETWORK, collection="/auto-allocated-topology", key="auto_allocated_topology")
+"""A project's own, named by its network."""
+
 # these have no id, or one that is a name: they are gathered, or asked of any pod
 FLOATING_IP_POOL = network_kind("floatingip_pool")
 LOGGABLE = network_kind("loggable_resource", "/log/loggable-resources")
@@ -62,6 +70,8 @@ QOS_RULE_TYPE = network_kind("rule_type", "/qos/rule-types")
 QUOTA = network_kind("quota")
 AVAILABILITY = network_kind("network_ip_availability", rows="network_ip_availabilities")
 EXTENSION = network_kind("extension")
+
+DEFINED = (FLAVOR, SERVICE_PROFILE, DEFAULT_RULE, DEFAULT_STATE)
 
 SHARED = (NETWORK, QOS_POLICY, SECURITY_GROUP, ADDRESS_SCOPE, ADDRESS_GROUP, SUBNETPOOL)
 """What an RBAC policy may share."""

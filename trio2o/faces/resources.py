@@ -7,11 +7,8 @@ from trio2o.domain.versions import Version
 from trio2o.routes import Swept
 
 SERVER = Resource(
-    type="server",
-    service="compute",
-    collection="/servers",
-    key="server",
-    rows="servers",
+    "server",
+    "compute",
     zones=("OS-EXT-AZ:availability_zone", "pinned_availability_zone"),
     nested=("flavor", "image"),
     details=(
@@ -26,52 +23,21 @@ SERVER = Resource(
     mapped=("server_groups", "scheduler_hints.group"),
 )
 
-FLAVOR = Resource(
-    type="flavor",
-    service="compute",
-    collection="/flavors",
-    key="flavor",
-    rows="flavors",
-    well_formed=bool,
-)
+FLAVOR = Resource("flavor", "compute", well_formed=bool)
 
-EXTENSION = Resource(
-    type="extension",
-    service="compute",
-    collection="/extensions",
-    key="extension",
-    rows="extensions",
-    well_formed=bool,
-)
+EXTENSION = Resource("extension", "compute", well_formed=bool)
 
 VOLUME = Resource(
-    type="volume",
-    service="volume",
-    collection="/volumes",
-    key="volume",
-    rows="volumes",
+    "volume",
+    "volume",
     zones=("availability_zone",),
     project=("os-vol-tenant-attr:tenant_id",),
     mapped=("volume_type_id",),
 )
 
-SNAPSHOT = Resource(
-    type="snapshot",
-    service="volume",
-    collection="/snapshots",
-    key="snapshot",
-    rows="snapshots",
-    project=("os-extended-snapshot-attributes:project_id",),
-)
+SNAPSHOT = Resource("snapshot", "volume", project=("os-extended-snapshot-attributes:project_id",))
 
-VOLUME_TYPE = Resource(
-    type="volume_type",
-    service="volume",
-    collection="/types",
-    key="volume_type",
-    rows="volume_types",
-    mapped=("id", "qos_specs_id"),
-)
+VOLUME_TYPE = Resource("volume_type", "volume", collection="/types", mapped=("id", "qos_specs_id"))
 
 SWEPT = (
     # from 2.71 on a server tells its flavor by what it is, and its groups

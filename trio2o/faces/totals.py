@@ -1,4 +1,4 @@
-"""One answer of all pods' numbers: limits and quotas, as Nova and Cinder have them.
+"""One answer of all pods' numbers: limits and quotas, as each service has them.
 
 Each pod holds the same limits (they are written to all), so a limit is the least that a pod has;
 what is used is added up.
@@ -48,9 +48,13 @@ def limits(said: Said) -> Document:
     return {"limits": said[0][1]["limits"] | {"absolute": absolute}}
 
 
-def quotas(said: Said) -> Document:
+def quotas(said: Said, key: str = "quota_set") -> Document:
     """A limit by each name, or one with what is in use and reserved of it."""
-    sets = [document["quota_set"] for _, document in said]
+    return {key: least_of([document[key] for _, document in said])}
+
+
+def least_of(sets: Sequence[Document]) -> Document:
+    """Of several quotas the least of each limit, and the sum of what is used."""
     shown: Document = {}
     for name in _names(sets):
         values = [one[name] for one in sets if name in one]
@@ -59,4 +63,4 @@ def quotas(said: Said) -> Document:
             shown[name] = add(values) | {"limit": least(one["limit"] for one in values)}
         else:
             shown[name] = least(values) if isinstance(value, int) else value
-    return {"quota_set": shown}
+    return shown

@@ -15,37 +15,22 @@ def _since(version: str) -> Headers:
 
 
 BACKUP = Resource(
-    type="backup",
-    service="volume",
-    collection="/backups",
-    key="backup",
-    rows="backups",
-    zones=("availability_zone",),
-    project=("os-backup-project-attr:project_id",),
+    "backup", "volume", zones=("availability_zone",), project=("os-backup-project-attr:project_id",)
 )
 
 # what is imported is named by one key and answered by another
 BACKUP_RECORD = evolve(BACKUP, key="backup-record", rows="backup")
 
 GROUP = Resource(
-    type="group",
-    service="volume",
-    collection="/groups",
-    key="group",
-    rows="groups",
+    "group",
+    "volume",
     zones=("availability_zone",),
     headers=_since("3.13"),
     mapped=("group_type", "volume_types"),
 )
 
 GROUP_SNAPSHOT = Resource(
-    type="group_snapshot",
-    service="volume",
-    collection="/group_snapshots",
-    key="group_snapshot",
-    rows="group_snapshots",
-    headers=_since("3.14"),
-    mapped=("group_type_id",),
+    "group_snapshot", "volume", headers=_since("3.14"), mapped=("group_type_id",)
 )
 
 # the older names of the same things
@@ -61,123 +46,63 @@ CGSNAPSHOT = evolve(
 )
 
 ATTACHMENT = Resource(
-    type="volume_attachment",
-    service="volume",
-    collection="/attachments",
-    key="attachment",
-    rows="attachments",
-    deleted_at_once=True,
-    headers=_since("3.27"),
+    "volume_attachment", "volume", key="attachment", deleted_at_once=True, headers=_since("3.27")
 )
 
-MESSAGE = Resource(
-    type="message",
-    service="volume",
-    collection="/messages",
-    key="message",
-    rows="messages",
-    deleted_at_once=True,
-    headers=_since("3.3"),
-)
+MESSAGE = Resource("message", "volume", deleted_at_once=True, headers=_since("3.3"))
 
 TRANSFER = Resource(
-    type="transfer",
-    service="volume",
+    "transfer",
+    "volume",
     collection="/os-volume-transfer",
-    key="transfer",
-    rows="transfers",
     project=("source_project_id",),
     deleted_at_once=True,
 )
 
 SERVICE = Resource(
-    type="volume_service",
-    service="volume",
-    collection="/os-services",
+    "volume_service",
+    "volume",
     key="service",
-    rows="services",
+    collection="/os-services",
     zones=("zone",),
     headers=_since("3.7"),
 )
 
-CLUSTER = Resource(
-    type="cluster",
-    service="volume",
-    collection="/clusters",
-    key="cluster",
-    rows="clusters",
-    headers=_since("3.7"),
-)
+CLUSTER = Resource("cluster", "volume", headers=_since("3.7"))
 
-HOST = Resource(
-    type="volume_host",
-    service="volume",
-    collection="/os-hosts",
-    key="host",
-    rows="hosts",
-    zones=("zone",),
-)
+HOST = Resource("volume_host", "volume", key="host", collection="/os-hosts", zones=("zone",))
 
-POOL = Resource(
-    type="pool", service="volume", collection="/scheduler-stats/get_pools", key="pool", rows="pools"
-)
+POOL = Resource("pool", "volume", collection="/scheduler-stats/get_pools")
 
-EXTENSION = Resource(
-    type="extension", service="volume", collection="/extensions", key="extension", rows="extensions"
-)
+EXTENSION = Resource("extension", "volume")
 
-QUOTA_CLASS = Resource(
-    type="quota_class_set",
-    service="volume",
-    collection="/os-quota-class-sets",
-    key="quota_class_set",
-    rows="quota_class_sets",
-)
+QUOTA_CLASS = Resource("quota_class_set", "volume", collection="/os-quota-class-sets")
 
-GROUP_TYPE = Resource(
-    type="group_type",
-    service="volume",
-    collection="/group_types",
-    key="group_type",
-    rows="group_types",
-    mapped=("id",),
-)
+GROUP_TYPE = Resource("group_type", "volume", mapped=("id",))
 
 QOS_SPEC = Resource(
-    type="qos_spec",
-    service="volume",
-    collection="/qos-specs",
-    key="qos_specs",
-    rows="qos_specs",
-    mapped=("id",),
+    "qos_spec", "volume", key="qos_specs", rows="qos_specs", collection="/qos-specs", mapped=("id",)
 )
 
 DEFAULT_TYPE = Resource(
-    type="default_type",
-    service="volume",
+    "default_type",
+    "volume",
     collection="/default-types",
-    key="default_type",
-    rows="default_types",
     mapped=("volume_type_id",),
     well_formed=bool,
 )
 
 # who may use a type, and what a QoS spec is for
 TYPE_ACCESS = Resource(
-    type="type_access",
-    service="volume",
-    collection="",
+    "type_access",
+    "volume",
     key="",
     rows="volume_type_access",
+    collection="",
     mapped=("volume_type_id",),
 )
 ASSOCIATION = Resource(
-    type="association",
-    service="volume",
-    collection="",
-    key="",
-    rows="qos_associations",
-    mapped=("id",),
+    "association", "volume", key="", rows="qos_associations", collection="", mapped=("id",)
 )
 
 KINDS = (

@@ -54,11 +54,22 @@ class Tokens:
         `allow_expired` is for calls that carry a valid service token: work that a user began is
         finished after the user's token ended.
         """
-        key = sha256(token.encode() + (b"\0expired" if allow_expired else b"")).digest()
-        found = self._lookup(key, allow_expired)
-        self._looked_up(found is not None)
+        if (caller := self.known(token, allow_expired=allow_expired)) is not None:
+            return caller
+        key = _key(token, allow_expired)
+        self._looked_up(False)
+        found = await self._asking.run(key, lambda: self._validate(key, token, allow_expired))
+        return self._held(found, token, allow_expired)
+
+    def known(self, token: str, *, allow_expired: bool = False) -> Caller | None:
+        """The same, as far as it is in memory; None if Keystone has to be asked."""
+        found = self._lookup(_key(token, allow_expired), allow_expired)
         if found is None:
-            found = await self._asking.run(key, lambda: self._validate(key, token, allow_expired))
+            return None
+        self._looked_up(True)
+        return self._held(found, token, allow_expired)
+
+    def _held(self, found: _Known, token: str, allow_expired: bool) -> Caller:
         over = found.caller and found.caller.expires_at <= self._now() and not allow_expired
         if found.caller is None or over:
             raise Unauthorized("The request you have made requires authentication.")
@@ -99,6 +110,10 @@ class Tokens:
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
         return known
+
+
+def _key(token: str, allow_expired: bool) -> bytes:
+    return sha256(token.encode() + (b"\0expired" if allow_expired else b"")).digest()
 
 
 def _caller(body: dict[str, Any]) -> Caller:

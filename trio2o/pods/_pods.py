@@ -15,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import ACTIVE, Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
-from trio2o.message import Answer, Call, read_answer
+from trio2o.message import Answer, Call, read_answer, value
 from trio2o.pods._endpoints import Endpoint
 from trio2o.settings import ImagesSettings
 from trio2o.store import Store
@@ -28,7 +28,7 @@ log = make_logger()
 SERVICES = ("compute", "volume", "network", "placement")
 
 
-@frozen
+@value
 class Target:
     """Where a call of a tenant goes: a service, and how its path names the project."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,6 +61,43 @@ def verb(row: Any) -> str:
     return type(getattr(row, "verb", None)).__name__.lstrip("_").lower()
 
 
+class _Count:
+    """What a counter is to be raised by. Most of its own time goes into locks and checks, and
+    every call counts five things."""
+
+    __slots__ = ("_counter", "count")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter, self.count = counter, 0
+
+    def settle(self) -> None:
+        self._counter.inc(self.count)
+        self.count = 0
+
+
+class _Times:
+    """What a histogram is to be told, by its buckets: it has no public way to add many at once."""
+
+    __slots__ = ("_bounds", "_counts", "_histogram", "_sum")
+
+    def __init__(self, histogram: Any) -> None:
+        self._histogram, self._sum = histogram, 0.0
+        self._bounds: list[float] = histogram._upper_bounds
+        self._counts = [0] * len(self._bounds)
+
+    def add(self, seconds: float) -> None:
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def settle(self) -> None:
+        self._histogram._sum.inc(self._sum)
+        self._sum = 0.0
+        for place, count in enumerate(self._counts):
+            if count:
+                self._histogram._buckets[place].inc(count)
+                self._counts[place] = 0
+
+
 class Metrics:
     """Counters and histograms, with children bound once for each combination that was seen.
 
@@ -113,10 +151,11 @@ class Metrics:
         lookups = Counter(
             "trio2o_token_lookups", "Tokens looked up.", ("found",), registry=registry
         )
-        self._found = lookups.labels("in memory"), lookups.labels("not in memory")
+        self._unknown = _Count(lookups.labels("not in memory"))
+        self._known = _Count(lookups.labels("in memory"))
         self._gauges: dict[str, Gauge] = {}
-        self._bound: dict[tuple[Any, ...], tuple[Any, Any, Any]] = {}
-        self._of_pods: dict[tuple[str, str], Any] = {}
+        self._bound: dict[tuple[Any, ...], tuple[_Count, _Times, _Times]] = {}
+        self._times: dict[Any, _Times] = {}
 
     def called(
         self, face: str, row: Any, chosen: bool, status: int, pod: str, seconds: float, pods: float
@@ -127,12 +166,14 @@ class Metrics:
         if bound is None:
             bound = self._bound[key] = self._bind(face, row, chosen, status, pod)
         requests, took, own = bound
-        requests.inc()
-        took.observe(seconds)
+        requests.count += 1
+        took.add(seconds)
         if pods:
-            own.observe(seconds - pods)
+            own.add(seconds - pods)
 
-    def _bind(self, face: str, row: Any, chosen: bool, status: int, pod: str) -> tuple[Any, ...]:
+    def _bind(
+        self, face: str, row: Any, chosen: bool, status: int, pod: str
+    ) -> tuple[_Count, _Times, _Times]:
         if row is None:
             name, kind = "none", "none"
         elif chosen:
@@ -140,23 +181,36 @@ class Metrics:
         else:
             name, kind = f"{row.method} {row.path}", "none"
         return (
-            self._requests.labels(face, name, kind, pod, str(status)),
-            self._seconds.labels(face, name),
-            self._own.labels(face),
+            _Count(self._requests.labels(face, name, kind, pod, str(status))),
+            self._times_of(self._seconds, face, name),
+            self._times_of(self._own, face),
         )
+
+    def _times_of(self, histogram: Histogram, *labels: str) -> _Times:
+        key = (histogram, labels)
+        if (found := self._times.get(key)) is None:
+            found = self._times[key] = _Times(histogram.labels(*labels))
+        return found
 
     def pod_called(self, pod: str, service: str, seconds: float, failure: str = "") -> None:
         """A pod answered, or did not: `failure` is "unavailable" or "timeout"."""
         if failure:
             self._failures.labels(pod, service, failure).inc()
             return
-        bound = self._of_pods.get((pod, service))
-        if bound is None:
-            bound = self._of_pods[(pod, service)] = self._pods.labels(pod, service)
-        bound.observe(seconds)
+        key = (pod, service)
+        if (found := self._times.get(key)) is None:
+            found = self._times[key] = self._times_of(self._pods, pod, service)
+        found.add(seconds)
 
     def token_looked_up(self, known: bool) -> None:
-        self._found[0 if known else 1].inc()
+        (self._known if known else self._unknown).count += 1
+
+    def settle(self) -> None:
+        """Hand over what was counted since."""
+        for count in (self._known, self._unknown, *(bound[0] for bound in self._bound.values())):
+            count.settle()
+        for times in self._times.values():
+            times.settle()
 
     def committed(self, seconds: float, changes: int) -> None:
         """The store committed. May be called in any thread."""
@@ -166,6 +220,7 @@ class Metrics:
     def look(self, figures: Iterable[Figure]) -> None:
         """Take over what was looked at just now; what is not there any more goes (but where
         processes are joined)."""
+        self.settle()
         seen = set()
         for figure in figures:
             gauge = self._gauge(figure)
@@ -191,6 +246,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
+        self.settle()
         registry = self.registry
         if _joined():
             registry = CollectorRegistry()

@@ -77,6 +77,7 @@ class Telemetry:
 
     def close(self) -> None:
         """Write what waits."""
+        self.metrics.settle()
         for lines in (self._access, self._audit):
             if lines is not None:
                 lines.close()

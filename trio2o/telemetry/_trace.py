@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 
 from trio2o.domain.values import Caller
+from trio2o.message import value
 
 LEFT = 499
 """The status that is written down where a client left before its answer."""
@@ -58,7 +59,7 @@ class Trace:
         return self.pods[0] if len(self.pods) == 1 else ""
 
 
-@frozen
+@value
 class Ended:
     """A call that ended. `size` is what of the body was given to the client, in bytes; `at` is
     the time of day; `made` is the body that told of something new."""

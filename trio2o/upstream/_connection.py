@@ -17,8 +17,10 @@ from trio2o.message import HOP_BY_HOP, Aborted, Answer, Stream, without
 
 YEAR = 365 * 86400.0
 
-_OURS = HOP_BY_HOP | {b"content-length"}
-"""Headers of an answer that end here."""
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+
+_OURS = HOP_BY_HOP | {b"content-length", b"server", b"date", b"set-cookie", b"alt-svc"}
+"""Headers of an answer that end here: of this hop, or of this server."""
 
 _USUAL: tuple[list[bytes], ...] = ([], [b"keep-alive"], [b"close"])
 
@@ -57,6 +59,7 @@ class Connection(Protocol):
         self._reset()
 
     def _reset(self) -> None:
+        self._said: list[tuple[bytes, bytes]] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._options: list[bytes] = []
         self._length: int | None = None
@@ -139,30 +142,34 @@ class Connection(Protocol):
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head:
-            return  # a trailer
-        known = name.lower()
-        if known not in _OURS:
-            self._headers.append((name, value))
-        elif known == b"content-length":
-            self._length = int(value)
-        elif known == b"transfer-encoding":
-            self._coded = True
-        elif known == b"connection":
-            self._options += [option.strip().lower() for option in value.split(b",")]
+        self._said.append((name, value))  # trailers too, which nobody reads
 
     def on_headers_complete(self) -> None:
         if self._whole:
             return
         self._status: int = self._parser.get_status_code()
+        said, self._said = self._said, []
         if self._status < 200:
-            self._headers, self._options, self._length = [], [], None
             return
         self._head = True
+        for item in said:
+            name = item[0].lower()
+            if name not in _OURS:
+                self._headers.append(item)
+            elif name in _FRAMING:
+                self._frame(name, item[1])
         if self._method == "HEAD":
             self._keep = self._parser.should_keep_alive()
             self._whole = True
             self._parser = HttpResponseParser(self)  # this one waits for a body
+
+    def _frame(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self._length = int(value)
+        elif name == b"transfer-encoding":
+            self._coded = True
+        else:
+            self._options += [option.strip().lower() for option in value.split(b",")]
 
     def on_body(self, data: bytes) -> None:
         if self._whole:

@@ -10,7 +10,7 @@ from trio2o.verbs._place import Needs, Place, Prepare, bind, edit, edit_member
 from trio2o.verbs._places import Gone
 from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
 from trio2o.verbs._rewrite import raw, rewrite
-from trio2o.verbs._table import rows
+from trio2o.verbs._table import definition_rows, rows
 from trio2o.verbs._total import Total
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "below",
     "bind",
     "decode",
+    "definition_rows",
     "edit",
     "edit_member",
     "incomplete",

@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from trio2o.definitions import Definitions
 from trio2o.domain.errors import IMAGES
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
-from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end
+from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end, value, without
 from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
 from trio2o.scheduling import Rules
@@ -27,7 +27,6 @@ _OURS = HOP_BY_HOP.union(
     (b"host", b"content-length", b"expect", b"accept-encoding", b"cookie"),
     (b"x-openstack-request-id",),
 )
-_THEIRS = HOP_BY_HOP.union((b"content-length", b"server", b"date", b"set-cookie", b"alt-svc"))
 
 
 class Positions(OrderedDict[tuple[Any, ...], Any]):
@@ -90,7 +89,7 @@ class Surface:
     rewriters: dict[str, Any] = Factory(dict)
 
 
-@frozen
+@value
 class Context:
     """One call's surroundings. `below` is the raw path behind version and project.
 
@@ -149,17 +148,17 @@ class Context:
         path = f"/{self.surface.version}{project}{self.below.decode('latin-1')}"
         return f"{self.surface.url}{path}?{urlencode(pairs)}"
 
-    async def send(self, pod: Pod, call: Call) -> Answer:
+    def send(self, pod: Pod, call: Call) -> Awaitable[Answer]:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
         stream = self.operation.stream
         sent = self.pods.send(pod, self.target, call, self.deadline, stream=stream)
-        return await self._traced(pod.pod_name, sent)
+        return self._traced(pod.pod_name, sent)
 
-    async def send_to_images(self, call: Call) -> Answer:
+    def send_to_images(self, call: Call) -> Awaitable[Answer]:
         """The real Glance's answer. Raises as `Pods.send`."""
         stream = self.operation.stream
         sent = self.pods.send_to_images(call, self.deadline, stream=stream)
-        return await self._traced(IMAGES, sent)
+        return self._traced(IMAGES, sent)
 
     async def _traced(self, pod: str, sent: Awaitable[Answer]) -> Answer:
         self.trace.asks(pod, self.clock.seconds())
@@ -168,11 +167,25 @@ class Context:
         finally:
             self.trace.heard(self.clock.seconds())
 
-    async def ask(self, pod: Pod, call: Call) -> Answer:
+    def ask(self, pod: Pod, call: Call) -> Awaitable[Answer]:
         """As `send`, for one of many pods: it is not waited for as long as one alone would be."""
         deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
         sent = self.pods.send(pod, self.target, call, deadline)
-        return await self._traced(pod.pod_name, sent)
+        return self._traced(pod.pod_name, sent)
+
+    async def look(self, pod: Pod, path: str, query: str = "", service: str = "") -> Any:
+        """What a pod shows the caller; None if it refuses, or shows no JSON. Raises as `send`."""
+        headers = await self.own_headers()
+        call = Call("GET", path.encode(), query.encode(), headers)
+        if service:
+            target = Target(service, self.caller.project_id)
+            answer = await self.pods.send(pod, target, call, self.deadline)
+        else:
+            answer = await self.send(pod, evolve(call, headers=(*headers, *self.version_headers)))
+        try:
+            return msgspec.json.decode(answer.body) if answer.ok else None  # type: ignore[arg-type]
+        except msgspec.MsgspecError:
+            return None
 
     def refuses_to_omit(self, *, certain: bool = False, none: bool = False) -> bool:
         """Whether it is a 503 that pods do not answer, and not an answer without what they have.
@@ -208,13 +221,13 @@ class Operation:
 def below(call: Call, context: Context) -> Call:
     """The client's call as pods get it: path below the version, one pinned version."""
     id = (b"X-Openstack-Request-Id", context.request_id.encode())
-    headers = (*end_to_end(call.headers, context.surface.ours), id, *context.version_headers)
+    ours, said = context.surface.ours, call.said
+    if said is not None and b"connection" not in said:
+        kept = without(call.headers, ours)
+    else:
+        kept = end_to_end(call.headers, ours)
+    headers = (*kept, id, *context.version_headers)
     return Call(call.method, context.below, call.query, headers, call.body)
-
-
-def answer_headers(headers: Headers) -> Headers:
-    """What of a pod's headers reaches the client."""
-    return end_to_end(headers, _THEIRS)
 
 
 def json_answer(status: int, body: Any, headers: Headers = ()) -> Answer:

@@ -22,15 +22,15 @@ Prepare = Callable[[bytes, Context], Awaitable[bytes]]
 Fit = Callable[[Call, str, Pod, Context], Awaitable[Call]]
 """A face's own change to a call about a definition (of this key) that is about to go to a pod."""
 
-Shown = Callable[[Answer], Answer]
+Show = Callable[[Answer], Answer]
 """A face's own change to what a pod shows of a definition."""
 
 
-async def _as_it_is(call: Call, key: str, pod: Pod, context: Context) -> Call:
+async def as_it_is(call: Call, key: str, pod: Pod, context: Context) -> Call:
     return call
 
 
-def _as_told(answer: Answer) -> Answer:
+def as_told(answer: Answer) -> Answer:
     return answer
 
 
@@ -46,8 +46,8 @@ class Define:
     param: str = "id"
     makes: Resource | None = None
     prepare: Prepare | None = None
-    fit: Fit = _as_it_is
-    shown: Shown = _as_told
+    fit: Fit = as_it_is
+    shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         if self.prepare is not None and isinstance(call.body, bytes):
@@ -84,11 +84,11 @@ def _at(call: Call, key: str, bottom: str) -> Call:
 
 
 def _marked(call: Call, ids: Mapping[str, str]) -> Call:
-    """The call for a list with a pod's own id as its marker."""
+    """The call for a list with a pod's own id as its marker, or to filter by."""
     query = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
-    if not any(name == "marker" and ids.get(value, value) != value for name, value in query):
+    named = [(name, ids.get(v, v) if name in ("marker", "id") else v) for name, v in query]
+    if named == query:
         return call
-    named = [(name, ids.get(v, v) if name == "marker" else v) for name, v in query]
     return evolve(call, query=urlencode(named).encode())
 
 
@@ -99,8 +99,8 @@ class Defined:
     kind: str
     resource: Resource
     param: str = "id"
-    fit: Fit = _as_it_is
-    shown: Shown = _as_told
+    fit: Fit = as_it_is
+    shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         key = context.params[self.param]
@@ -124,7 +124,7 @@ class Definitive:
 
     kind: str
     resource: Resource
-    shown: Shown = _as_told
+    shown: Show = as_told
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         if not context.pods.serving(context.surface.service):
@@ -150,7 +150,7 @@ class Definitive:
         assert isinstance(answer.body, bytes)
         fields = fields_of(answer.body)
         listed = msgspec.json.decode(fields[self.resource.rows], type=list[msgspec.Raw])
-        ids = [msgspec.json.decode(row)["id"] for row in listed]
+        ids = [msgspec.json.decode(row).get("id", "") for row in listed]
         kept = [row for row, id in zip(listed, ids, strict=True) if tops.get(id, id) not in behind]
         fields[self.resource.rows] = raw(kept)
         return evolve(answer, body=msgspec.json.encode(fields))
@@ -204,7 +204,7 @@ async def _first(
     key: str,
     call: Call,
     context: Context,
-    fit: Fit = _as_it_is,
+    fit: Fit = as_it_is,
 ) -> Answer | None:
     """The answer of the first of these pods that has the thing; None if none can be asked."""
     last: tuple[Pod, Answer] | None = None

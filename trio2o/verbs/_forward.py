@@ -99,6 +99,8 @@ class Forward:
 
     async def _settle(self, answer: Answer, route: Route, context: Context) -> None:
         """Leave a tombstone where the pod says that the thing itself is gone."""
+        if answer.status != 404 and context.operation.method != "DELETE":
+            return
         if context.below != self.resource.path(route.top_id).encode():
             return  # the call was not for the thing itself
         gone = answer.ok and context.operation.method == "DELETE" and self.resource.deleted_at_once

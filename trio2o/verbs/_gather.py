@@ -15,7 +15,7 @@ from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call
-from trio2o.verbs._context import Context, answer_headers, below, json_answer
+from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
 from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
@@ -173,7 +173,7 @@ class Gather:
             return answer
         if refused is None:
             raise BadRequest(why)
-        return evolve(refused, headers=answer_headers(refused.headers))
+        return refused
 
     def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
         """The pods to ask and the query for them: an AZ as filter is ours to apply."""

@@ -199,7 +199,9 @@ class Place:
                 details=self._details(item, project, context),
             )
             for item in (made if isinstance(made, list) else [made])
-            if isinstance(item, dict) and isinstance(item.get("id"), str)
+            if isinstance(item, dict)
+            and isinstance(item.get("id"), str)
+            and self.makes.well_formed(item["id"])
         ]
 
     def _details(self, item: dict[str, Any], project: str, context: Context) -> str:

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from trio2o.domain.resources import Resource, qualified
 from trio2o.domain.values import Pod
 from trio2o.message import Answer
-from trio2o.verbs._context import Context, Kinds, answer_headers
+from trio2o.verbs._context import Context, Kinds
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
@@ -266,7 +266,7 @@ def rewrite(answer: Answer, context: Context, pod: Pod) -> Answer:
 
 
 def rewritten(answer: Answer, rewriter: Rewriter, context: Context) -> Answer:
-    headers = answer_headers(answer.headers)
+    headers = answer.headers
     said = {name.lower(): value for name, value in headers}
     if b"location" in said:
         headers = tuple(

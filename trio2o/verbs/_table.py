@@ -2,32 +2,75 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import evolve
 
+from trio2o.domain.resources import Resource
 from trio2o.domain.versions import ANY, Range, Version
 from trio2o.verbs._context import Operation, Verb
+from trio2o.verbs._define import (
+    Anywhere,
+    Define,
+    Defined,
+    Definitive,
+    Fit,
+    Prepare,
+    Show,
+    as_it_is,
+    as_told,
+)
 
 
 def rows(verb: Verb, text: str, **more: Any) -> tuple[Operation, ...]:
-    """Operations from lines of `METHOD /path [action] [least-most] [hot]`, all with one verb.
+    """Operations from lines of `METHOD[,METHOD] /path [action ...] [least-most] [hot]`, all with
+    one verb: one for each method and action.
 
     `2.26-` is from 2.26 on, `2.1-2.35` up to 2.35. `more` are fields of `Operation`.
     """
-    return tuple(_row(line.split(), verb, more) for line in text.split("\n") if line.strip())
+    lines = (line.split() for line in text.split("\n") if line.strip())
+    return tuple(row for words in lines for row in _rows(words, verb, more))
 
 
-def _row(words: list[str], verb: Verb, more: dict[str, Any]) -> Operation:
-    method, path, *rest = words
-    operation = Operation(method, path, verb, **more)
+def definition_rows(
+    kind: str,
+    resource: Resource,
+    text: str,
+    *,
+    fit: Fit = as_it_is,
+    shown: Show = as_told,
+    prepare: Prepare | None = None,
+) -> tuple[Operation, ...]:
+    """Rows of a kind of definitions: which verb follows from the method, and whether the path
+    names one; all that is below one is its own."""
+
+    def verb(row: Operation) -> Verb:
+        named = re.findall(r"\{(\w+)\}", row.path)
+        if named and row.method == "GET":
+            return Defined(kind, resource, named[0], fit, shown)
+        if named:
+            return Define(kind, named[0], fit=fit, shown=shown)
+        if row.method == "GET":
+            return Definitive(kind, resource, shown)
+        return Define(kind, makes=resource, prepare=prepare, fit=fit, shown=shown)
+
+    return tuple(evolve(row, verb=verb(row)) for row in rows(Anywhere(resource), text))
+
+
+def _rows(words: list[str], verb: Verb, more: dict[str, Any]) -> Iterator[Operation]:
+    methods, path, *rest = words
+    actions = []
     for word in rest:
         least, dash, most = word.partition("-")
         if dash and least.replace(".", "").isdigit():
             versions = Range(Version.parse(least), Version.parse(most) if most else ANY.most)
-            operation = evolve(operation, versions=versions)
+            more = more | {"versions": versions}
         elif word == "hot":
-            operation = evolve(operation, hot=True)
+            more = more | {"hot": True}
         else:
-            operation = evolve(operation, action=word)
-    return operation
+            actions.append(word)
+    for method in methods.split(","):
+        for action in actions or [""]:
+            yield Operation(method, path, verb, action, **more)

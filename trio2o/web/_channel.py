@@ -11,7 +11,6 @@ from math import inf
 from typing import Any, Protocol
 
 from attrs import define, frozen
-from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -19,7 +18,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES
 
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
-from trio2o.domain.tasks import Gate
+from trio2o.domain.tasks import Gate, Task
 from trio2o.message import Aborted, Answer, Body, Call, Stream
 from trio2o.web._head import BEYOND, NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
@@ -69,7 +68,7 @@ class Exchange:
 
     head: Head
     found: Found
-    task: Deferred[Any] | None = None
+    task: Task | None = None
     gone: bool = False
 
 

@@ -49,19 +49,21 @@ class Head:
     fields: Fields
     length: int | None
     last: bool
-    old: bool
     waits: bool
+    old: bool
 
 
 @define
 class Fields:
     """A block of header lines, read. `headers` are without those that tell who calls; `said` has
-    all others by their names in lower case, repeats joined."""
+    all others by their names in lower case, repeats joined. `framed` is what they mean in HTTP/1.1.
+    """
 
     block: bytes
     headers: Headers
     said: dict[bytes, bytes]
     framing: dict[bytes, list[bytes]]
+    framed: tuple[int | None, bool, bool] | None = None
 
 
 NONE = Fields(b"", (), {}, {})
@@ -79,24 +81,34 @@ def read_head(text: bytes, last: Fields = NONE) -> Head:
     if start is None:
         raise BadRequest("Malformed request")
     fields = last if last.block == block else read_fields(block)
-    framing = fields.framing
     method, target, minor = start.groups()
     old = minor == b"0"
-    length = _length(framing, old)
     if method not in METHODS:
         raise NotImplementedHere("The method is not known.")
+    if old or fields.framed is None:
+        framed = _framed(fields.framing, old)
+        if not old:
+            fields.framed = framed
+    else:
+        framed = fields.framed
+    check_path(target)
+    path, _, query = target.partition(b"?")
+    return Head(method.decode("ascii"), path, query, fields, *framed, old)
+
+
+def _framed(framing: dict[bytes, list[bytes]], old: bool) -> tuple[int | None, bool, bool]:
+    """The length of the body, whether the connection ends, whether 100 Continue is waited for."""
+    length = _length(framing, old)
     if len(framing.get(b"host", ())) != 1 and not (old and b"host" not in framing):
         raise BadRequest("A request has one Host header")
     if len(framing.get(b"x-auth-token", ())) > 1:
         raise BadRequest("A request has one X-Auth-Token header")
-    check_path(target)
-    path, _, query = target.partition(b"?")
     ends = old or (
         b"connection" in framing
         and b"close" in [o.strip().lower() for v in framing[b"connection"] for o in v.split(b",")]
     )
     waits = not old and [v.lower() for v in framing.get(b"expect", ())] == [b"100-continue"]
-    return Head(method.decode("ascii"), path, query, fields, length, ends, old, waits)
+    return length, ends, waits
 
 
 def read_fields(block: bytes) -> Fields:

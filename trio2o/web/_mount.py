@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from attrs import frozen
 from klein import Klein
 from werkzeug import exceptions
 from werkzeug.routing import BaseConverter
 
+from trio2o.message import value
 from trio2o.web._pipeline import Row
 
 
-@frozen
+@value
 class Found:
     """The rows of a path and method, the values of the path's variables, its project ('' = none).
 

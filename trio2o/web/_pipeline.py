@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.defer import CancelledError
 from txaio.tx import make_logger
 
@@ -27,9 +27,9 @@ from trio2o.domain.errors import (
     UnsupportedMediaType,
 )
 from trio2o.domain.values import Caller
-from trio2o.domain.versions import Microversions, Range, Version
+from trio2o.domain.versions import ANY, Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
-from trio2o.message import Answer, Call, Headers, Stream
+from trio2o.message import Answer, Call, Headers, Stream, value
 from trio2o.telemetry import LEFT, Ended, Trace, masked
 from trio2o.web._head import heard
 from trio2o.web._shares import Shares
@@ -64,7 +64,7 @@ class Row(Protocol):
     def hot(self) -> bool: ...
 
 
-@frozen
+@value
 class Asked:
     """What the pipeline found out about a call. `deadline` is absolute."""
 
@@ -209,7 +209,9 @@ class Pipeline:
         if (said := call.said) is None:
             kept, said = heard(call.headers)
             call = Call(call.method, call.path, call.query, kept, call.body, said, call.peer)
-        call, peer = self._received(call, said)
+        peer = call.peer
+        if not _FORWARDED.isdisjoint(said):
+            call, peer = self._received(call, said)
         request_id = request_id_of(said)
         trace = Trace(
             face.name,
@@ -243,8 +245,6 @@ class Pipeline:
     def _received(self, call: Call, said: Mapping[bytes, bytes]) -> tuple[Call, str]:
         """The call without what only a proxy is believed, and the address it came from."""
         peer = call.peer
-        if _FORWARDED.isdisjoint(said):
-            return call, peer
         if peer in self.proxies:
             told = said.get(b"x-forwarded-for", b"").decode("latin-1")
             return call, told.rpartition(",")[2].strip() or peer
@@ -330,17 +330,21 @@ class Pipeline:
     async def _caller(
         self, face: Face, rows: Sequence[Row], call: Call, said: Mapping[bytes, bytes]
     ) -> Caller:
-        if rows and all(row.open or row.path in self.opened for row in rows):
+        if (rows and (rows[0].open or self.opened)) and all(
+            row.open or row.path in self.opened for row in rows
+        ):
             return NOBODY
         token = said.get(b"x-auth-token")
         if not token:
             raise Unauthorized("The request you have made requires authentication.")
-        serving = False
+        text, serving = token.decode("latin-1"), False
         if service := said.get(b"x-service-token"):
             behind = await self._tokens.caller(service.decode("latin-1"))
             serving = "service" in behind.roles
-        caller = await self._tokens.caller(token.decode("latin-1"), allow_expired=serving)
-        if not serving:
+        caller = self._tokens.known(text, allow_expired=serving)
+        if caller is None:
+            caller = await self._tokens.caller(text, allow_expired=serving)
+        if not serving and caller.access_rules is not None:
             path = call.path.decode("latin-1")
             check_access_rules(caller, face.types, call.method, path)
         return caller
@@ -393,7 +397,7 @@ def select(rows: Sequence[Row], call: Call, version: Version | None) -> Row:
         if not found:
             return rows[0]  # the pod has its own words for an unknown action
     if version is not None:
-        found = [row for row in found if version in row.versions]
+        found = [row for row in found if row.versions is ANY or version in row.versions]
         if not found:
             raise NotFound("The resource could not be found.")
     return found[0]
@@ -424,8 +428,10 @@ def _told(
 ) -> list[tuple[bytes, bytes]]:
     """Headers that an answer must have and does not have yet."""
     have = {name.lower() for name, _ in answer.headers}
-    wanted: list[tuple[bytes, bytes]] = [(b"X-Openstack-Request-Id", request_id.encode())]
-    if face.microversions and version is not None:
-        wanted += face.microversions.headers(version)
-        wanted += face.microversions.vary()
-    return [item for item in wanted if item[0].lower() not in have]
+    told = []
+    if b"x-openstack-request-id" not in have:
+        told.append((b"X-Openstack-Request-Id", request_id.encode()))
+    if face.microversions and version is not None and not face.microversions.told(have):
+        wanted = (*face.microversions.headers(version), *face.microversions.vary())
+        told += [item for item in wanted if item[0].lower() not in have]
+    return told

@@ -7,13 +7,13 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import Factory
-from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, MethodNotAllowed
+from trio2o.domain.tasks import Task
 from trio2o.message import Answer, Body, Call
 from trio2o.web._channel import Channel, Exchange, Limits
 from trio2o.web._head import Head
@@ -38,7 +38,7 @@ class FaceSite(Factory):
     ) -> None:
         self.face, self._table = face, table
         self._reactor, self._pipeline, self.limits = reactor, pipeline, limits
-        self.running: set[Deferred[Any]] = set()
+        self.running: set[Task] = set()
         self._channels: set[Channel] = set()
         self.draining = False
         """Each connection ends with its next answer, which says so."""
@@ -53,7 +53,14 @@ class FaceSite(Factory):
 
     def _lost(self, channel: Channel) -> None:
         self._channels.discard(channel)
-        if self._closed is not None and not self._channels:
+        self._look()
+
+    def _ran(self, task: Task) -> None:
+        self.running.discard(task)
+        self._look()
+
+    def _look(self) -> None:
+        if self._closed is not None and not self.in_use:
             closed, self._closed = self._closed, None
             closed.callback(None)
 
@@ -64,13 +71,12 @@ class FaceSite(Factory):
 
     def close(self) -> Deferred[Any]:
         """Close connections as they become idle; fires when what is running and written is out."""
-        tasks: list[Deferred[Any]] = list(self.running)
         for channel in list(self._channels):
             channel.rest()
-        if self._channels:
-            self._closed = Deferred()
-            tasks.append(self._closed)
-        return DeferredList(tasks, consumeErrors=True)
+        if not self.in_use:
+            return succeed(None)
+        self._closed = Deferred()
+        return self._closed
 
     def own(self, fault: Fault, call: Call) -> Answer:
         """An error of a call that no operation saw."""
@@ -100,11 +106,10 @@ class FaceSite(Factory):
         head, found = exchange.head, exchange.found
         fields, peer = head.fields, channel.peer
         call = Call(head.method, head.path, head.query, fields.headers, body, fields.said, peer)
-        task = Deferred.fromCoroutine(self._run(channel, exchange, found, call))
-        if not task.called:
-            exchange.task = task
+        task = Task(self._run(channel, exchange, found, call))
+        if not task.over:
+            exchange.task, task.ended = task, self._ran
             self.running.add(task)
-            task.addBoth(self._ran, task)
 
     async def _run(self, channel: Channel, exchange: Exchange, found: Found, call: Call) -> None:
         try:
@@ -120,14 +125,12 @@ class FaceSite(Factory):
             log.error("a call failed\n{traceback}", traceback=traceback.format_exc())
             answer = self.own(Fault(UNEXPECTED), call)
         exchange.task = None  # from now on its client's leaving ends what is written
-        await channel.answer(exchange, answer)
+        try:
+            await channel.answer(exchange, answer)
+        except Exception:
+            log.error("an answer failed\n{traceback}", traceback=traceback.format_exc())
         if self._closed is not None:
             channel.rest()
-
-    def _ran(self, result: Any, task: Deferred[Any]) -> None:
-        self.running.discard(task)
-        if isinstance(result, Failure):
-            log.error("an answer failed\n{traceback}", traceback=result.getTraceback())
 
     def left(self, exchange: Exchange) -> None:
         """Nobody waits for the answer any more: a read ends, all else goes on."""

@@ -9,22 +9,25 @@ from pathlib import Path
 from .. import settings, topology
 from . import ini
 
-CENTRAL_RANGES = {"vlan": "bridge:101:1000,extern:1001:2000", "vxlan": "10001:20000"}
+CENTRAL_RANGES = {"vlan": "bridge:101:1000,extern", "vxlan": "10001:20000"}
 POD_RANGES = {"vlan": "bridge:2001:3000,extern:3001:4000", "vxlan": "1001:5000"}
 EXTENSIONS = "router,trunk,qos,port_forwarding,metering"
 
 
 def central(folder: Path) -> None:
-    _write(folder, topology.CENTRAL, "central", "openvswitch", CENTRAL_RANGES)
+    # A VLAN is the same in all pods if the wire between them carries it; a VXLAN joins nothing.
+    _write(folder, topology.CENTRAL, "central", "openvswitch", CENTRAL_RANGES, "vlan")
 
 
 def pod(folder: Path, number: int) -> None:
     # The stock driver binds nothing without agents, but `trunk` loads only beside it.
     region = topology.pod_region(number)
-    _write(folder, region, f"pod{number}", "openvswitch,lab", POD_RANGES)
+    _write(folder, region, f"pod{number}", "openvswitch,lab", POD_RANGES, "vxlan")
 
 
-def _write(folder: Path, region: str, vhost: str, drivers: str, ranges: dict[str, str]) -> None:
+def _write(
+    folder: Path, region: str, vhost: str, drivers: str, ranges: dict[str, str], tenants: str
+) -> None:
     state = ini.state_folder(f"{vhost}-neutron")
     sections = ini.bus_service(f"{vhost}-net", vhost, region, state)
     tells_nova = region != topology.CENTRAL
@@ -34,7 +37,6 @@ def _write(folder: Path, region: str, vhost: str, drivers: str, ranges: dict[str
         "api_paste_config": settings.VENV / "etc" / "neutron" / "api-paste.ini",
         "rpc_workers": 1,
         "rpc_state_report_workers": 0,
-        "dhcp_agent_notification": False,
         "notify_nova_on_port_status_changes": tells_nova,
         "notify_nova_on_port_data_changes": tells_nova,
     }
@@ -44,7 +46,7 @@ def _write(folder: Path, region: str, vhost: str, drivers: str, ranges: dict[str
         "placement": ini.service_account(region),
         "ml2": {
             "type_drivers": "local,flat,vlan,vxlan",
-            "tenant_network_types": "vxlan",
+            "tenant_network_types": tenants,
             "mechanism_drivers": drivers,
             "extension_drivers": "port_security,qos",
         },

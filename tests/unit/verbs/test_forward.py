@@ -84,20 +84,6 @@ def test_what_belongs_to_one_hop_stays_behind() -> None:
     )
 
 
-def test_a_pods_own_headers_do_not_reach_the_client() -> None:
-    where = world()
-    where.pods.answers[TWO] = lambda call: answer(  # type: ignore[attr-defined]
-        200,
-        {},
-        (b"Server", b"x"),
-        (b"Set-Cookie", b"a"),
-        (b"X-Kept", b"1"),
-        (b"Connection", b"close"),
-    )
-    names = [name for name, _ in forward(where, Call("GET", b"/")).headers]
-    assert names == [b"Content-Type", b"X-Kept"]
-
-
 def test_an_unknown_id_is_refused_by_a_pod_in_its_own_words() -> None:
     where = evolve(world(), params={"id": "nothing"}, below=b"/servers/nothing")
     words = {"itemNotFound": {"message": "Instance nothing could not be found.", "code": 404}}

@@ -38,12 +38,15 @@ class Tokens:
     """Callers by token; an error is raised."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Caller | Exception] = {"me": ME, "service": SERVICE}
+        self.callers: dict[str, Caller | Exception] = {"me": ME, "service": SERVICE}
         self.asked: list[tuple[str, bool]] = []
+
+    def known(self, token: str, *, allow_expired: bool = False) -> None:
+        """None is in memory."""
 
     async def caller(self, token: str, *, allow_expired: bool = False) -> Caller:
         self.asked.append((token, allow_expired))
-        found = self.known.get(token, Unauthorized(UNAUTHORIZED))
+        found = self.callers.get(token, Unauthorized(UNAUTHORIZED))
         if isinstance(found, Exception):
             raise found
         return evolve(found, token=token)
@@ -184,7 +187,7 @@ def test_a_token_that_is_not_good_is_401(world: World) -> None:
 
 
 def test_keystone_being_away_is_503_and_never_401(world: World) -> None:
-    world.tokens.known["me"] = KeystoneUnavailable("refused")
+    world.tokens.callers["me"] = KeystoneUnavailable("refused")
     answer = world.ask(LIST)
     words = "The identity service is unavailable at the moment."
     assert said(answer) == (503, error(503, words))
@@ -208,7 +211,7 @@ def test_an_unknown_path_is_401_without_a_token_and_404_with_one(world: World) -
 
 
 def with_rules(world: World, *rules: AccessRule) -> None:
-    world.tokens.known["me"] = evolve(ME, access_rules=rules)
+    world.tokens.callers["me"] = evolve(ME, access_rules=rules)
 
 
 @pytest.mark.parametrize("service", ["thing", "thingv1"])
@@ -234,7 +237,7 @@ def test_a_service_passes_access_rules_and_an_expired_token(world: World) -> Non
 
 def test_a_service_token_of_no_service_changes_nothing(world: World) -> None:
     with_rules(world)
-    world.tokens.known["user"] = ME
+    world.tokens.callers["user"] = ME
     assert world.ask(LIST, X_Service_Token="user").status == 401
     assert world.tokens.asked == [("user", False), ("me", False)]
 
@@ -248,7 +251,7 @@ def test_a_policy_is_checked_for_the_caller(world: World) -> None:
     row = Op("GET", "/v1/things", policy="thing:admin")
     words = "Policy doesn't allow thing:admin to be performed."
     assert said(world.ask(row)) == (403, error(403, words))
-    world.tokens.known["me"] = evolve(ME, roles=("admin",))
+    world.tokens.callers["me"] = evolve(ME, roles=("admin",))
     assert world.ask(row).status == 200
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from trio2o.faces._health import HEALTH
 from trio2o.faces.admin._bindings import (
     create_binding,
@@ -32,7 +34,14 @@ from trio2o.faces.admin._routings import (
     show_routing,
     update_routing,
 )
-from trio2o.verbs import Operation, Reply, rows
+from trio2o.message import Answer, Call
+from trio2o.verbs import Context, Operation, Reply, rows
+
+
+def _ruled(what: str, say: Callable[[Call, Context], Awaitable[Answer]], line: str) -> Operation:
+    """A row for whom the policy rule `admin_api:WHAT` lets."""
+    return rows(Reply(say), line, policy=f"admin_api:{what}")[0]
+
 
 OPERATIONS: tuple[Operation, ...] = (
     *rows(Reply(root), "GET /", open=True),
@@ -40,43 +49,25 @@ OPERATIONS: tuple[Operation, ...] = (
     *HEALTH,
     *rows(Reply(pods_health), "GET /healthcheck/pods", open=True),
     *rows(Reply(pod_health), "GET /healthcheck/pods/{name}", open=True),
-    *rows(Reply(metrics), "GET /metrics", policy="admin_api:metrics:show"),
-    *rows(Reply(list_pods), "GET /v1.0/pods", policy="admin_api:pods:list"),
-    *rows(Reply(create_pod), "POST /v1.0/pods", policy="admin_api:pods:create"),
-    *rows(Reply(show_pod), "GET /v1.0/pods/{id}", policy="admin_api:pods:show"),
-    *rows(Reply(update_pod), "PUT /v1.0/pods/{id}", policy="admin_api:pods:update"),
-    *rows(Reply(delete_pod), "DELETE /v1.0/pods/{id}", policy="admin_api:pods:delete"),
-    *rows(Reply(list_bindings), "GET /v1.0/bindings", policy="admin_api:bindings:list"),
-    *rows(Reply(create_binding), "POST /v1.0/bindings", policy="admin_api:bindings:create"),
-    *rows(Reply(show_binding), "GET /v1.0/bindings/{id}", policy="admin_api:bindings:show"),
-    *rows(Reply(delete_binding), "DELETE /v1.0/bindings/{id}", policy="admin_api:bindings:delete"),
-    *rows(
-        Reply(list_definitions),
-        "GET /v1.0/definitions/{kind}",
-        policy="admin_api:definitions:list",
-    ),
-    *rows(
-        Reply(show_definition),
-        "GET /v1.0/definitions/{kind}/{id}",
-        policy="admin_api:definitions:show",
-    ),
-    *rows(
-        Reply(choose_definition),
-        "PUT /v1.0/definitions/{kind}/{id}",
-        policy="admin_api:definitions:choose",
-    ),
-    *rows(Reply(list_reconcilers), "GET /v1.0/reconcilers", policy="admin_api:reconcilers:list"),
-    *rows(
-        Reply(show_reconciler), "GET /v1.0/reconcilers/{id}", policy="admin_api:reconcilers:show"
-    ),
-    *rows(
-        Reply(run_reconciler),
-        "POST /v1.0/reconcilers/{id}/run",
-        policy="admin_api:reconcilers:run",
-    ),
-    *rows(Reply(list_routings), "GET /v1.0/routings", policy="admin_api:routings:list"),
-    *rows(Reply(create_routing), "POST /v1.0/routings", policy="admin_api:routings:create"),
-    *rows(Reply(show_routing), "GET /v1.0/routings/{id}", policy="admin_api:routings:show"),
-    *rows(Reply(update_routing), "PUT /v1.0/routings/{id}", policy="admin_api:routings:update"),
-    *rows(Reply(delete_routing), "DELETE /v1.0/routings/{id}", policy="admin_api:routings:delete"),
+    _ruled("metrics:show", metrics, "GET /metrics"),
+    _ruled("pods:list", list_pods, "GET /v1.0/pods"),
+    _ruled("pods:create", create_pod, "POST /v1.0/pods"),
+    _ruled("pods:show", show_pod, "GET /v1.0/pods/{id}"),
+    _ruled("pods:update", update_pod, "PUT /v1.0/pods/{id}"),
+    _ruled("pods:delete", delete_pod, "DELETE /v1.0/pods/{id}"),
+    _ruled("bindings:list", list_bindings, "GET /v1.0/bindings"),
+    _ruled("bindings:create", create_binding, "POST /v1.0/bindings"),
+    _ruled("bindings:show", show_binding, "GET /v1.0/bindings/{id}"),
+    _ruled("bindings:delete", delete_binding, "DELETE /v1.0/bindings/{id}"),
+    _ruled("definitions:list", list_definitions, "GET /v1.0/definitions/{kind}"),
+    _ruled("definitions:show", show_definition, "GET /v1.0/definitions/{kind}/{id}"),
+    _ruled("definitions:choose", choose_definition, "PUT /v1.0/definitions/{kind}/{id}"),
+    _ruled("reconcilers:list", list_reconcilers, "GET /v1.0/reconcilers"),
+    _ruled("reconcilers:show", show_reconciler, "GET /v1.0/reconcilers/{id}"),
+    _ruled("reconcilers:run", run_reconciler, "POST /v1.0/reconcilers/{id}/run"),
+    _ruled("routings:list", list_routings, "GET /v1.0/routings"),
+    _ruled("routings:create", create_routing, "POST /v1.0/routings"),
+    _ruled("routings:show", show_routing, "GET /v1.0/routings/{id}"),
+    _ruled("routings:update", update_routing, "PUT /v1.0/routings/{id}"),
+    _ruled("routings:delete", delete_routing, "DELETE /v1.0/routings/{id}"),
 )

@@ -22,9 +22,9 @@ from trio2o.domain.errors import (
 )
 from trio2o.domain.values import Definition, Pod
 from trio2o.domain.versions import Version
-from trio2o.faces.compute._pins import pods_of_host
+from trio2o.faces.compute._kinds import SERVICE
 from trio2o.message import Answer, Call
-from trio2o.verbs import Context, all_of, below, decode, json_answer, rewrite, value_at
+from trio2o.verbs import Context, all_of, below, decode, json_answer, pod_naming, rewrite, value_at
 
 HAS_UUID = Version(2, 41)
 ZONE = "availability_zone"
@@ -248,9 +248,9 @@ async def delete_aggregate(call: Call, context: Context) -> Answer:
 async def add_host(call: Call, context: Context) -> Answer:
     """The host's pod is told, and has the aggregate from then on."""
     name, found = await _host(call, context, "add_host")
-    await _check(_with_host(call, "add_host", found), context, [pod for pod, _ in found])
     key = await _key(context, "add host to", Conflict)
-    ((pod, host),) = found
+    assert found is not None  # else the pods' words were the answer
+    pod, host = found
 
     def change(document: Document) -> None:
         if any((one["pod"], one["host"]) == (pod.pod_id, host) for one in document["hosts"]):
@@ -264,12 +264,11 @@ async def add_host(call: Call, context: Context) -> Answer:
 
 async def remove_host(call: Call, context: Context) -> Answer:
     name, found = await _host(call, context, "remove_host")
-    await _check(_with_host(call, "remove_host", found), context, [pod for pod, _ in found])
     key = await _key(context, "remove host from", Conflict)
-    gone = {(pod.pod_id, host) for pod, host in found}
+    gone = (found[0].pod_id, found[1]) if found else None
 
     def change(document: Document) -> None:
-        left = [one for one in document["hosts"] if (one["pod"], one["host"]) not in gone]
+        left = [one for one in document["hosts"] if (one["pod"], one["host"]) != gone]
         if len(left) == len(document["hosts"]):
             number = context.params["id"]
             raise NotFound(f"Cannot remove host {name} in aggregate {number}")
@@ -304,23 +303,17 @@ async def _key(context: Context, what: str, kind: type[Fault] = BadRequest) -> s
     return (await _find(context)).key
 
 
-async def _host(call: Call, context: Context, action: str) -> tuple[str, list[tuple[Pod, str]]]:
-    """The host that a body names, and the one pod that has it, with its name there.
-
-    Raises `BadRequest` if several have it.
-    """
+async def _host(call: Call, context: Context, action: str) -> tuple[str, tuple[Pod, str] | None]:
+    """The host that a body names, and the one pod that has it, with its name there; a pod looked
+    over the call. Raises `BadRequest` if several have it."""
     name = value_at(decode(call.body), (action, "host"))
-    found = await pods_of_host(name, context) if isinstance(name, str) else []
-    if len(found) > 1:
-        ways = " or ".join(f"{name}.{pod.pod_name}" for pod, _ in found)
-        raise BadRequest(f"{name} is the name of more than one: write {ways}.")
+    found = None
+    if isinstance(name, str):
+        found = await pod_naming(name, SERVICE, ("host",), call, context)
+    if found is not None:  # else a pod has its own words for a host that nobody knows
+        call = evolve(call, body=msgspec.json.encode({action: {"host": found[1]}}))
+    await _check(call, context, [found[0]] if found else ())
     return name, found
-
-
-def _with_host(call: Call, action: str, found: list[tuple[Pod, str]]) -> Call:
-    if not found:
-        return call  # a pod has its own words for a host that nobody knows
-    return evolve(call, body=msgspec.json.encode({action: {"host": found[0][1]}}))
 
 
 def _set_zone(document: Document, zone: str | None, context: Context, what: str) -> None:

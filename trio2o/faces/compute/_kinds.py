@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trio2o.domain.resources import Resource
 
 _BY_UUID = ((b"OpenStack-API-Version", b"compute 2.53"),)
 """Hypervisors and services have UUIDs from here on, and numbers of a pod's own before."""
 
 HYPERVISOR = Resource(
-    type="hypervisor",
-    service="compute",
+    "hypervisor",
+    "compute",
     collection="/os-hypervisors",
-    key="hypervisor",
-    rows="hypervisors",
     integers=("id", "service.id"),
     headers=_BY_UUID,
 )
 
 SERVICE = Resource(
-    type="compute_service",
-    service="compute",
-    collection="/os-services",
+    "compute_service",
+    "compute",
     key="service",
-    rows="services",
+    collection="/os-services",
     zones=("zone",),
     integers=("id",),
     probe="/os-services",
@@ -30,19 +29,9 @@ SERVICE = Resource(
 )
 
 
-def _kind(
-    collection: str, key: str, *, zones: tuple[str, ...] = (), type: str = "", zoned_by: str = ""
-) -> Resource:
+def _kind(collection: str, key: str, type: str = "", **more: Any) -> Resource:
     """`type` is that of the service which has the thing: its routes are the same."""
-    return Resource(
-        type=type or key,
-        service="compute",
-        collection=f"/{collection}",
-        key=key,
-        rows=f"{key}s",
-        zones=zones,
-        zoned_by=zoned_by,
-    )
+    return Resource(type or key, "compute", key, collection=f"/{collection}", **more)
 
 
 KEYPAIR = _kind("os-keypairs", "keypair")

@@ -6,14 +6,13 @@ from typing import Any
 
 import msgspec
 
-from trio2o.domain.errors import BadRequest, Conflict, Fault, PodUnavailable
+from trio2o.domain.errors import BadRequest, Conflict, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
 from trio2o.faces.compute._groups import group_pins
 from trio2o.faces.images import image_pins
 from trio2o.faces.resources import SERVER
-from trio2o.message import Call
 from trio2o.scheduling import Pin
 from trio2o.verbs import Context, Prepare, edit_member, raw, value_at, values_at
 
@@ -47,8 +46,8 @@ async def _host_pins(body: Any, context: Context) -> tuple[Pin, ...]:
     node = node or (forced[1] if len(forced) == 2 else "")
     found: list[Pin] = []
     for name, path, rows, member in (
-        (host, b"/os-services", "services", "host"),
-        (node, b"/os-hypervisors", "hypervisors", "hypervisor_hostname"),
+        (host, "/os-services", "services", "host"),
+        (node, "/os-hypervisors", "hypervisors", "hypervisor_hostname"),
     ):
         if not name:
             continue
@@ -67,35 +66,15 @@ async def _host_pins(body: Any, context: Context) -> tuple[Pin, ...]:
     return tuple(found)
 
 
-async def pods_of_host(name: str, context: Context) -> list[tuple[Pod, str]]:
-    """The pods that have a compute host, with its name there; `host.Pod2` names the pod too.
-
-    Raises `PodUnavailable` if none has it and one cannot be asked.
-    """
-    pods = context.pods.serving("compute")
-    names = await together(_names(p, b"/os-services", "services", "host", context) for p in pods)
-    known = list(zip(pods, names, strict=True))
-    found = [(pod, name) for pod, hosts in known if name in hosts]
-    plain, _, pod_name = name.rpartition(".")
-    found = found or [(p, plain) for p, hosts in known if p.pod_name == pod_name and plain in hosts]
-    for pod in pods:
-        if not found and context.pods.is_down(pod, "compute"):
-            raise PodUnavailable(pod.pod_name, "it is known to be down")
-    return found
-
-
 def _texts(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-async def _names(pod: Pod, path: bytes, rows: str, member: str, context: Context) -> set[str]:
+async def _names(pod: Pod, path: str, rows: str, member: str, context: Context) -> set[str]:
     try:
-        headers = (*await context.own_headers(), *context.version_headers)
-        answer = await context.send(pod, Call("GET", path, headers=headers))
-        assert isinstance(answer.body, bytes)
-        listed = msgspec.json.decode(answer.body)[rows] if answer.ok else []
-        return {row[member] for row in listed}
-    except (Fault, msgspec.MsgspecError, KeyError, TypeError):
+        named = values_at(await context.look(pod, path), (rows, "*", member))
+        return {name for name in named if isinstance(name, str)}
+    except Fault:
         return set()
 
 
@@ -153,10 +132,7 @@ async def with_pinned_zone(body: bytes, pod: Pod, context: Context) -> bytes:
 
 async def _server(pod: Pod, context: Context) -> dict[str, Any] | None:
     """The server of the path as its pod shows it to the caller; None if it does not."""
-    path = SERVER.path(context.params["id"]).encode()
-    headers = (*await context.own_headers(), *context.version_headers)
-    answer = await context.send(pod, Call("GET", path, headers=headers))
-    found = value_at(_decoded(answer.body), ("server",)) if answer.ok else None
+    found = value_at(await context.look(pod, SERVER.path(context.params["id"])), ("server",))
     return found if isinstance(found, dict) else None
 
 

@@ -15,7 +15,6 @@ from trio2o.faces.compute._keypairs import lacking_keypair, with_keypair
 from trio2o.faces.network_resources import SECURITY_GROUP
 from trio2o.faces.resources import SERVER
 from trio2o.message import Answer, Call
-from trio2o.pods import Target
 from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
 
 GONE = refuse(410, "This resource is no longer available. No forwarding address is given.")
@@ -165,14 +164,9 @@ async def _name_elsewhere(id: str, pod: Pod, context: Context) -> str | None:
     home = context.pods.get(route.pod_id) if route else None
     if home is None or home.pod_id == pod.pod_id:
         return None
-    headers = await context.own_headers()
-    call = Call("GET", SECURITY_GROUP.path(id).encode(), headers=headers)
-    target = Target("network", context.caller.project_id)
-    answer = await context.pods.send(home, target, call, context.deadline)
-    if not answer.ok or not isinstance(answer.body, bytes):
-        return None
-    name: str = msgspec.json.decode(answer.body)["security_group"]["name"]
-    return name
+    shown = await context.look(home, SECURITY_GROUP.path(id), service="network")
+    name = value_at(shown, ("security_group", "name"))
+    return name if isinstance(name, str) else None
 
 
 def assisted_volume(call: Call) -> str:

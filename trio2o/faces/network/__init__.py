@@ -5,7 +5,7 @@ from __future__ import annotations
 from trio2o.domain.errors import Fault
 from trio2o.faces._face import TITLES, BaseFace
 from trio2o.faces.network.operations import OPERATIONS
-from trio2o.faces.network_resources import ALL
+from trio2o.faces.network_resources import ALL, DEFINED
 from trio2o.message import Answer
 from trio2o.verbs import json_answer
 from trio2o.web import mount
@@ -26,7 +26,7 @@ class NetworkFace(BaseFace):
     name = "network"
     types = ("network",)
     version = "v2.0"
-    resources = {kind.type: kind for kind in ALL}
+    resources = {kind.type: kind for kind in (*ALL, *DEFINED)}
     operations = OPERATIONS
     app = mount("v2.0", OPERATIONS, with_project=False)
 

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from trio2o.domain.resources import Resource
 from trio2o.faces.network_resources import AVAILABILITY
-from trio2o.verbs import Forward, Gather, Operation, Order, Place, Ref, rows
+from trio2o.verbs import Forward, Gather, Operation, Order, Place, Prepare, Ref, refuse, rows
 
 Query = list[tuple[str, str]]
 
@@ -63,15 +63,20 @@ def one_default(row: dict[str, Any]) -> str:
     return f"default of {row.get('project_id') or row.get('tenant_id')}"
 
 
+USUAL = "GET,POST ~\nDELETE,GET,PUT ~/{id}"
+NO_PUT = "GET,POST ~\nDELETE,GET ~/{id}"
+TAGS = "DELETE,GET,POST,PUT ~/{id}/tags\nDELETE,GET,PUT ~/{id}/tags/{tag}"
+
+
 def lives(
     resource: Resource,
-    text: str,
-    *,
+    *texts: str,
     refs: tuple[Ref, ...] = (),
     zone: str = "",
     same: Same | None = None,
+    prepare: Prepare | None = None,
 ) -> tuple[Operation, ...]:
-    """Rows of a kind whose things live in one pod each.
+    """Rows of a kind whose things live in one pod each; `~` is its collection.
 
     Made where `refs` or its AZ say; listed over all pods; all else goes to the pod of the id that
     comes first in the path, what `refs` find in a body being there too.
@@ -83,6 +88,7 @@ def lives(
         zone=zone,
         no_zone="AvailabilityZone {zone} could not be found.",
         send_zone=False,
+        prepare=prepare,
     )
     gather = listed(resource, same)
 
@@ -92,4 +98,12 @@ def lives(
         first = re.findall(r"\{(\w+)\}", row.path)[0]
         return evolve(row, verb=Forward(resource, first, refs if row.method != "GET" else ()))
 
+    text = "\n".join(texts).replace("~", collection)
     return tuple(verb(row) for row in rows(gather, text))
+
+
+def elsewhere(collections: str, more: str) -> tuple[Operation, ...]:
+    """Rows of services that no Neutron has by itself."""
+    usual = [USUAL.replace("~", f"/v2.0/{name}") for name in collections.split()]
+    never = refuse(404, "The resource could not be found.")
+    return rows(never, "\n".join((*usual, more)))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from trio2o.domain.errors import NotFound, PodUnavailable, Unavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
-from trio2o.verbs import Context, json_answer, refuse
+from trio2o.verbs import Context, json_answer, refuse, value_at
 
-NOT_YET = refuse(501, "This operation is not served yet.")
-NEVER = refuse(404, "The resource could not be found.")
 QUOTAS_NOT_MADE = refuse(501, "POST requests are not supported on this resource.")
 
 _CORE = ("network", "subnet", "subnetpool", "port")
@@ -55,18 +51,13 @@ async def zones(call: Call, context: Context) -> Answer:
 
 async def _shared_extensions(call: Call, context: Context) -> list[dict[str, Any]]:
     """The extensions that all pods that answer have, as the first of them describes them."""
-    headers = ((b"X-Auth-Token", context.caller.token.encode()),)
-    ask = Call("GET", b"/extensions", headers=headers)
 
     async def of(pod: Pod) -> list[dict[str, Any]] | None:
         try:
-            answer = await context.send(pod, ask)
+            found = value_at(await context.look(pod, "/extensions"), ("extensions",))
         except PodUnavailable:
             return None
-        if not answer.ok or not isinstance(answer.body, bytes):
-            return None
-        found: list[dict[str, Any]] = msgspec.json.decode(answer.body)["extensions"]
-        return found
+        return found if isinstance(found, list) else None
 
     pods = [p for p in context.pods.serving("network") if not context.pods.is_down(p, "network")]
     told = [found for found in await together(of(pod) for pod in pods) if found is not None]

@@ -392,6 +392,15 @@ class TopFirst:
         return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
 
 
+async def by_top(call: Call, context: Context) -> Answer:
+    """What only the top has to know: pods get what comes of it by the next pass."""
+    networks = networks_of(context)
+    answer = await context.send(networks.center, below(call, context))
+    if answer.ok and call.method != "GET":
+        networks.wake()
+    return rewrite(answer, context, networks.center)
+
+
 @frozen
 class NotCarried(TopFirst):
     """Making something that pods would have to be told of, and are not: only in a pod's own."""
@@ -405,6 +414,11 @@ class NotCarried(TopFirst):
 _NOT_CARRIED = re.compile(
     r"/v2\.0/(trunks|ndp-proxies|local-ips|local_ips|metering/.*|.*/port_forwardings"
     r"|.*/conntrack_helpers)(/|$)"
+)
+
+_TOPS_OWN = re.compile(
+    r"/v2\.0/(quotas|flavors|service_profiles|default-security-group-rules"
+    r"|security-groups-default-statefulness|auto-allocated-topology)(/|$)"
 )
 
 _FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
@@ -453,6 +467,8 @@ def _stretched(row: Operation) -> Operation:
         return row
     if "/bindings" in row.path:
         return evolve(row, verb=ByMode(row.verb, InPod(row.verb, PORT, "port_id")))
+    if _TOPS_OWN.match(row.path):
+        return evolve(row, verb=ByMode(row.verb, by_top))
     path = row.path.removeprefix("/v2.0")
     found = next(
         (one for one in ALL if re.fullmatch(re.escape(one.collection) + r"(/.*)?", path)), None
@@ -473,5 +489,5 @@ def _stretched(row: Operation) -> Operation:
     return evolve(row, verb=ByMode(row.verb, verb(row.verb, resource)))
 
 
-_NOTHING = Resource("", "network", "/", "", "")
+_NOTHING = Resource("", "network", rows="")
 """Stands for rows of things without ids: nothing follows from a change of them."""

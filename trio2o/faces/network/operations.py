@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from trio2o.faces import network_resources as kinds
 from trio2o.faces._health import healthy
-from trio2o.faces.network._lists import AVAILABILITIES, lives, one_default, whole
+from trio2o.faces.network._lists import (
+    AVAILABILITIES,
+    NO_PUT,
+    TAGS,
+    USUAL,
+    elsewhere,
+    lives,
+    one_default,
+    whole,
+)
+from trio2o.faces.network._shared import (
+    FLAVOR_KIND,
+    PROFILE_KIND,
+    all_quotas,
+    quota,
+    topology,
+    with_flavor,
+    with_profile,
+)
 from trio2o.faces.network._steps import (
-    NEVER,
-    NOT_YET,
     QUOTAS_NOT_MADE,
     core_resources,
     extension,
@@ -15,733 +32,281 @@ from trio2o.faces.network._steps import (
     zones,
 )
 from trio2o.faces.network._stretched import over_pods
-from trio2o.faces.network_resources import (
-    ADDRESS_GROUP,
-    ADDRESS_SCOPE,
-    AGENT,
-    BANDWIDTH_RULE,
-    DSCP_RULE,
-    FLOATING_IP,
-    FLOATING_IP_POOL,
-    LOCAL_IP,
-    LOG,
-    LOGGABLE,
-    METERING_LABEL,
-    METERING_RULE,
-    MINIMUM_BANDWIDTH_RULE,
-    MINIMUM_PACKET_RULE,
-    NDP_PROXY,
-    NETWORK,
-    PORT,
-    QOS_POLICY,
-    QOS_RULE_TYPE,
-    QUOTA,
-    RBAC_POLICY,
-    ROUTER,
-    SECURITY_GROUP,
-    SECURITY_GROUP_RULE,
-    SEGMENT,
-    SEGMENT_RANGE,
-    SERVICE_PROVIDER,
-    SHARED,
-    SUBNET,
-    SUBNETPOOL,
-    TRUNK,
+from trio2o.verbs import (
+    Anywhere,
+    Everywhere,
+    Forward,
+    Operation,
+    Ref,
+    Reply,
+    Total,
+    definition_rows,
+    rows,
 )
-from trio2o.verbs import Anywhere, Forward, Operation, Ref, Reply, rows
 
 _ROWS: tuple[Operation, ...] = (
     *lives(
-        NETWORK,
-        """
-        GET    /v2.0/networks
-        POST   /v2.0/networks
-        DELETE /v2.0/networks/{id}
-        GET    /v2.0/networks/{id}
-        PUT    /v2.0/networks/{id}
-        DELETE /v2.0/networks/{id}/tags
-        GET    /v2.0/networks/{id}/tags
-        POST   /v2.0/networks/{id}/tags
-        PUT    /v2.0/networks/{id}/tags
-        DELETE /v2.0/networks/{id}/tags/{tag}
-        GET    /v2.0/networks/{id}/tags/{tag}
-        PUT    /v2.0/networks/{id}/tags/{tag}
-        GET    /v2.0/networks/{network_id}/dhcp-agents
-        """,
-        zone="availability_zone_hints",
+        kinds.NETWORK, USUAL, TAGS, "GET ~/{network_id}/dhcp-agents", zone="availability_zone_hints"
     ),
     *lives(
-        SUBNET,
+        kinds.SUBNET,
+        USUAL,
+        TAGS,
+        refs=(Ref("subnet.network_id", kinds.NETWORK), Ref("subnets.*.network_id", kinds.NETWORK)),
+    ),
+    *lives(
+        kinds.PORT,
+        USUAL,
+        TAGS,
         """
-        GET    /v2.0/subnets
-        POST   /v2.0/subnets
-        DELETE /v2.0/subnets/{id}
-        GET    /v2.0/subnets/{id}
-        PUT    /v2.0/subnets/{id}
-        DELETE /v2.0/subnets/{id}/tags
-        GET    /v2.0/subnets/{id}/tags
-        POST   /v2.0/subnets/{id}/tags
-        PUT    /v2.0/subnets/{id}/tags
-        DELETE /v2.0/subnets/{id}/tags/{tag}
-        GET    /v2.0/subnets/{id}/tags/{tag}
-        PUT    /v2.0/subnets/{id}/tags/{tag}
+        GET,POST ~/{port_id}/bindings
+        DELETE,GET,PUT ~/{port_id}/bindings/{host}
+        PUT ~/{port_id}/bindings/{host}/activate activate
         """,
         refs=(
-            Ref("subnet.network_id", NETWORK),
-            Ref("subnets.*.network_id", NETWORK),
+            Ref("port.network_id", kinds.NETWORK),
+            Ref("ports.*.network_id", kinds.NETWORK),
+            Ref("port.security_groups.*", kinds.SECURITY_GROUP),
         ),
     ),
     *lives(
-        PORT,
+        kinds.ROUTER,
+        USUAL,
+        TAGS,
         """
-        GET    /v2.0/ports
-        POST   /v2.0/ports
-        DELETE /v2.0/ports/{id}
-        GET    /v2.0/ports/{id}
-        PUT    /v2.0/ports/{id}
-        DELETE /v2.0/ports/{id}/tags
-        GET    /v2.0/ports/{id}/tags
-        POST   /v2.0/ports/{id}/tags
-        PUT    /v2.0/ports/{id}/tags
-        DELETE /v2.0/ports/{id}/tags/{tag}
-        GET    /v2.0/ports/{id}/tags/{tag}
-        PUT    /v2.0/ports/{id}/tags/{tag}
-        GET    /v2.0/ports/{port_id}/bindings
-        POST   /v2.0/ports/{port_id}/bindings
-        DELETE /v2.0/ports/{port_id}/bindings/{host}
-        GET    /v2.0/ports/{port_id}/bindings/{host}
-        PUT    /v2.0/ports/{port_id}/bindings/{host}
-        PUT    /v2.0/ports/{port_id}/bindings/{host}/activate activate
-        """,
-        refs=(
-            Ref("port.network_id", NETWORK),
-            Ref("ports.*.network_id", NETWORK),
-            Ref("port.security_groups.*", SECURITY_GROUP),
-        ),
-    ),
-    *lives(
-        ROUTER,
-        """
-        GET    /v2.0/routers
-        POST   /v2.0/routers
-        DELETE /v2.0/routers/{id}
-        GET    /v2.0/routers/{id}
-        PUT    /v2.0/routers/{id}
-        PUT    /v2.0/routers/{id}/add_external_gateways add_external_gateways
-        PUT    /v2.0/routers/{id}/add_extraroutes add_extraroutes
-        PUT    /v2.0/routers/{id}/add_router_interface add_router_interface
-        PUT    /v2.0/routers/{id}/remove_external_gateways remove_external_gateways
-        PUT    /v2.0/routers/{id}/remove_extraroutes remove_extraroutes
-        PUT    /v2.0/routers/{id}/remove_router_interface remove_router_interface
-        DELETE /v2.0/routers/{id}/tags
-        GET    /v2.0/routers/{id}/tags
-        POST   /v2.0/routers/{id}/tags
-        PUT    /v2.0/routers/{id}/tags
-        DELETE /v2.0/routers/{id}/tags/{tag}
-        GET    /v2.0/routers/{id}/tags/{tag}
-        PUT    /v2.0/routers/{id}/tags/{tag}
-        PUT    /v2.0/routers/{id}/update_external_gateways update_external_gateways
-        GET    /v2.0/routers/{router_id}/conntrack_helpers
-        POST   /v2.0/routers/{router_id}/conntrack_helpers
-        DELETE /v2.0/routers/{router_id}/conntrack_helpers/{id}
-        GET    /v2.0/routers/{router_id}/conntrack_helpers/{id}
-        PUT    /v2.0/routers/{router_id}/conntrack_helpers/{id}
-        GET    /v2.0/routers/{router_id}/l3-agents
+        PUT ~/{id}/add_external_gateways add_external_gateways
+        PUT ~/{id}/add_extraroutes add_extraroutes
+        PUT ~/{id}/add_router_interface add_router_interface
+        PUT ~/{id}/remove_external_gateways remove_external_gateways
+        PUT ~/{id}/remove_extraroutes remove_extraroutes
+        PUT ~/{id}/remove_router_interface remove_router_interface
+        PUT ~/{id}/update_external_gateways update_external_gateways
+        GET,POST ~/{router_id}/conntrack_helpers
+        DELETE,GET,PUT ~/{router_id}/conntrack_helpers/{id}
+        GET ~/{router_id}/l3-agents
         """,
         zone="availability_zone_hints",
         refs=(
-            Ref("router.external_gateway_info.network_id", NETWORK),
-            Ref("subnet_id", SUBNET),
-            Ref("port_id", PORT),
+            Ref("router.external_gateway_info.network_id", kinds.NETWORK),
+            Ref("subnet_id", kinds.SUBNET),
+            Ref("port_id", kinds.PORT),
         ),
+        prepare=with_flavor,
     ),
     *lives(
-        FLOATING_IP,
+        kinds.FLOATING_IP,
+        USUAL,
+        TAGS,
         """
-        GET    /v2.0/floatingips
-        POST   /v2.0/floatingips
-        GET    /v2.0/floatingips/{floatingip_id}/port_forwardings
-        POST   /v2.0/floatingips/{floatingip_id}/port_forwardings
-        DELETE /v2.0/floatingips/{floatingip_id}/port_forwardings/{id}
-        GET    /v2.0/floatingips/{floatingip_id}/port_forwardings/{id}
-        PUT    /v2.0/floatingips/{floatingip_id}/port_forwardings/{id}
-        DELETE /v2.0/floatingips/{id}
-        GET    /v2.0/floatingips/{id}
-        PUT    /v2.0/floatingips/{id}
-        DELETE /v2.0/floatingips/{id}/tags
-        GET    /v2.0/floatingips/{id}/tags
-        POST   /v2.0/floatingips/{id}/tags
-        PUT    /v2.0/floatingips/{id}/tags
-        DELETE /v2.0/floatingips/{id}/tags/{tag}
-        GET    /v2.0/floatingips/{id}/tags/{tag}
-        PUT    /v2.0/floatingips/{id}/tags/{tag}
+        GET,POST ~/{floatingip_id}/port_forwardings
+        DELETE,GET,PUT ~/{floatingip_id}/port_forwardings/{id}
         """,
         refs=(
-            Ref("floatingip.floating_network_id", NETWORK),
-            Ref("floatingip.port_id", PORT),
+            Ref("floatingip.floating_network_id", kinds.NETWORK),
+            Ref("floatingip.port_id", kinds.PORT),
+        ),
+    ),
+    *lives(kinds.SECURITY_GROUP, USUAL, TAGS, same=one_default),
+    *lives(
+        kinds.SECURITY_GROUP_RULE,
+        NO_PUT,
+        refs=(
+            Ref("security_group_rule.security_group_id", kinds.SECURITY_GROUP),
+            Ref("security_group_rules.*.security_group_id", kinds.SECURITY_GROUP),
         ),
     ),
     *lives(
-        SECURITY_GROUP,
+        kinds.SUBNETPOOL,
+        USUAL,
+        TAGS,
         """
-        GET    /v2.0/security-groups
-        POST   /v2.0/security-groups
-        DELETE /v2.0/security-groups/{id}
-        GET    /v2.0/security-groups/{id}
-        PUT    /v2.0/security-groups/{id}
-        DELETE /v2.0/security-groups/{id}/tags
-        GET    /v2.0/security-groups/{id}/tags
-        POST   /v2.0/security-groups/{id}/tags
-        PUT    /v2.0/security-groups/{id}/tags
-        DELETE /v2.0/security-groups/{id}/tags/{tag}
-        GET    /v2.0/security-groups/{id}/tags/{tag}
-        PUT    /v2.0/security-groups/{id}/tags/{tag}
+        PUT ~/{id}/add_prefixes add_prefixes
+        PUT ~/{id}/onboard_network_subnets onboard_network_subnets
+        PUT ~/{id}/remove_prefixes remove_prefixes
         """,
-        same=one_default,
+    ),
+    *lives(kinds.ADDRESS_SCOPE, USUAL),
+    *lives(
+        kinds.ADDRESS_GROUP,
+        USUAL,
+        """
+        PUT ~/{id}/add_addresses add_addresses
+        PUT ~/{id}/remove_addresses remove_addresses
+        """,
     ),
     *lives(
-        SECURITY_GROUP_RULE,
+        kinds.RBAC_POLICY,
+        USUAL,
+        refs=tuple(Ref("rbac_policy.object_id", kind) for kind in kinds.SHARED),
+    ),
+    *lives(
+        kinds.TRUNK,
+        USUAL,
+        TAGS,
         """
-        GET    /v2.0/security-group-rules
-        POST   /v2.0/security-group-rules
-        DELETE /v2.0/security-group-rules/{id}
-        GET    /v2.0/security-group-rules/{id}
+        PUT ~/{id}/add_subports add_subports
+        GET ~/{id}/get_subports get_subports
+        PUT ~/{id}/remove_subports remove_subports
         """,
         refs=(
-            Ref("security_group_rule.security_group_id", SECURITY_GROUP),
-            Ref("security_group_rules.*.security_group_id", SECURITY_GROUP),
+            Ref("trunk.port_id", kinds.PORT),
+            Ref("trunk.sub_ports.*.port_id", kinds.PORT),
+            Ref("sub_ports.*.port_id", kinds.PORT),
         ),
     ),
+    *lives(kinds.SEGMENT, USUAL, refs=(Ref("segment.network_id", kinds.NETWORK),)),
+    *lives(kinds.SEGMENT_RANGE, USUAL, TAGS),
     *lives(
-        SUBNETPOOL,
-        """
-        GET    /v2.0/subnetpools
-        POST   /v2.0/subnetpools
-        DELETE /v2.0/subnetpools/{id}
-        GET    /v2.0/subnetpools/{id}
-        PUT    /v2.0/subnetpools/{id}
-        PUT    /v2.0/subnetpools/{id}/add_prefixes add_prefixes
-        PUT    /v2.0/subnetpools/{id}/onboard_network_subnets onboard_network_subnets
-        PUT    /v2.0/subnetpools/{id}/remove_prefixes remove_prefixes
-        DELETE /v2.0/subnetpools/{id}/tags
-        GET    /v2.0/subnetpools/{id}/tags
-        POST   /v2.0/subnetpools/{id}/tags
-        PUT    /v2.0/subnetpools/{id}/tags
-        DELETE /v2.0/subnetpools/{id}/tags/{tag}
-        GET    /v2.0/subnetpools/{id}/tags/{tag}
-        PUT    /v2.0/subnetpools/{id}/tags/{tag}
-        """,
+        kinds.NDP_PROXY,
+        USUAL,
+        refs=(Ref("ndp_proxy.port_id", kinds.PORT), Ref("ndp_proxy.router_id", kinds.ROUTER)),
     ),
     *lives(
-        ADDRESS_SCOPE,
+        kinds.LOCAL_IP,
+        USUAL,
         """
-        GET    /v2.0/address-scopes
-        POST   /v2.0/address-scopes
-        DELETE /v2.0/address-scopes/{id}
-        GET    /v2.0/address-scopes/{id}
-        PUT    /v2.0/address-scopes/{id}
-        """,
-    ),
-    *lives(
-        ADDRESS_GROUP,
-        """
-        GET    /v2.0/address-groups
-        POST   /v2.0/address-groups
-        DELETE /v2.0/address-groups/{id}
-        GET    /v2.0/address-groups/{id}
-        PUT    /v2.0/address-groups/{id}
-        PUT    /v2.0/address-groups/{id}/add_addresses add_addresses
-        PUT    /v2.0/address-groups/{id}/remove_addresses remove_addresses
-        """,
-    ),
-    *lives(
-        RBAC_POLICY,
-        """
-        GET    /v2.0/rbac-policies
-        POST   /v2.0/rbac-policies
-        DELETE /v2.0/rbac-policies/{id}
-        GET    /v2.0/rbac-policies/{id}
-        PUT    /v2.0/rbac-policies/{id}
-        """,
-        refs=tuple(Ref("rbac_policy.object_id", kind) for kind in SHARED),
-    ),
-    *lives(
-        TRUNK,
-        """
-        GET    /v2.0/trunks
-        POST   /v2.0/trunks
-        DELETE /v2.0/trunks/{id}
-        GET    /v2.0/trunks/{id}
-        PUT    /v2.0/trunks/{id}
-        PUT    /v2.0/trunks/{id}/add_subports add_subports
-        GET    /v2.0/trunks/{id}/get_subports get_subports
-        PUT    /v2.0/trunks/{id}/remove_subports remove_subports
-        DELETE /v2.0/trunks/{id}/tags
-        GET    /v2.0/trunks/{id}/tags
-        POST   /v2.0/trunks/{id}/tags
-        PUT    /v2.0/trunks/{id}/tags
-        DELETE /v2.0/trunks/{id}/tags/{tag}
-        GET    /v2.0/trunks/{id}/tags/{tag}
-        PUT    /v2.0/trunks/{id}/tags/{tag}
+        GET,POST /v2.0/local_ips/{local_ip_id}/port_associations
+        DELETE,GET /v2.0/local_ips/{local_ip_id}/port_associations/{fixed_port_id}
         """,
         refs=(
-            Ref("trunk.port_id", PORT),
-            Ref("trunk.sub_ports.*.port_id", PORT),
-            Ref("sub_ports.*.port_id", PORT),
+            Ref("local_ip.network_id", kinds.NETWORK),
+            Ref("local_ip.local_port_id", kinds.PORT),
+            Ref("port_association.fixed_port_id", kinds.PORT),
         ),
     ),
     *lives(
-        SEGMENT,
+        kinds.AGENT,
         """
-        GET    /v2.0/segments
-        POST   /v2.0/segments
-        DELETE /v2.0/segments/{id}
-        GET    /v2.0/segments/{id}
-        PUT    /v2.0/segments/{id}
-        """,
-        refs=(Ref("segment.network_id", NETWORK),),
-    ),
-    *lives(
-        SEGMENT_RANGE,
-        """
-        GET    /v2.0/network-segment-ranges
-        POST   /v2.0/network-segment-ranges
-        DELETE /v2.0/network-segment-ranges/{id}
-        GET    /v2.0/network-segment-ranges/{id}
-        PUT    /v2.0/network-segment-ranges/{id}
-        DELETE /v2.0/network-segment-ranges/{id}/tags
-        GET    /v2.0/network-segment-ranges/{id}/tags
-        POST   /v2.0/network-segment-ranges/{id}/tags
-        PUT    /v2.0/network-segment-ranges/{id}/tags
-        DELETE /v2.0/network-segment-ranges/{id}/tags/{tag}
-        GET    /v2.0/network-segment-ranges/{id}/tags/{tag}
-        PUT    /v2.0/network-segment-ranges/{id}/tags/{tag}
+        GET ~
+        GET,POST ~/{agent_id}/dhcp-networks
+        DELETE ~/{agent_id}/dhcp-networks/{network_id}
+        GET,POST ~/{agent_id}/l3-routers
+        DELETE,PUT ~/{agent_id}/l3-routers/{router_id}
+        DELETE,GET,PUT ~/{id}
         """,
     ),
     *lives(
-        NDP_PROXY,
+        kinds.QOS_POLICY,
+        USUAL,
         """
-        GET    /v2.0/ndp-proxies
-        POST   /v2.0/ndp-proxies
-        DELETE /v2.0/ndp-proxies/{id}
-        GET    /v2.0/ndp-proxies/{id}
-        PUT    /v2.0/ndp-proxies/{id}
+        DELETE,GET,POST,PUT /v2.0/policies/{id}/tags
+        DELETE,GET,PUT /v2.0/policies/{id}/tags/{tag}
+        GET,POST ~/{policy_id}/bandwidth_limit_rules
+        DELETE,GET,PUT ~/{policy_id}/bandwidth_limit_rules/{id}
+        GET,POST ~/{policy_id}/dscp_marking_rules
+        DELETE,GET,PUT ~/{policy_id}/dscp_marking_rules/{id}
+        GET,POST ~/{policy_id}/minimum_bandwidth_rules
+        DELETE,GET,PUT ~/{policy_id}/minimum_bandwidth_rules/{id}
+        GET,POST ~/{policy_id}/minimum_packet_rate_rules
+        DELETE,GET,PUT ~/{policy_id}/minimum_packet_rate_rules/{id}
+        GET,POST ~/{policy_id}/packet_rate_limit_rules
+        DELETE,GET,PUT ~/{policy_id}/packet_rate_limit_rules/{id}
         """,
-        refs=(Ref("ndp_proxy.port_id", PORT), Ref("ndp_proxy.router_id", ROUTER)),
+    ),
+    *lives(kinds.LOG, USUAL),
+    *lives(kinds.METERING_LABEL, NO_PUT),
+    *lives(
+        kinds.METERING_RULE,
+        NO_PUT,
+        refs=(Ref("metering_label_rule.metering_label_id", kinds.METERING_LABEL),),
+    ),
+    *rows(Reply(root), "GET / hot", open=True),
+    *rows(Reply(healthy), "GET /healthcheck", open=True),
+    *rows(Reply(core_resources), "GET /v2.0/"),
+    *rows(Anywhere(kinds.AGENT), "POST /v2.0/agents"),
+    *rows(Reply(topology), "DELETE,GET /v2.0/auto-allocated-topology/{project_id}"),
+    *rows(Reply(zones), "GET /v2.0/availability_zones"),
+    *elsewhere(
+        """
+        bgp-peers bgp-speakers bgpvpn/bgpvpns
+        bgpvpn/bgpvpns/{bgpvpn_id}/network_associations
+        bgpvpn/bgpvpns/{bgpvpn_id}/port_associations
+        bgpvpn/bgpvpns/{bgpvpn_id}/router_associations
+        fwaas/firewall_groups fwaas/firewall_policies fwaas/firewall_rules
+        sfc/flow_classifiers sfc/port_chains sfc/port_pair_groups sfc/port_pairs
+        taas/tap_flows taas/tap_mirrors taas/tap_services
+        vpn/endpoint-groups vpn/ikepolicies vpn/ipsec-site-connections vpn/ipsecpolicies
+        vpn/vpnservices
+        """,
+        """
+        PUT /v2.0/bgp-speakers/{id}/add_bgp_peer add_bgp_peer
+        PUT /v2.0/bgp-speakers/{id}/add_gateway_network add_gateway_network
+        GET /v2.0/bgp-speakers/{id}/get_advertised_routes get_advertised_routes
+        PUT /v2.0/bgp-speakers/{id}/remove_bgp_peer remove_bgp_peer
+        PUT /v2.0/bgp-speakers/{id}/remove_gateway_network remove_gateway_network
+        GET /v2.0/flavors/{flavor_id}/next_providers
+        PUT /v2.0/fwaas/firewall_policies/{id}/insert_rule insert_rule
+        PUT /v2.0/fwaas/firewall_policies/{id}/remove_rule remove_rule
+        """,
+    ),
+    *definition_rows(
+        "default_group_rule",
+        kinds.DEFAULT_RULE,
+        """
+        GET,POST /v2.0/default-security-group-rules
+        DELETE,GET /v2.0/default-security-group-rules/{id}
+        """,
+    ),
+    *rows(Reply(extension), "GET /v2.0/extensions/{alias}"),
+    *rows(Reply(extensions), "GET /v2.0/extensions"),
+    *definition_rows(
+        FLAVOR_KIND,
+        kinds.FLAVOR,
+        """
+        GET,POST /v2.0/flavors
+        POST /v2.0/flavors/{flavor_id}/service_profiles
+        DELETE,GET /v2.0/flavors/{flavor_id}/service_profiles/{id}
+        DELETE,GET,PUT /v2.0/flavors/{id}
+        """,
+        fit=with_profile,
+    ),
+    *rows(whole(kinds.FLOATING_IP_POOL, "subnet_id"), "GET /v2.0/floatingip-pools"),
+    *rows(whole(kinds.LOGGABLE, "type"), "GET /v2.0/log/loggable-resources"),
+    *rows(Forward(kinds.NETWORK, "network_id"), "GET /v2.0/network-ip-availabilities/{network_id}"),
+    *rows(AVAILABILITIES, "GET /v2.0/network-ip-availabilities"),
+    *lives(kinds.BANDWIDTH_RULE, "DELETE,GET,PUT /v2.0/qos/alias_bandwidth_limit_rules/{id}"),
+    *lives(kinds.DSCP_RULE, "DELETE,GET,PUT /v2.0/qos/alias_dscp_marking_rules/{id}"),
+    *lives(
+        kinds.MINIMUM_BANDWIDTH_RULE, "DELETE,GET,PUT /v2.0/qos/alias_minimum_bandwidth_rules/{id}"
     ),
     *lives(
-        LOCAL_IP,
-        """
-        GET    /v2.0/local-ips
-        POST   /v2.0/local-ips
-        DELETE /v2.0/local-ips/{id}
-        GET    /v2.0/local-ips/{id}
-        PUT    /v2.0/local-ips/{id}
-        GET    /v2.0/local_ips/{local_ip_id}/port_associations
-        POST   /v2.0/local_ips/{local_ip_id}/port_associations
-        DELETE /v2.0/local_ips/{local_ip_id}/port_associations/{fixed_port_id}
-        GET    /v2.0/local_ips/{local_ip_id}/port_associations/{fixed_port_id}
-        """,
-        refs=(
-            Ref("local_ip.network_id", NETWORK),
-            Ref("local_ip.local_port_id", PORT),
-            Ref("port_association.fixed_port_id", PORT),
-        ),
+        kinds.MINIMUM_PACKET_RULE, "DELETE,GET,PUT /v2.0/qos/alias_minimum_packet_rate_rules/{id}"
     ),
-    *lives(
-        AGENT,
-        """
-        GET    /v2.0/agents
-        GET    /v2.0/agents/{agent_id}/dhcp-networks
-        POST   /v2.0/agents/{agent_id}/dhcp-networks
-        DELETE /v2.0/agents/{agent_id}/dhcp-networks/{network_id}
-        GET    /v2.0/agents/{agent_id}/l3-routers
-        POST   /v2.0/agents/{agent_id}/l3-routers
-        DELETE /v2.0/agents/{agent_id}/l3-routers/{router_id}
-        PUT    /v2.0/agents/{agent_id}/l3-routers/{router_id}
-        DELETE /v2.0/agents/{id}
-        GET    /v2.0/agents/{id}
-        PUT    /v2.0/agents/{id}
-        """,
-    ),
-    *lives(
-        QOS_POLICY,
-        """
-        DELETE /v2.0/policies/{id}/tags
-        GET    /v2.0/policies/{id}/tags
-        POST   /v2.0/policies/{id}/tags
-        PUT    /v2.0/policies/{id}/tags
-        DELETE /v2.0/policies/{id}/tags/{tag}
-        GET    /v2.0/policies/{id}/tags/{tag}
-        PUT    /v2.0/policies/{id}/tags/{tag}
-        GET    /v2.0/qos/policies
-        POST   /v2.0/qos/policies
-        DELETE /v2.0/qos/policies/{id}
-        GET    /v2.0/qos/policies/{id}
-        PUT    /v2.0/qos/policies/{id}
-        GET    /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules
-        POST   /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules
-        DELETE /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{id}
-        PUT    /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/dscp_marking_rules
-        POST   /v2.0/qos/policies/{policy_id}/dscp_marking_rules
-        DELETE /v2.0/qos/policies/{policy_id}/dscp_marking_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/dscp_marking_rules/{id}
-        PUT    /v2.0/qos/policies/{policy_id}/dscp_marking_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules
-        POST   /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules
-        DELETE /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules/{id}
-        PUT    /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules
-        POST   /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules
-        DELETE /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules/{id}
-        PUT    /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules
-        POST   /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules
-        DELETE /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules/{id}
-        GET    /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules/{id}
-        PUT    /v2.0/qos/policies/{policy_id}/packet_rate_limit_rules/{id}
-        """,
-    ),
-    *lives(
-        LOG,
-        """
-        GET    /v2.0/log/logs
-        POST   /v2.0/log/logs
-        DELETE /v2.0/log/logs/{id}
-        GET    /v2.0/log/logs/{id}
-        PUT    /v2.0/log/logs/{id}
-        """,
-    ),
-    *lives(
-        METERING_LABEL,
-        """
-        GET    /v2.0/metering/metering-labels
-        POST   /v2.0/metering/metering-labels
-        DELETE /v2.0/metering/metering-labels/{id}
-        GET    /v2.0/metering/metering-labels/{id}
-        """,
-    ),
-    *lives(
-        METERING_RULE,
-        """
-        GET    /v2.0/metering/metering-label-rules
-        POST   /v2.0/metering/metering-label-rules
-        DELETE /v2.0/metering/metering-label-rules/{id}
-        GET    /v2.0/metering/metering-label-rules/{id}
-        """,
-        refs=(Ref("metering_label_rule.metering_label_id", METERING_LABEL),),
-    ),
+    *rows(Anywhere(kinds.QOS_RULE_TYPE, "rule_type"), "GET /v2.0/qos/rule-types/{rule_type}"),
+    *rows(whole(kinds.QOS_RULE_TYPE, "type"), "GET /v2.0/qos/rule-types"),
     *rows(
-        Reply(root),
+        Anywhere(kinds.QUOTA),
         """
-        GET    / hot
+        GET /v2.0/quotas/project
+        GET /v2.0/quotas/tenant
         """,
-        open=True,
     ),
+    *rows(Total(all_quotas), "GET /v2.0/quotas"),
+    *rows(Everywhere(), "DELETE,PUT /v2.0/quotas/{project_id}"),
     *rows(
-        Reply(healthy),
+        Total(quota),
         """
-        GET    /healthcheck
-        """,
-        open=True,
-    ),
-    *rows(
-        Reply(core_resources),
-        """
-        GET    /v2.0/
+        GET /v2.0/quotas/{project_id}
+        GET /v2.0/quotas/{project_id}/default
+        GET /v2.0/quotas/{project_id}/details
         """,
     ),
-    *rows(
-        Anywhere(AGENT),
+    *rows(QUOTAS_NOT_MADE, "POST /v2.0/quotas"),
+    *definition_rows(
+        "default_group_state",
+        kinds.DEFAULT_STATE,
         """
-        POST   /v2.0/agents
+        GET,POST /v2.0/security-groups-default-statefulness
+        DELETE,GET,PUT /v2.0/security-groups-default-statefulness/{id}
         """,
     ),
-    *rows(
-        NOT_YET,
+    *rows(whole(kinds.SERVICE_PROVIDER, "name"), "GET /v2.0/service-providers"),
+    *definition_rows(
+        PROFILE_KIND,
+        kinds.SERVICE_PROFILE,
         """
-        DELETE /v2.0/auto-allocated-topology/{project_id}
-        GET    /v2.0/auto-allocated-topology/{project_id}
-        """,
-    ),
-    *rows(
-        Reply(zones),
-        """
-        GET    /v2.0/availability_zones
-        """,
-    ),
-    *rows(
-        NEVER,
-        """
-        GET    /v2.0/bgp-peers
-        POST   /v2.0/bgp-peers
-        DELETE /v2.0/bgp-peers/{id}
-        GET    /v2.0/bgp-peers/{id}
-        PUT    /v2.0/bgp-peers/{id}
-        GET    /v2.0/bgp-speakers
-        POST   /v2.0/bgp-speakers
-        DELETE /v2.0/bgp-speakers/{id}
-        GET    /v2.0/bgp-speakers/{id}
-        PUT    /v2.0/bgp-speakers/{id}
-        PUT    /v2.0/bgp-speakers/{id}/add_bgp_peer add_bgp_peer
-        PUT    /v2.0/bgp-speakers/{id}/add_gateway_network add_gateway_network
-        GET    /v2.0/bgp-speakers/{id}/get_advertised_routes get_advertised_routes
-        PUT    /v2.0/bgp-speakers/{id}/remove_bgp_peer remove_bgp_peer
-        PUT    /v2.0/bgp-speakers/{id}/remove_gateway_network remove_gateway_network
-        GET    /v2.0/bgpvpn/bgpvpns
-        POST   /v2.0/bgpvpn/bgpvpns
-        GET    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations
-        POST   /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations
-        DELETE /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations/{id}
-        GET    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations/{id}
-        PUT    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations/{id}
-        GET    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations
-        POST   /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations
-        DELETE /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations/{id}
-        GET    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations/{id}
-        PUT    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/port_associations/{id}
-        GET    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations
-        POST   /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations
-        DELETE /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations/{id}
-        GET    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations/{id}
-        PUT    /v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/router_associations/{id}
-        DELETE /v2.0/bgpvpn/bgpvpns/{id}
-        GET    /v2.0/bgpvpn/bgpvpns/{id}
-        PUT    /v2.0/bgpvpn/bgpvpns/{id}
-        GET    /v2.0/flavors/{flavor_id}/next_providers
-        GET    /v2.0/fwaas/firewall_groups
-        POST   /v2.0/fwaas/firewall_groups
-        DELETE /v2.0/fwaas/firewall_groups/{id}
-        GET    /v2.0/fwaas/firewall_groups/{id}
-        PUT    /v2.0/fwaas/firewall_groups/{id}
-        GET    /v2.0/fwaas/firewall_policies
-        POST   /v2.0/fwaas/firewall_policies
-        DELETE /v2.0/fwaas/firewall_policies/{id}
-        GET    /v2.0/fwaas/firewall_policies/{id}
-        PUT    /v2.0/fwaas/firewall_policies/{id}
-        PUT    /v2.0/fwaas/firewall_policies/{id}/insert_rule insert_rule
-        PUT    /v2.0/fwaas/firewall_policies/{id}/remove_rule remove_rule
-        GET    /v2.0/fwaas/firewall_rules
-        POST   /v2.0/fwaas/firewall_rules
-        DELETE /v2.0/fwaas/firewall_rules/{id}
-        GET    /v2.0/fwaas/firewall_rules/{id}
-        PUT    /v2.0/fwaas/firewall_rules/{id}
-        GET    /v2.0/sfc/flow_classifiers
-        POST   /v2.0/sfc/flow_classifiers
-        DELETE /v2.0/sfc/flow_classifiers/{id}
-        GET    /v2.0/sfc/flow_classifiers/{id}
-        PUT    /v2.0/sfc/flow_classifiers/{id}
-        GET    /v2.0/sfc/port_chains
-        POST   /v2.0/sfc/port_chains
-        DELETE /v2.0/sfc/port_chains/{id}
-        GET    /v2.0/sfc/port_chains/{id}
-        PUT    /v2.0/sfc/port_chains/{id}
-        GET    /v2.0/sfc/port_pair_groups
-        POST   /v2.0/sfc/port_pair_groups
-        DELETE /v2.0/sfc/port_pair_groups/{id}
-        GET    /v2.0/sfc/port_pair_groups/{id}
-        PUT    /v2.0/sfc/port_pair_groups/{id}
-        GET    /v2.0/sfc/port_pairs
-        POST   /v2.0/sfc/port_pairs
-        DELETE /v2.0/sfc/port_pairs/{id}
-        GET    /v2.0/sfc/port_pairs/{id}
-        PUT    /v2.0/sfc/port_pairs/{id}
-        GET    /v2.0/taas/tap_flows
-        POST   /v2.0/taas/tap_flows
-        DELETE /v2.0/taas/tap_flows/{id}
-        GET    /v2.0/taas/tap_flows/{id}
-        PUT    /v2.0/taas/tap_flows/{id}
-        GET    /v2.0/taas/tap_mirrors
-        POST   /v2.0/taas/tap_mirrors
-        DELETE /v2.0/taas/tap_mirrors/{id}
-        GET    /v2.0/taas/tap_mirrors/{id}
-        PUT    /v2.0/taas/tap_mirrors/{id}
-        GET    /v2.0/taas/tap_services
-        POST   /v2.0/taas/tap_services
-        DELETE /v2.0/taas/tap_services/{id}
-        GET    /v2.0/taas/tap_services/{id}
-        PUT    /v2.0/taas/tap_services/{id}
-        GET    /v2.0/vpn/endpoint-groups
-        POST   /v2.0/vpn/endpoint-groups
-        DELETE /v2.0/vpn/endpoint-groups/{id}
-        GET    /v2.0/vpn/endpoint-groups/{id}
-        PUT    /v2.0/vpn/endpoint-groups/{id}
-        GET    /v2.0/vpn/ikepolicies
-        POST   /v2.0/vpn/ikepolicies
-        DELETE /v2.0/vpn/ikepolicies/{id}
-        GET    /v2.0/vpn/ikepolicies/{id}
-        PUT    /v2.0/vpn/ikepolicies/{id}
-        GET    /v2.0/vpn/ipsec-site-connections
-        POST   /v2.0/vpn/ipsec-site-connections
-        DELETE /v2.0/vpn/ipsec-site-connections/{id}
-        GET    /v2.0/vpn/ipsec-site-connections/{id}
-        PUT    /v2.0/vpn/ipsec-site-connections/{id}
-        GET    /v2.0/vpn/ipsecpolicies
-        POST   /v2.0/vpn/ipsecpolicies
-        DELETE /v2.0/vpn/ipsecpolicies/{id}
-        GET    /v2.0/vpn/ipsecpolicies/{id}
-        PUT    /v2.0/vpn/ipsecpolicies/{id}
-        GET    /v2.0/vpn/vpnservices
-        POST   /v2.0/vpn/vpnservices
-        DELETE /v2.0/vpn/vpnservices/{id}
-        GET    /v2.0/vpn/vpnservices/{id}
-        PUT    /v2.0/vpn/vpnservices/{id}
-        """,
-    ),
-    *rows(
-        NOT_YET,
-        """
-        GET    /v2.0/default-security-group-rules
-        POST   /v2.0/default-security-group-rules
-        DELETE /v2.0/default-security-group-rules/{id}
-        GET    /v2.0/default-security-group-rules/{id}
-        """,
-    ),
-    *rows(
-        Reply(extension),
-        """
-        GET    /v2.0/extensions/{alias}
-        """,
-    ),
-    *rows(
-        Reply(extensions),
-        """
-        GET    /v2.0/extensions
-        """,
-    ),
-    *rows(
-        NOT_YET,
-        """
-        GET    /v2.0/flavors
-        POST   /v2.0/flavors
-        POST   /v2.0/flavors/{flavor_id}/service_profiles
-        DELETE /v2.0/flavors/{flavor_id}/service_profiles/{id}
-        GET    /v2.0/flavors/{flavor_id}/service_profiles/{id}
-        DELETE /v2.0/flavors/{id}
-        GET    /v2.0/flavors/{id}
-        PUT    /v2.0/flavors/{id}
-        """,
-    ),
-    *rows(
-        whole(FLOATING_IP_POOL, "subnet_id"),
-        """
-        GET    /v2.0/floatingip-pools
-        """,
-    ),
-    *rows(
-        whole(LOGGABLE, "type"),
-        """
-        GET    /v2.0/log/loggable-resources
-        """,
-    ),
-    *rows(
-        Forward(NETWORK, "network_id"),
-        """
-        GET    /v2.0/network-ip-availabilities/{network_id}
-        """,
-    ),
-    *rows(
-        AVAILABILITIES,
-        """
-        GET    /v2.0/network-ip-availabilities
-        """,
-    ),
-    *lives(
-        BANDWIDTH_RULE,
-        """
-        DELETE /v2.0/qos/alias_bandwidth_limit_rules/{id}
-        GET    /v2.0/qos/alias_bandwidth_limit_rules/{id}
-        PUT    /v2.0/qos/alias_bandwidth_limit_rules/{id}
-        """,
-    ),
-    *lives(
-        DSCP_RULE,
-        """
-        DELETE /v2.0/qos/alias_dscp_marking_rules/{id}
-        GET    /v2.0/qos/alias_dscp_marking_rules/{id}
-        PUT    /v2.0/qos/alias_dscp_marking_rules/{id}
-        """,
-    ),
-    *lives(
-        MINIMUM_BANDWIDTH_RULE,
-        """
-        DELETE /v2.0/qos/alias_minimum_bandwidth_rules/{id}
-        GET    /v2.0/qos/alias_minimum_bandwidth_rules/{id}
-        PUT    /v2.0/qos/alias_minimum_bandwidth_rules/{id}
-        """,
-    ),
-    *lives(
-        MINIMUM_PACKET_RULE,
-        """
-        DELETE /v2.0/qos/alias_minimum_packet_rate_rules/{id}
-        GET    /v2.0/qos/alias_minimum_packet_rate_rules/{id}
-        PUT    /v2.0/qos/alias_minimum_packet_rate_rules/{id}
-        """,
-    ),
-    *rows(
-        Anywhere(QOS_RULE_TYPE, "rule_type"),
-        """
-        GET    /v2.0/qos/rule-types/{rule_type}
-        """,
-    ),
-    *rows(
-        whole(QOS_RULE_TYPE, "type"),
-        """
-        GET    /v2.0/qos/rule-types
-        """,
-    ),
-    *rows(
-        Anywhere(QUOTA),
-        """
-        GET    /v2.0/quotas/project
-        GET    /v2.0/quotas/tenant
-        """,
-    ),
-    *rows(
-        NOT_YET,
-        """
-        GET    /v2.0/quotas
-        DELETE /v2.0/quotas/{project_id}
-        GET    /v2.0/quotas/{project_id}
-        PUT    /v2.0/quotas/{project_id}
-        GET    /v2.0/quotas/{project_id}/default
-        GET    /v2.0/quotas/{project_id}/details
-        """,
-    ),
-    *rows(
-        QUOTAS_NOT_MADE,
-        """
-        POST   /v2.0/quotas
-        """,
-    ),
-    *rows(
-        NOT_YET,
-        """
-        GET    /v2.0/security-groups-default-statefulness
-        POST   /v2.0/security-groups-default-statefulness
-        DELETE /v2.0/security-groups-default-statefulness/{id}
-        GET    /v2.0/security-groups-default-statefulness/{id}
-        PUT    /v2.0/security-groups-default-statefulness/{id}
-        """,
-    ),
-    *rows(
-        whole(SERVICE_PROVIDER, "name"),
-        """
-        GET    /v2.0/service-providers
-        """,
-    ),
-    *rows(
-        NOT_YET,
-        """
-        GET    /v2.0/service_profiles
-        POST   /v2.0/service_profiles
-        DELETE /v2.0/service_profiles/{id}
-        GET    /v2.0/service_profiles/{id}
-        PUT    /v2.0/service_profiles/{id}
+        GET,POST /v2.0/service_profiles
+        DELETE,GET,PUT /v2.0/service_profiles/{id}
         """,
     ),
 )

@@ -23,6 +23,7 @@ from trio2o.verbs import (
     raw,
     rewrite,
     value_at,
+    values_at,
 )
 
 
@@ -64,14 +65,10 @@ async def _taken(answer: Answer, id: str, pod: Pod, context: Context) -> None:
 
 async def _snapshots(volume: str, pod: Pod, context: Context) -> list[str]:
     """A volume's snapshots as far as they can be listed; others are found when asked for."""
-    query = urlencode({"volume_id": volume}).encode()
     try:
-        headers = (*await context.own_headers(), *context.version_headers)
-        answer = await context.send(pod, Call("GET", b"/snapshots", query, headers))
-        assert isinstance(answer.body, bytes)
-        rows = msgspec.json.decode(answer.body)["snapshots"] if answer.ok else []
-        return [str(row["id"]) for row in rows]
-    except (Fault, msgspec.MsgspecError, KeyError, TypeError):
+        shown = await context.look(pod, "/snapshots", urlencode({"volume_id": volume}))
+        return [str(id) for id in values_at(shown, ("snapshots", "*", "id"))]
+    except Fault:
         return []
 
 

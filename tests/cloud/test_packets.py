@@ -1,0 +1,198 @@
+"""Packets over networks that span pods: Neutron's own agents, Open vSwitch, servers that speak.
+
+`make lab-ping`; the lab is used by nothing else meanwhile. Each test prints what it saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import define, field
+from tenants import STRETCHED, Project, RealAppliance, admin_cloud, eventually, own_project
+
+from tests.lab import dataplane
+from tests.lab.dataplane.machine import Machine
+from tests.lab.dataplane.server import Server, outside, plug
+
+pytestmark = pytest.mark.packets
+
+PODS = {"az1": 1, "az2": 2}
+CIDRS = {"wide": "10.61.0.0/24", "near": "10.62.0.0/24", "far": "10.63.0.0/24"}
+SERVERS = {
+    "w1": ("wide", "az1"),
+    "w2": ("wide", "az2"),
+    "n1": ("near", "az1"),
+    "f2": ("far", "az2"),
+}
+"""The network and the zone of each server."""
+
+EDGE = "203.0.113.0/24"
+"""The addresses of what is outside."""
+
+WHOLE = 1500 - 20 - 8
+"""Bytes of a ping that fill a frame of the MTU."""
+
+
+@define
+class Town:
+    """What a tenant has, and what stands for its servers."""
+
+    project: Project
+    machines: dict[int, Machine]
+    networks: dict[str, Any] = field(factory=dict)
+    subnets: dict[str, Any] = field(factory=dict)
+    booted: dict[str, Any] = field(factory=dict)
+    servers: dict[str, Server] = field(factory=dict)
+    external: Any = None
+    router: Any = None
+
+    @property
+    def network(self) -> Any:
+        return self.project.tenant.network
+
+    def address(self, name: str) -> str:
+        """What Nova tells of a server."""
+        return str(self.booted[name].addresses[SERVERS[name][0]][0]["addr"])
+
+    def port(self, name: str) -> Any:
+        (found,) = self.network.ports(device_id=self.booted[name].id)
+        return found
+
+    def open(self, protocol: str, **more: Any) -> Any:
+        """A rule that lets in what comes from anywhere."""
+        (group,) = self.network.security_groups(project_id=self.project.id, name="default")
+        return self.network.create_security_group_rule(
+            security_group_id=group.id, direction="ingress", protocol=protocol, **more
+        )
+
+    def build(self) -> None:
+        network = self.network
+        for name, cidr in CIDRS.items():
+            made = self.networks[name] = network.create_network(name=name)
+            self.subnets[name] = network.create_subnet(
+                network_id=made.id, cidr=cidr, ip_version=4, name=name
+            )
+        for name, (where, zone) in SERVERS.items():
+            self.booted[name] = self.project.server(
+                zone, name, networks=[{"uuid": self.networks[where].id}]
+            )
+        for name, (_, zone) in SERVERS.items():
+            pod = PODS[zone]
+            at = admin_cloud(f"Pod{pod}").network
+            (bottom,) = at.ports(device_id=self.booted[name].id)
+            self.servers[name] = plug(self.machines[pod], name, bottom.id, bottom.mac_address)
+            assert eventually(lambda at=at, id=bottom.id: at.get_port(id).status == "ACTIVE")
+
+
+def show(text: str) -> None:
+    print(f"    {text}", flush=True)
+
+
+@pytest.fixture(scope="module")
+def town(stretched: RealAppliance) -> Iterator[Town]:
+    """Three networks, and four servers on them in two pods."""
+    with dataplane.up(PODS.values()) as machines:
+        for project in own_project(stretched, STRETCHED):
+            town = Town(project, machines)
+            town.build()
+            yield town
+
+
+def test_dhcp_of_its_own_pod_gives_each_server_what_the_top_says(town: Town):
+    gateways = {}
+    for name, server in town.servers.items():
+        lease = server.dhcp()
+        gateways[name] = lease["router"]
+        assert lease["mtu"] == "1500"
+        told = f"{lease['ip']}/{lease['mask']}, gateway {lease['router']}"
+        show(f"{name}: {told}, from {lease['serverid']}")
+        assert lease["ip"] == town.address(name)
+    assert gateways["w1"] != gateways["w2"]
+
+
+def test_servers_of_two_pods_are_on_one_wire(town: Town):
+    one, two = town.servers["w1"], town.servers["w2"]
+    for size in (56, WHOLE):
+        assert one.answers(town.address("w2"), size) == 3
+        assert two.answers(town.address("w1"), size) == 3
+    show(one.run("ip", "neighbour").strip())
+    assert town.port("w2").mac_address in one.run("ip", "neighbour", "show", town.address("w2"))
+
+
+def test_a_packet_is_refused_unless_a_group_lets_it_in(town: Town):
+    network, one, w2 = town.network, town.servers["w1"], town.address("w2")
+    port = town.port("w2")
+    shut = network.create_security_group(name="shut")  # lets nothing in
+    network.update_port(port, security_groups=[shut.id])
+    assert eventually(lambda: one.answers(w2) == 0, 30)
+    show(f"w1 -> w2 {w2}: refused, as group 'shut' of w2 has no rule for it")
+    network.update_port(port, security_groups=port.security_group_ids)
+    assert eventually(lambda: one.answers(w2) == 3, 30)
+    show(f"w1 -> w2 {w2}: let in, as both are in group 'default', each in its pod")
+    network.delete_security_group(shut)
+
+
+def test_a_router_joins_networks_whose_servers_are_in_different_pods(town: Town):
+    town.router = town.network.create_router(name="r")
+    for subnet in town.subnets.values():
+        town.network.add_interface_to_router(town.router, subnet.id)
+    for one, other in (("n1", "f2"), ("f2", "n1"), ("w1", "f2"), ("w2", "n1"), ("n1", "w2")):
+        server, address = town.servers[one], town.address(other)
+        assert eventually(lambda server=server, address=address: server.answers(address) == 3, 60)
+        assert server.answers(address, WHOLE) == 3
+        show(f"{one} {town.address(one)} -> {other} {address}: {server.hops(address)}")
+
+
+@pytest.fixture(scope="module")
+def edge(town: Town) -> Iterator[Server]:
+    """A computer outside, beside Pod1, and an external network that leads there."""
+    admin = admin_cloud(STRETCHED).network
+    external = town.external = admin.create_network(
+        name=f"outside-{town.project.name}", is_router_external=True,
+        provider_network_type="flat", provider_physical_network="extern",
+        availability_zone_hints=["Pod1"],
+    )  # fmt: skip
+    try:
+        admin.create_subnet(network_id=external.id, cidr=EDGE, ip_version=4, is_dhcp_enabled=False)
+        town.network.update_router(town.router, external_gateway_info={"network_id": external.id})
+        yield outside(town.machines[1], "outside", "203.0.113.1/24")
+        town.network.update_router(town.router, external_gateway_info={})
+    finally:
+        admin.delete_network(external)
+
+
+def test_servers_of_both_pods_reach_what_is_outside(town: Town, edge: Server):
+    for name, server in town.servers.items():
+        assert eventually(lambda server=server: server.answers("203.0.113.1") == 3, 60), name
+        show(f"{name} -> 203.0.113.1: {server.hops('203.0.113.1')}")
+
+
+def test_a_floating_ip_is_reached_from_outside_once_a_group_lets_it_in(town: Town, edge: Server):
+    made = town.network.create_ip(floating_network_id=town.external.id, port_id=town.port("w1").id)
+    address = made.floating_ip_address
+    assert edge.answers(address) == 0
+    show(f"outside -> {address}: refused by group 'default'")
+    town.open("icmp")
+    assert eventually(lambda: edge.answers(address) == 3, 60)
+    assert edge.answers(address, WHOLE) == 3
+    show(f"outside -> {address}: answered by w1 {town.address('w1')}")
+    town.network.delete_ip(made)
+    assert eventually(lambda: edge.answers(address) == 0, 30)
+
+
+def test_what_is_deleted_is_gone_from_the_wires(town: Town):
+    network, compute = town.network, town.project.tenant.compute
+    for server in town.booted.values():
+        compute.delete_server(server)
+    for server in town.booted.values():
+        compute.wait_for_delete(server, wait=60, interval=0.5)
+    for subnet in town.subnets.values():
+        network.remove_interface_from_router(town.router, subnet.id)
+    network.delete_router(town.router)
+    for one in town.networks.values():
+        network.delete_network(one)
+    for machine in town.machines.values():
+        left = f"namespaces of agents in {machine.name}"
+        assert eventually(lambda machine=machine: not machine.agents_namespaces(), 60), left

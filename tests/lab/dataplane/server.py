@@ -1,0 +1,83 @@
+"""A namespace that stands for a server: what Nova's fake hypervisor does not plug."""
+
+import re
+from dataclasses import dataclass, field
+
+from .machine import Machine
+from .wires import vsctl
+
+SCRIPT = """\
+#!/bin/sh
+case $1 in
+bound) ip address add $ip/$mask dev $interface
+       test -z "$mtu" || ip link set $interface mtu $mtu
+       test -z "$router" || ip route add default via $router
+       env;;
+esac
+"""
+
+
+@dataclass
+class Server:
+    """A computer on one port, in a machine. `lease` is what DHCP told it."""
+
+    machine: Machine
+    name: str
+    tap: str
+    lease: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: object) -> str:
+        return self.machine.run("ip", "netns", "exec", self.name, *command)
+
+    def dhcp(self) -> dict[str, str]:
+        """Ask for an address, and take it with gateway and MTU."""
+        script = self.machine.folder / "dhcp-client"
+        script.write_text(SCRIPT)
+        script.chmod(0o755)
+        said = self.run(
+            "busybox", "udhcpc", "-nqf", "-t", 20, "-T", 1, "-i", self.tap, "-s", script
+        )
+        self.lease = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        return self.lease
+
+    def answers(self, address: str, size: int = 56) -> int:
+        """How many of three packets of so many bytes come back from an address."""
+        ping = ("busybox", "ping", "-c", 3, "-W", 2, "-s", size, address)
+        said = self.run("sh", "-c", f"{' '.join(map(str, ping))} || true")
+        return int(re.search(r"(\d+) packets received", said)[1])
+
+    def hops(self, address: str) -> str:
+        """The addresses of what passes packets on to an address, and its own."""
+        said = self.run("busybox", "traceroute", "-n", "-q", 1, "-w", 2, "-m", 4, address)
+        return " -> ".join(re.findall(r"^ *\d+ +(\S+)", said, re.MULTILINE))
+
+
+def plug(machine: Machine, name: str, port_id: str, mac: str) -> Server:
+    """A server on a port of the pod's Neutron, as its hypervisor would plug it."""
+    tap = f"tap{port_id}"[:14]
+    ids = {"iface-id": port_id, "iface-status": "active", "attached-mac": f'"{mac}"'}
+    _internal(machine, "br-int", tap, *(f"external_ids:{key}={ids[key]}" for key in ids))
+    return _server(machine, name, tap, mac)
+
+
+def outside(machine: Machine, name: str, address: str) -> Server:
+    """A computer beside the clouds, on a pod's physical network `extern`."""
+    _internal(machine, "br-extern", name)
+    found = _server(machine, name, name)
+    found.run("ip", "address", "add", address, "dev", name)
+    return found
+
+
+def _internal(machine: Machine, bridge: str, tap: str, *columns: str) -> None:
+    of_it = ["--", "set", "interface", tap, "type=internal", *columns]
+    vsctl(machine, "add-port", bridge, tap, *of_it)
+
+
+def _server(machine: Machine, name: str, tap: str, mac: str = "") -> Server:
+    found = Server(machine, name, tap)
+    machine.run("ip", "netns", "add", name)
+    machine.run("ip", "link", "set", tap, "netns", name)
+    if mac:
+        found.run("ip", "link", "set", tap, "address", mac)
+    found.run("ip", "link", "set", tap, "up")
+    return found
