@@ -36,6 +36,7 @@ from attrs import evolve
 from edge import Client, request
 from hypothesis import given
 from hypothesis import strategies as st
+from world import Pods, context
 
 from trio2o.domain.errors import (
     BadRequest,
@@ -53,6 +54,7 @@ from trio2o.message import Answer, Call, header, whole
 from trio2o.service import FACES, _limits
 from trio2o.settings import Settings
 from trio2o.verbs import Operation, Surface, json_answer
+from trio2o.verbs._context import below
 from trio2o.web import Asked, Limits, Pipeline, Table, mount
 from trio2o.web._channel import TooSlow
 from trio2o.web._head import HeadTooLarge
@@ -72,10 +74,13 @@ SHOWS = {
 
 class Tokens:
     def __init__(self) -> None:
-        self.known: dict[str, Caller | Exception] = {"me": ME}
+        self.callers: dict[str, Caller | Exception] = {"me": ME}
+
+    def known(self, token: str, *, allow_expired: bool = False) -> None:
+        """None is in memory."""
 
     async def caller(self, token: str, *, allow_expired: bool = False) -> Caller:
-        found = self.known.get(token, Unauthorized("no"))
+        found = self.callers.get(token, Unauthorized("no"))
         if isinstance(found, Exception):
             raise found
         return found
@@ -150,14 +155,17 @@ class Edge:
         assert self.seen == []
 
 
-@pytest.fixture(params=["long", "hot"], scope="module")
-def way(request: pytest.FixtureRequest) -> Any:
-    return request.param
+@pytest.fixture(scope="module")
+def way() -> None:
+    """The tables here are the faces' own."""
 
 
-@pytest.fixture(params=FACES, ids=lambda kind: kind.name)
-def edge(request: pytest.FixtureRequest, way: str) -> Edge:
-    return Edge(request.param, way)
+EDGES = [(kind, way) for kind in FACES for way in ("long", "hot")]
+
+
+@pytest.fixture(params=EDGES, ids=lambda one: f"{one[0].name}-{one[1]}")
+def edge(request: pytest.FixtureRequest) -> Edge:
+    return Edge(*request.param)
 
 
 @pytest.mark.parametrize("lines", ["", "Host: a\r\nHost: a\r\n", "Host: a\r\nhost: b\r\n"])
@@ -283,6 +291,7 @@ def test_a_body_that_is_too_large(edge: Edge, size: int) -> None:
     edge.refuses(fault, head, *[b"10000\r\n" + b"x" * 2**16 + b"\r\n"] * 16, b"1\r\nx")
 
 
+@pytest.mark.parametrize("way", ["long", "hot"])
 def test_an_image_has_any_size(way: str) -> None:
     edge = Edge(next(kind for kind in FACES if kind.name == "image"), way)
     text = request(f"{edge.show}/file", TOKEN, f"Content-Length: {3 * 2**20}", method="PUT")
@@ -327,7 +336,7 @@ def test_a_call_without_a_good_token(edge: Edge) -> None:
 
 
 def test_while_keystone_is_away(edge: Edge) -> None:
-    edge.tokens.known["new"] = KeystoneUnavailable("away")
+    edge.tokens.callers["new"] = KeystoneUnavailable("away")
     client = edge.client(request(edge.show, "X-Auth-Token: new"))
     edge.told(client, KeystoneUnavailable("away"))
     assert client.reply.status == 503
@@ -335,7 +344,7 @@ def test_while_keystone_is_away(edge: Edge) -> None:
 
 def test_access_rules_are_for_the_path(edge: Edge) -> None:
     rule = AccessRule(edge.face.types[0], "GET", edge.show)
-    edge.tokens.known["bound"] = evolve(ME, access_rules=(rule,))
+    edge.tokens.callers["bound"] = evolve(ME, access_rules=(rule,))
     statuses = [
         edge.client(request(target, "X-Auth-Token: bound", method=method)).reply.status
         for method, target in (
@@ -355,12 +364,17 @@ def test_a_request_id(edge: Edge) -> None:
 
 
 def test_what_ends_here(edge: Edge) -> None:
-    """On the way to a pod: headers of one hop, cookies, codings that we would have to undo. What
-    ends here on the way back is in tests/unit/upstream."""
+    """Headers of one hop and those that they name, cookies, codings that we would have to undo."""
+    hops = "Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Authorization", "Proxy-Connection"
+    more = "Cookie", "Accept-Encoding", "X-Named"
+    lines = [f"{name}: x" for name in (*hops, *more)]
+    edge.client(request(edge.show, TOKEN, "Connection: keep-alive, X-Named", "X-Kept: y", *lines))
+    ((_, call, asked),) = edge.seen
     surface = Surface(edge.face.name, "http://top", edge.face.version)
-    hops = "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Authorization"
-    for name in (*hops, "Cookie", "Accept-Encoding", "Host", "Expect", "Content-Length"):
-        assert name.lower().encode() in surface.ours
+    where = evolve(context(Pods({})), surface=surface, below=asked.below)
+    sent = {name.decode().lower() for name, _ in below(call, where).headers}
+    assert sent.isdisjoint(name.lower() for name in (*hops, *more, "Connection", "Host"))
+    assert {"x-kept", "x-auth-token", "x-openstack-request-id"} <= sent
 
 
 # the two ways are one
