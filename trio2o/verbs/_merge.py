@@ -84,7 +84,7 @@ def _comparable(value: Any) -> tuple[int, Any]:
 class Rank:
     """A row's place in an order. `leads`: it stands before all that do not."""
 
-    __slots__ = ("falls", "id", "leads", "pod", "values")
+    __slots__ = ("alike", "falls", "id", "leads", "pod", "values")
 
     def __init__(
         self,
@@ -95,10 +95,17 @@ class Rank:
         leads: bool = False,
     ) -> None:
         self.values, self.falls, self.id, self.pod, self.leads = values, falls, id, pod, leads
+        self.alike = falls == falls[:1] * len(falls) and self.told
 
     def __lt__(self, other: Rank) -> bool:
         if self.leads != other.leads:
             return self.leads
+        if self.alike and other.alike:  # all told, and all in one direction: as tuples compare
+            return (
+                self.values > other.values
+                if self.falls[:1] == (True,)
+                else self.values < other.values
+            )
         for mine, theirs, falls in zip(self.values, other.values, self.falls, strict=True):
             if mine is ABSENT or theirs is ABSENT:
                 if self.pod != other.pod:
@@ -251,24 +258,25 @@ async def merge(
     taken: list[tuple[Source, msgspec.Raw, Rank]] = []
     seen: set[str] = set()
 
-    async def advance(source: Source) -> None:
-        """Bring the next head that counts to the front."""
-        while not source.over:
-            try:
-                if source.empty:
-                    await source.more()
-                    continue
-                head = source.head()
-            except (PodUnavailable, msgspec.MsgspecError):
-                give_up(source)
-                return
+    def step(source: Source) -> bool:
+        """Bring the next head that counts to the front; False if a page is to be read first."""
+        while not source.empty:
+            head = source.head()
             behind = source.behind is None or source.behind < head
             if not behind or (skip is not None and skip(source.pod, source.row)):
                 source.use(head)
                 continue
             source.behind = None
             heads.add(source, head)
-            return
+            return True
+        return source.over
+
+    async def advance(source: Source) -> None:
+        try:
+            while not step(source):
+                await source.more()
+        except (PodUnavailable, msgspec.MsgspecError):
+            give_up(source)
 
     await together(advance(source) for source in sources)
     while heads.sorted and len(taken) != size:

@@ -33,6 +33,7 @@ class _Link(msgspec.Struct, forbid_unknown_fields=True):
 _plain_links = msgspec.json.Decoder(list[_Link]).decode
 _encode = msgspec.json.encode
 _OBJECT, _LIST = b"{["
+_NOTHING = (b"[]", b"null")
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?(?=/|$)")
 _MARKER = re.compile(r"(?<=\bmarker=)[0-9a-f-]+")
@@ -189,7 +190,7 @@ class Rewriter:
 
     def _renamed(self, value: msgspec.Raw) -> msgspec.Raw:
         """An id of the pod (or a list of them) as the tenants'."""
-        if not self.tops:
+        if bytes(value) in _NOTHING or not self.tops:
             return value
         known = msgspec.json.decode(value)
         if isinstance(known, list):
