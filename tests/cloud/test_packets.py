@@ -75,7 +75,7 @@ class Town:
             self.subnets[name] = network.create_subnet(
                 network_id=made.id, cidr=cidr, ip_version=4, name=name
             )
-        with ThreadPoolExecutor(len(SERVERS)) as many:
+        with ThreadPoolExecutor(len(PODS)) as many:
             list(many.map(self.boot, SERVERS))
         for name in SERVERS:
             assert eventually(lambda name=name: self.port(name).status == "ACTIVE"), name

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
-from trio2o.networks._desired import Place, Reserve, Top
+from trio2o.networks._desired import Place, Reserve, Top, automatic
 from trio2o.networks._things import Ref, Row, Wanted
 
 INTERFACES = ("network:router_interface", "network:ha_router_replicated_interface")
@@ -214,7 +214,7 @@ def _router(
             others = [p for p in there if at.has(p, port["network_id"]) and addresses[p.pod_id]]
             first_home = homes.get(subnet["id"])
             others.sort(key=lambda p, home=first_home: home != p.pod_id)  # type: ignore[misc]
-            if others:
+            if others and subnet["ip_version"] == 4:  # as the bridge
                 routes[subnet["cidr"]] = addresses[others[0].pod_id]
     if bridge is not None and (mine := addresses[pod.pod_id]):
         for port in top.reserved(things.bridge(pod.pod_name), bridge["id"]):
@@ -274,6 +274,8 @@ def _interface(router: Ref, port: Row, subnet: Row, address: str, same: bool) ->
     wanted = _held_port(port, subnet, address)
     if same:
         wanted.body["mac_address"] = port["mac_address"]
+    if automatic(subnet):  # only a router may choose its address there
+        wanted.body["device_owner"] = INTERFACES[0]
     joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
     return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
 

@@ -232,6 +232,23 @@ def test_the_gateway_is_in_the_pod_of_the_external_network_and_all_else_leads_th
     assert [route["destination"] for route in here["routes"]] == ["10.1.0.0/24"]
 
 
+def test_a_routers_ipv6_is_routed_in_the_pods_that_have_it() -> None:
+    """The bridge has IPv4 only; and Neutron gives chosen SLAAC addresses to routers alone."""
+    whole, hints = routed()
+    slaac = {"ip_version": 6, "ipv6_address_mode": "slaac", "gateway_ip": "2001:db8::"}
+    whole.subnets["v6"] = subnet("v6", "n1", "2001:db8::/64", **slaac)
+    owner = {"device_id": "r", "device_owner": "network:router_interface"}
+    whole.ports["i6"] = port("i6", "n1", "v6", "2001:db8::", **owner)
+    homes = {"s1": ONE.pod_id, "s2": TWO.pod_id, "v6": ONE.pod_id}
+    at = reach(whole, {ONE.pod_id: {"n1"}, TWO.pod_id: {"n2"}}, (ONE, TWO), hints)
+    for where in (ONE, TWO):
+        made = routers_wanted(Place(where), whole, at, homes, hints, (ONE, TWO), [])
+        found = {one.key: one.body for one in made}
+        assert len(found[Ref("routers", "r")]["routes"]) == 1
+        if where is ONE:
+            assert found[Ref("ports", "i6")]["device_owner"] == "network:router_interface"
+
+
 def test_a_router_without_servers_is_in_no_pod() -> None:
     whole, hints = routed()
     assert reach(whole, {}, (ONE, TWO), hints).routers == {}
