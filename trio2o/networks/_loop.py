@@ -158,6 +158,8 @@ class NetworkPass:
             device, owner = row["device_id"], row["device_owner"]
             if twin is None or not owner.startswith("compute:") and (owner or device):
                 continue
+            if twin["device_owner"].startswith("network:"):
+                continue  # an interface of a router that is not joined here yet
             told = twin["device_id"]
             ours = told.startswith(things.RESERVED)
             if told and (told == device or ours if device else not ours):

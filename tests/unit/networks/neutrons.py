@@ -360,7 +360,8 @@ class Neutron:
         if kind == "floatingips":
             for port in [p["id"] for p in ports.values() if p["device_id"] == id]:
                 del ports[port]
-        if kind == "ports" and "router_interface" in ports[id]["device_owner"]:
+        owners = ("network:router_", "network:floatingip")
+        if kind == "ports" and ports[id]["device_owner"].startswith(owners):
             raise Refusal(409, "L3PortInUse")
         if kind == "networks":
             mine = [p for p in ports.values() if p["network_id"] == id]

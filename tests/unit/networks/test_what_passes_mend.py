@@ -57,6 +57,17 @@ class Cloud:
 
         result_of(call())
 
+    def route(self) -> str:
+        """The id of a router that has all networks."""
+        top = self.region.top
+        router = top.create("routers", {"project_id": "p", "name": "r"})["id"]
+        for subnet in list(top.rows["subnets"].values()):
+            fixed = [{"subnet_id": subnet["id"]}]
+            body = {"network_id": subnet["network_id"], "fixed_ips": fixed, "project_id": "p"}
+            owner = {"device_id": router, "device_owner": "network:router_interface"}
+            top.create("ports", body | owner)
+        return str(router)
+
     def end(self, server: str) -> None:
         """Nova lets a server's port go, and says that there is no such server."""
         self.region.servers.discard(server)
@@ -184,12 +195,7 @@ def test_a_server_that_was_recorded_but_never_told_at_the_top_is_told() -> None:
 def test_a_bridge_that_was_made_without_its_subnet_gets_one() -> None:
     cloud = Cloud(2)
     top = cloud.region.top
-    router = top.create("routers", {"project_id": "p", "name": "r"})["id"]
-    for subnet in list(top.rows["subnets"].values()):
-        fixed = [{"subnet_id": subnet["id"]}]
-        body = {"network_id": subnet["network_id"], "fixed_ips": fixed, "project_id": "p"}
-        owner = {"device_id": router, "device_owner": "network:router_interface"}
-        top.create("ports", body | owner)
+    router = cloud.route()
     body = {"name": "router bridge", "description": bridge_mark(router)}
     bridge = top.create("networks", body)["id"]  # we died here
     cloud.converge()
@@ -262,3 +268,17 @@ def test_a_dhcp_option_that_is_taken_away_is_taken_from_the_pod() -> None:
         cloud.converge()
         (own,) = [p for p in cloud.below[0]["ports"].values() if p["device_id"] == "server-0"]
         assert [one["opt_name"] for one in own["extra_dhcp_opts"]] == names
+
+
+def test_an_interface_that_is_half_made_when_the_store_is_lost_stays_the_routers() -> None:
+    cloud = Cloud(1)
+    router = cloud.route()
+    cloud.converge()
+    pod = cloud.region.neutrons[cloud.region.all[0].pod_id]
+    (own,) = [p for p in pod.rows["ports"].values() if "interface" in p["device_owner"]]
+    own |= {"device_id": "", "device_owner": ""}  # we died between the port and its joining
+    cloud.restart(Store())
+    cloud.converge()
+    (port,) = [p for p in cloud.region.top.rows["ports"].values() if p["device_id"] == router]
+    assert port["device_owner"] == "network:router_interface"
+    assert own["device_id"] in pod.rows["routers"]

@@ -359,7 +359,7 @@ class TopFirst:
             for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
                 await self._settle_router(router, context)
         elif type == "policy":
-            await networks.settle_policy(id or context.params.get("policy_id", ""))
+            await networks.settle_policy(context.params.get("policy_id", id))
         elif type.startswith("alias_"):
             networks.wake()
         elif type == "address_group" and id:
