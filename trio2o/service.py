@@ -11,29 +11,24 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString, wrapServerTLS
 from twisted.internet.error import CannotListenError
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall, cooperate, deferLater
 from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
 from trio2o.definitions import (
+    KINDS,
     NEUTRON_KINDS,
-    Aggregates,
-    DefaultTypes,
     Definitions,
-    Flavors,
-    GroupTypes,
     Keypairs,
-    Kind,
     Places,
-    QosSpecs,
     ServerGroups,
-    VolumeTypes,
 )
 from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
@@ -215,15 +210,9 @@ class Appliance(Service):
         def places(kind: str) -> Places:
             return definitions[kind].places
 
-        asking = (reactor, pods, keystone.own_token)
-        kinds: list[Kind] = [
-            *(kind(*asking) for kind in (Flavors, Aggregates, VolumeTypes, GroupTypes)),
-            *(kind(*asking, places=places) for kind in (QosSpecs, DefaultTypes)),
-        ]
-        if not stretched:
-            kinds += [kind(*asking, places=places) for kind in NEUTRON_KINDS]
         mend = settings.reconcile.definitions == "mend"
-        for one in kinds:
+        for kind in (*KINDS, *(() if stretched else NEUTRON_KINDS)):
+            one = kind(reactor, pods, keystone.own_token, places)
             definitions[one.name] = Definitions(
                 reactor, _shown_now, store, pods, keystone.own_token, one, passes.wake, mend=mend
             )
@@ -315,13 +304,15 @@ class Appliance(Service):
             passes.wake(each.name)  # what was under way when we ended is found out
         if self.networks is not None:
             self.networks.wake()
-        await self._serve((kind(parts) for kind in FACES), pipeline)
+        await self._serve((face(parts) for face in FACES), pipeline)
         # what was loaded stays: a look for garbage among it would stop all calls for 100 ms
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)  # calls leave few cycles behind
         if self._worker is not None:
             self._worker.is_ready()
+        mounting = chain.from_iterable(kind.app.mounting() for kind in FACES)
+        cooperate(mounting).whenDone().addCallback(lambda _: gc.freeze())
         log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
         self.notifier.ready(f"{len(pods.all)} pods")
 

@@ -31,19 +31,21 @@ def _setting(default: Any, doc: str, check: Check | None = None) -> Any:
     return attrs.field(default=default, metadata={"doc": doc, "check": check})
 
 
+def _number(default: float, least: float, doc: str) -> Any:
+    """A whole number or any, as the default is."""
+
+    def check(value: float) -> str:
+        return "" if isfinite(value) and value >= least else f"a number of at least {least}"
+
+    return _setting(default, doc, check)
+
+
 def _section(kind: type, doc: str) -> Any:
     return attrs.field(factory=kind, metadata={"doc": doc, "section": True})
 
 
 def _one_of(*allowed: str) -> Check:
     return lambda value: "" if value in allowed else "one of " + ", ".join(map(repr, allowed))
-
-
-def _at_least(least: float) -> Check:
-    def check(value: float) -> str:
-        return "" if isfinite(value) and value >= least else f"a number of at least {least}"
-
-    return check
 
 
 def _list_of(*allowed: str) -> Check:
@@ -110,13 +112,11 @@ class ServiceSettings:
     region: str = _setting(
         "RegionOne", "The top region: the Keystone region in which tenants find the faces."
     )
-    shutdown: float = _setting(
-        30.0, "Seconds that calls in flight are given to finish at a stop.", _at_least(0)
+    shutdown: float = _number(
+        30.0, 0, "Seconds that calls in flight are given to finish at a stop."
     )
-    drain: float = _setting(
-        0.0,
-        "Seconds at a stop from the first 503 of /healthcheck to the end of listening.",
-        _at_least(0),
+    drain: float = _number(
+        0.0, 0, "Seconds at a stop from the first 503 of /healthcheck to the end of listening."
     )
     disable_file: str = _setting(
         "", "While this file is there, /healthcheck answers 503 ('' = no such file)."
@@ -162,10 +162,8 @@ class IdentitySettings:
     project_name: str = _setting("service", "The project of its tokens.")
     user_domain_name: str = _setting("Default", "The domain of the user.")
     project_domain_name: str = _setting("Default", "The domain of the project.")
-    token_cache: float = _setting(
-        300.0, "Seconds that a validated token is believed.", _at_least(0)
-    )
-    timeout: float = _setting(15.0, "Seconds that a call to Keystone may take.", _at_least(0.1))
+    token_cache: float = _number(300.0, 0, "Seconds that a validated token is believed.")
+    timeout: float = _number(15.0, 0.1, "Seconds that a call to Keystone may take.")
     policy_file: str = _setting(
         "", "An oslo.policy file that overrides the default rules ('' = the defaults)."
     )
@@ -188,13 +186,11 @@ class PodsSettings:
         "Which endpoints of the pods are used.",
         _one_of("internal", "public", "admin"),
     )
-    timeout: float = _setting(60.0, "Seconds that a call to a pod may take in all.", _at_least(0.1))
-    connect_timeout: float = _setting(
-        5.0, "Seconds that connecting to a pod may take.", _at_least(0.1)
-    )
-    connections: int = _setting(64, "Calls in flight to one service of a pod.", _at_least(1))
-    project_connections: int = _setting(
-        32, "The most of these that one project takes (0 = all of them).", _at_least(0)
+    timeout: float = _number(60.0, 0.1, "Seconds that a call to a pod may take in all.")
+    connect_timeout: float = _number(5.0, 0.1, "Seconds that connecting to a pod may take.")
+    connections: int = _number(64, 1, "Calls in flight to one service of a pod.")
+    project_connections: int = _number(
+        32, 0, "The most of these that one project takes (0 = all of them)."
     )
     ca_file: str = _setting(
         "",
@@ -204,8 +200,8 @@ class PodsSettings:
     insecure: bool = _setting(
         False, "Believe any certificate of Keystone, Glance and the pods. For tests only."
     )
-    refresh: float = _setting(
-        30.0, "Seconds between looks at the catalog, versions and health.", _at_least(0.5)
+    refresh: float = _number(
+        30.0, 0.5, "Seconds between looks at the catalog, versions and health."
     )
 
 
@@ -220,33 +216,25 @@ class SchedulingSettings:
         "the tags that the flavor asks for, and room.",
         _list_of("state", "health", "tags", "room"),
     )
-    binding_multiplier: float = _setting(
-        1000.0, "How much it counts that the project uses the pod already (0 = not).", _at_least(0)
+    binding_multiplier: float = _number(
+        1000.0, 0, "How much it counts that the project uses the pod already (0 = not)."
     )
-    free_multiplier: float = _setting(
-        1.0,
-        "How much it counts which part of a pod is free (0 = not).",
-        _at_least(0),
+    free_multiplier: float = _number(
+        1.0, 0, "How much it counts which part of a pod is free (0 = not)."
     )
-    weight_multiplier: float = _setting(
-        1.0, "How much it counts what operators gave a pod for a weight (0 = not).", _at_least(0)
+    weight_multiplier: float = _number(
+        1.0, 0, "How much it counts what operators gave a pod for a weight (0 = not)."
     )
-    timeout: float = _setting(
-        3.0, "Seconds that a pod may take to say whether it has room.", _at_least(0.1)
-    )
+    timeout: float = _number(3.0, 0.1, "Seconds that a pod may take to say whether it has room.")
 
 
 @frozen
 class ReconcileSettings:
-    interval: float = _setting(
-        300.0,
-        "Seconds between passes that compare what should be in the pods with what is.",
-        _at_least(1),
+    interval: float = _number(
+        300.0, 1, "Seconds between passes that compare what should be in the pods with what is."
     )
-    lease: float = _setting(
-        10.0,
-        "Seconds after which another process takes over the passes of one that died.",
-        _at_least(1),
+    lease: float = _number(
+        10.0, 1, "Seconds after which another process takes over the passes of one that died."
     )
     definitions: str = _setting(
         "mend",
@@ -287,11 +275,11 @@ class NetworkSettings:
         "The addresses of the network that joins the pods of a router (stretched).",
         _cidr,
     )
-    claim_seconds: float = _setting(
+    claim_seconds: float = _number(
         300.0,
+        1,
         "Seconds after which a port that was taken for a server is given back if its pod never "
         "answered (stretched).",
-        _at_least(1),
     )
 
 
@@ -303,28 +291,22 @@ class ListsSettings:
         "refuses a list of certain rows (503); 'omit' leaves them out always, 'refuse' never.",
         _one_of("standard", "omit", "refuse"),
     )
-    timeout: float = _setting(
-        20.0, "Seconds that a list waits for a pod (pods.timeout at most).", _at_least(0.1)
+    timeout: float = _number(
+        20.0, 0.1, "Seconds that a list waits for a pod (pods.timeout at most)."
     )
 
 
 @frozen
 class LimitsSettings:
-    header_bytes: int = _setting(
-        16384, "Largest head of a request; a token has to fit in it.", _at_least(1024)
+    header_bytes: int = _number(16384, 1024, "Largest head of a request; a token has to fit in it.")
+    body_bytes: int = _number(1048576, 1024, "Largest body of a request, images apart.")
+    image_bytes: int = _number(0, 0, "Largest image upload (0 = unlimited).")
+    project_calls: int = _number(
+        256, 0, "Calls of one project under way; more wait a second, then get 429 (0 = any number)."
     )
-    body_bytes: int = _setting(1048576, "Largest body of a request, images apart.", _at_least(1024))
-    image_bytes: int = _setting(0, "Largest image upload (0 = unlimited).", _at_least(0))
-    project_calls: int = _setting(
-        256,
-        "Calls of one project under way; more wait a second, then get 429 (0 = any number).",
-        _at_least(0),
-    )
-    header_seconds: float = _setting(15.0, "Seconds for the head of a request.", _at_least(0.1))
-    body_seconds: float = _setting(
-        120.0, "Seconds for the body of a request, images apart.", _at_least(0.1)
-    )
-    idle_seconds: float = _setting(75.0, "Seconds that an idle connection is kept.", _at_least(0.1))
+    header_seconds: float = _number(15.0, 0.1, "Seconds for the head of a request.")
+    body_seconds: float = _number(120.0, 0.1, "Seconds for the body of a request, images apart.")
+    idle_seconds: float = _number(75.0, 0.1, "Seconds that an idle connection is kept.")
 
 
 @frozen

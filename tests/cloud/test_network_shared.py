@@ -34,6 +34,14 @@ def test_a_quota_holds_in_every_pod_and_what_is_used_is_added_up(project: Projec
     project.network("az2", "10.10.0.0/24")
     told = ask(project.tenant, "GET", f"{one}/details")[1]["quota"]["network"]
     assert told == {"limit": 90, "used": 2, "reserved": 0}
+    # each pod has one of them: it is the sum that is more
+    less = {"quota": {"network": 1}}
+    status, refused = ask(admin, "PUT", one, less)
+    words = "Quota limit 1 for network must be greater than or equal to already used 2"
+    assert (status, refused["NeutronError"]["message"]) == (400, words)
+    assert ask(admin, "GET", one) == (200, said)
+    assert ask(admin, "PUT", one, {"quota": {"network": 1, "force": True}})[0] == 200
+    assert ask(admin, "PUT", one, {"quota": {"network": 90}}) == (200, said)
     rows = ask(admin, "GET", "/quotas")[1]["quotas"]
     assert [row for row in rows if row["project_id"] == project.id] == [
         said["quota"] | {"project_id": project.id, "tenant_id": project.id}

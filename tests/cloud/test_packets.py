@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -74,16 +75,23 @@ class Town:
             self.subnets[name] = network.create_subnet(
                 network_id=made.id, cidr=cidr, ip_version=4, name=name
             )
-        for name, (where, zone) in SERVERS.items():
-            self.booted[name] = self.project.server(
-                zone, name, networks=[{"uuid": self.networks[where].id}]
-            )
-        for name, (_, zone) in SERVERS.items():
-            pod = PODS[zone]
-            at = admin_cloud(f"Pod{pod}").network
-            (bottom,) = at.ports(device_id=self.booted[name].id)
-            self.servers[name] = plug(self.machines[pod], name, bottom.id, bottom.mac_address)
-            assert eventually(lambda at=at, id=bottom.id: at.get_port(id).status == "ACTIVE")
+        with ThreadPoolExecutor(len(SERVERS)) as many:
+            list(many.map(self.boot, SERVERS))
+        for name in SERVERS:
+            assert eventually(lambda name=name: self.port(name).status == "ACTIVE"), name
+
+    def boot(self, name: str) -> None:
+        where, zone = SERVERS[name]
+        self.booted[name], self.servers[name] = self.server(
+            zone, name, uuid=self.networks[where].id
+        )
+
+    def server(self, zone: str, name: str, **wanted: str) -> tuple[Any, Server]:
+        """A server of Nova's, and what stands for it on the wires of its pod."""
+        booted = self.project.server(zone, name, networks=[wanted])
+        pod = PODS[zone]
+        (bottom,) = admin_cloud(f"Pod{pod}").network.ports(device_id=booted.id)
+        return booted, plug(self.machines[pod], name, bottom.id, bottom.mac_address)
 
 
 def show(text: str) -> None:
@@ -124,14 +132,33 @@ def test_servers_of_two_pods_are_on_one_wire(town: Town):
 def test_a_packet_is_refused_unless_a_group_lets_it_in(town: Town):
     network, one, w2 = town.network, town.servers["w1"], town.address("w2")
     port = town.port("w2")
+    before = list(port.security_group_ids)  # an update changes `port` itself
     shut = network.create_security_group(name="shut")  # lets nothing in
     network.update_port(port, security_groups=[shut.id])
     assert eventually(lambda: one.answers(w2) == 0, 30)
     show(f"w1 -> w2 {w2}: refused, as group 'shut' of w2 has no rule for it")
-    network.update_port(port, security_groups=port.security_group_ids)
+    network.update_port(port, security_groups=before)
     assert eventually(lambda: one.answers(w2) == 3, 30)
     show(f"w1 -> w2 {w2}: let in, as both are in group 'default', each in its pod")
     network.delete_security_group(shut)
+
+
+def test_a_port_that_goes_to_another_pod_is_found_there(town: Town):
+    network, compute = town.network, town.project.tenant.compute
+    port = network.create_port(network_id=town.networks["wide"].id)
+    address = port.fixed_ips[0]["ip_address"]
+    for zone in PODS:
+        booted, server = town.server(zone, "moves", port=port.id)
+        assert server.dhcp()["ip"] == address
+        for name in ("w1", "w2"):
+            one = town.servers[name]
+            assert eventually(lambda one=one: one.answers(address) == 3, 30), (zone, name)
+            assert port.mac_address in one.run("ip", "neighbour", "show", address)
+        show(f"{address} at {port.mac_address} answers w1 and w2 from {zone}")
+        compute.delete_server(booted)
+        compute.wait_for_delete(booted, wait=60, interval=0.5)
+        server.unplug()
+    network.delete_port(port)
 
 
 def test_a_router_joins_networks_whose_servers_are_in_different_pods(town: Town):
@@ -158,8 +185,9 @@ def edge(town: Town) -> Iterator[Server]:
         admin.create_subnet(network_id=external.id, cidr=EDGE, ip_version=4, is_dhcp_enabled=False)
         town.network.update_router(town.router, external_gateway_info={"network_id": external.id})
         yield outside(town.machines[1], "outside", "203.0.113.1/24")
-        town.network.update_router(town.router, external_gateway_info={})
     finally:
+        if left := town.network.find_router(town.router.id):
+            town.network.update_router(left, external_gateway_info={})
         admin.delete_network(external)
 
 
@@ -178,6 +206,9 @@ def test_a_floating_ip_is_reached_from_outside_once_a_group_lets_it_in(town: Tow
     assert eventually(lambda: edge.answers(address) == 3, 60)
     assert edge.answers(address, WHOLE) == 3
     show(f"outside -> {address}: answered by w1 {town.address('w1')}")
+    for name in ("w2", "f2"):
+        assert town.servers[name].answers(address) == 3, name
+        show(f"{name} {town.address(name)} -> {address}: answered by w1")
     town.network.delete_ip(made)
     assert eventually(lambda: edge.answers(address) == 0, 30)
 

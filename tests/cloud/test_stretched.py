@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from openstack import exceptions
-from tenants import STRETCHED, Project, RealAppliance, admin_cloud, eventually, own_project
+from tenants import (
+    STRETCHED,
+    Project,
+    RealAppliance,
+    admin_cloud,
+    eventually,
+    own_project,
+    reconcile,
+)
 
 pytestmark = pytest.mark.release
 
 CIDR = "10.20.0.0/24"
 
 
-def network_of(project: Project, name: str = "net1", **more: Any) -> Any:
+def network_of(project: Project, name: str = "net1", cidr: str = CIDR, **more: Any) -> Any:
     """A network with a subnet."""
     network = project.tenant.network.create_network(name=name, **more)
-    project.tenant.network.create_subnet(
-        network_id=network.id, cidr=CIDR, ip_version=4, name=f"sub-{name}"
+    subnet = project.tenant.network.create_subnet(
+        network_id=network.id, cidr=cidr, ip_version=4, name=f"sub-{name}"
     )
+    network.subnet_ids = [subnet.id]
     return network
 
 
@@ -356,25 +367,68 @@ def test_a_router_joins_networks_whose_servers_are_in_different_pods(spanning: P
     assert not [n for n in admin_cloud("Central").network.networks() if router.id in n.description]
 
 
-def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spanning: Project):
+@contextlib.contextmanager
+def outside_of(project: Project, region: str = "Pod1") -> Iterator[Any]:
+    """An external network that a pod has; the project's routers go with it."""
     admin = admin_cloud(STRETCHED).network
-    network, compute = spanning.tenant.network, spanning.tenant.compute
     outside = admin.create_network(
-        name=f"ext-{spanning.name}",
+        name=f"ext-{project.name}",
         is_router_external=True,
         provider_network_type="flat",
-        provider_physical_network=f"x{spanning.name}",
-        availability_zone_hints=["Pod1"],
+        provider_physical_network=f"x{project.name}",
+        availability_zone_hints=[region],
     )
     try:
-        edge = admin.create_subnet(
+        admin.create_subnet(
             network_id=outside.id, cidr="203.0.113.0/24", ip_version=4, is_dhcp_enabled=False
         )
-        net = network_of(spanning)
-        subnet = next(iter(network.subnets(network_id=net.id)))
-        router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
-        network.add_interface_to_router(router, subnet.id)
-        servers = [spanning.server(zone, networks=[{"uuid": net.id}]) for zone in ("az1", "az2")]
+        yield outside
+    finally:
+        for ip in admin.ips(project_id=project.id):
+            admin.delete_ip(ip)
+        for left in admin.routers(project_id=project.id):
+            for port in admin.ports(device_id=left.id, device_owner="network:router_interface"):
+                admin.remove_interface_from_router(left, port_id=port.id)
+            admin.delete_router(left)
+        admin.delete_network(outside)
+    assert not [n for n in admin_cloud(region).network.networks() if n.name == outside.name]
+
+
+def two_servers_behind(project: Project, outside: Any) -> tuple[Any, Any, Any, list[Any]]:
+    """A network with a router to the outside and a server in each zone."""
+    network = project.tenant.network
+    net = network_of(project)
+    subnet = next(iter(network.subnets(network_id=net.id)))
+    router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
+    network.add_interface_to_router(router, subnet.id)
+    servers = [project.server(zone, networks=[{"uuid": net.id}]) for zone in ("az1", "az2")]
+    return net, subnet, router, servers
+
+
+def torn_down(project: Project, net: Any, subnet: Any, router: Any, servers: list[Any]) -> None:
+    """Delete these as Terraform does, and see that no pod has anything of them."""
+    network, compute = project.tenant.network, project.tenant.compute
+    for server in servers:
+        compute.delete_server(server)
+    for server in servers:
+        compute.wait_for_delete(server, wait=60, interval=0.5)
+    network.remove_interface_from_router(router, subnet.id)
+    network.delete_router(router)
+    network.delete_network(net)
+    center = admin_cloud("Central").network
+    assert not [n for n in center.networks() if router.id in n.description]
+    for region in ("Pod1", "Pod2"):
+        assert not routers_in(project, region)
+        left = inside(project, region)
+        assert not (left["networks"] or left["subnets"] or left["ports"])
+        assert not list(admin_cloud(region).network.ips(project_id=project.id))
+        assert not [n for n in admin_cloud(region).network.networks() if n.name == "router bridge"]
+
+
+def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    with outside_of(spanning) as outside:
+        net, subnet, router, servers = two_servers_behind(spanning, outside)
         (address,) = [ip["ip_address"] for ip in router.external_gateway_info["external_fixed_ips"]]
 
         def joined() -> bool:
@@ -383,7 +437,10 @@ def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spannin
                 return False
             (ip,) = one[0].external_gateway_info["external_fixed_ips"]
             assert ip["ip_address"] == address
-            assert two[0].external_gateway_info is None
+            over = two[0].external_gateway_info
+            assert over["enable_snat"] is False
+            bridge = admin_cloud("Pod2").network.get_network(over["network_id"])
+            assert bridge.name == "router bridge"
             return [route["destination"] for route in two[0].routes] == ["0.0.0.0/0"]
 
         assert eventually(joined, 60)
@@ -396,33 +453,88 @@ def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spannin
             lambda: len(compute.get_server(servers[0].id).addresses["net1"]) == 2, 30
         )
         assert shown
-        (far,) = ports_of(spanning, servers[1])
-        with pytest.raises(exceptions.ConflictException, match="Pod1.*Pod2"):
-            network.create_ip(floating_network_id=outside.id, port_id=far.id)
         network.update_ip(floating, port_id=None)
         assert not list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
         network.update_ip(floating, port_id=port.id)
         assert list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
         network.delete_ip(floating)
         assert not list(admin_cloud("Pod1").network.ips(project_id=spanning.id))
+        torn_down(spanning, net, subnet, router, servers)
+
+
+def test_a_floating_ip_leads_to_a_port_of_another_pod_over_the_bridge(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+
+    def ips(region: str) -> list[tuple[str, str, str]]:
+        """What a pod's floating IPs lead to: address, fixed address, the port's mark."""
+        there = admin_cloud(region).network
+        return [
+            (
+                ip.floating_ip_address,
+                ip.fixed_ip_address,
+                there.get_port(ip.port_id).description if ip.port_id else "",
+            )
+            for ip in there.ips(project_id=spanning.id)
+        ]
+
+    def has(*wanted: Any) -> bool:
+        """Whether the pods have, within the time of a slow machine, so many floating IPs."""
+        return bool(eventually(lambda: [len(ips("Pod1")), len(ips("Pod2"))] == [*wanted], 60))
+
+    def shows(server: Any, *wanted: str) -> bool:
+        """Whether all ways to see a server's addresses tell these."""
+        listed = {s.id: s.addresses["net1"] for s in compute.servers(details=True)}
+        told = [
+            compute.get_server(server.id).addresses["net1"],
+            listed[server.id],
+            get(compute, f"/servers/{server.id}/ips")["addresses"]["net1"],
+            get(compute, f"/servers/{server.id}/ips/net1")["net1"],
+        ]
+        return [[one["addr"] for one in some] for some in told] == [list(wanted)] * 4
+
+    with outside_of(spanning) as outside:
+        net, subnet, router, servers = two_servers_behind(spanning, outside)
+        ports = [ports_of(spanning, server)[0] for server in servers]
+        fixed = [port.fixed_ips[0]["ip_address"] for port in ports]
+        floating = network.create_ip(floating_network_id=outside.id, port_id=ports[1].id)
+        address = floating.floating_ip_address
+        # outside -> an address on the bridge in the gateway's pod, that -> the port in the port's
+        assert has(1, 1)
+        ((external, middle, held),) = ips("Pod1")
+        assert external == address and middle.startswith("100.64.0.")
+        assert ips("Pod2") == [(middle, fixed[1], f"trio2o:{ports[1].id}")]
+        holder = admin_cloud("Central").network.get_port(held.removeprefix("trio2o:"))
+        assert holder.device_id == f"trio2o-floating:{floating.id}"
+        assert eventually(lambda: shows(servers[1], fixed[1], address), 60)
+        assert reconcile(spanning.appliance)["drift"] == 0
+        # it moves to the gateway's pod and back, and is the same to the tenant
+        network.update_ip(floating, port_id=ports[0].id)
+        assert has(1, 0)
+        assert ips("Pod1") == [(address, fixed[0], f"trio2o:{ports[0].id}")]
+        assert eventually(lambda: shows(servers[0], fixed[0], address), 60)
+        assert eventually(lambda: shows(servers[1], fixed[1]), 60)
+        network.update_ip(floating, port_id=ports[1].id)
+        assert has(1, 1)
+        assert [one[0] for one in ips("Pod1")] == [address]
+        assert [one[2] for one in ips("Pod2")] == [f"trio2o:{ports[1].id}"]
+        network.update_ip(floating, port_id=None)
+        assert has(0, 0)
+        network.update_ip(floating, port_id=ports[1].id)
+        assert has(1, 1)
+        network.delete_ip(floating)
+        assert has(0, 0)
+        ours = list(admin_cloud("Central").network.ports(device_owner="network:dhcp"))
+        assert not [port for port in ours if floating.id in port.device_id]
+        # left on a port whose server goes, it stands in nothing's way
+        network.create_ip(floating_network_id=outside.id, port_id=ports[1].id)
         for server in servers:
             compute.delete_server(server)
         for server in servers:
             compute.wait_for_delete(server, wait=60, interval=0.5)
-        network.remove_interface_from_router(router, subnet.id)
-        network.delete_router(router)
-        network.delete_network(net)
-        for region in ("Pod1", "Pod2"):
-            assert not routers_in(spanning, region)
-            assert not inside(spanning, region)["ports"]
-    finally:
-        for left in admin.routers(project_id=spanning.id):
-            for port in admin.ports(device_id=left.id, device_owner="network:router_interface"):
-                admin.remove_interface_from_router(left, port_id=port.id)
-            admin.delete_router(left)
-        admin.delete_network(outside)
-    assert edge.network_id == outside.id
-    assert not [n for n in admin_cloud("Pod1").network.networks() if n.name == outside.name]
+        for ip in network.ips():
+            assert ip.port_id is None
+            network.delete_ip(ip)
+        torn_down(spanning, net, subnet, router, [])
 
 
 def test_a_network_that_is_shared_is_used_by_another_project_in_both_pods(
@@ -470,4 +582,4 @@ def test_what_pods_are_not_told_of_is_refused(spanning: Project):
     with pytest.raises(exceptions.HttpException, match="501"):
         network.create_trunk(port_id=port.id)
     with pytest.raises(exceptions.HttpException, match="501"):
-        network.create_network(name="q", qos_policy_id=port.id)
+        network.create_ip(floating_network_id=net.id, qos_policy_id=port.id)

@@ -11,23 +11,13 @@ from typing import Any
 
 import pytest
 import requests
-from tenants import Project, RealAppliance, admin_cloud, eventually, lab
+from tenants import Project, admin_cloud, eventually, lab, reconcile
 from test_stretched import inside, network_of
 
 pytestmark = pytest.mark.release
 
 CLAIM = 60.0
 """Seconds of `network.claim_seconds` in the fixture."""
-
-
-def reconcile(appliance: RealAppliance) -> dict[str, Any]:
-    """A pass over networks now, and what it found."""
-    token = admin_cloud("RegionOne").auth_token
-    url = f"{appliance.url('admin')}/v1.0/reconcilers/networks/run"
-    answer = requests.post(url, headers={"X-Auth-Token": token}, timeout=120)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()["reconciler"]
-    return found
 
 
 def asking(project: Project, network: Any, zone: str, name: str) -> threading.Thread:

@@ -434,6 +434,8 @@ class Neutron(PodService):
             version = {"id": "v2.0", "status": "CURRENT", "links": links("/v2.0/", "self")}
             return 200, {"versions": [version] if call.path == "/" else []}
         many = path[0].removesuffix(".json").replace("-", "_")
+        if many == "flavors":  # Nova's are kept by that name
+            raise Fault(404, "The resource could not be found.")
         one = re.sub("ies$", "ys", many)[:-1]
         match (call.method, *path[1:]):
             case ("GET",):

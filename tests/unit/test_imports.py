@@ -40,7 +40,7 @@ ALLOWED = (
         "state": {"settings"},
         "workers": {"state", "store", "settings", "running"},
         "service": {*LEVELS, *LEAVES, "state", "workers"},
-        "commands": {"service", "state", "store", "settings", "domain"},
+        "commands": {"service", "running", "state", "store", "settings", "domain"},
     }
 )
 """`verbs` use `store` for bindings; `faces` meet what `service` hands them."""

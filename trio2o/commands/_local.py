@@ -40,6 +40,9 @@ def serve(config: str, workers: int | None, worker: str) -> None:
     settings = settings_of(config)
     if workers is not None:
         settings = evolve(settings, service=evolve(settings.service, workers=workers))
+    from trio2o.running import install_reactor
+
+    install_reactor()
     import txaio
     from txaio.tx import start_logging
 

@@ -6,26 +6,21 @@ from trio2o.definitions._flavors import Flavors
 from trio2o.definitions._frame import Definitions
 from trio2o.definitions._groups import ServerGroups
 from trio2o.definitions._keypairs import Keypairs
-from trio2o.definitions._kind import Kind, Step
 from trio2o.definitions._neutron import NEUTRON_KINDS
 from trio2o.definitions._places import Places
 from trio2o.definitions._qos import DefaultTypes, QosSpecs
 from trio2o.definitions._volume_types import GroupTypes, VolumeTypes
 
+KINDS = (Flavors, Aggregates, VolumeTypes, GroupTypes, QosSpecs, DefaultTypes)
+"""What is defined with or without a Neutron of our own: with one, it has `NEUTRON_KINDS`."""
+
 __all__ = [
+    "KINDS",
     "NEUTRON_KINDS",
-    "Aggregates",
-    "DefaultTypes",
     "Definitions",
-    "Flavors",
-    "GroupTypes",
     "Keypairs",
-    "Kind",
     "Places",
-    "QosSpecs",
     "ServerGroups",
-    "Step",
-    "VolumeTypes",
     "kept_as",
     "local",
     "to_top",

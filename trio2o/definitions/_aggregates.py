@@ -6,40 +6,28 @@ In a pod they are the names there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._own import Reads
+from trio2o.definitions._listed import Listed
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
-from trio2o.pods import Pods
 
 _ROOT, _ONE, _ACTION = "/os-aggregates", "/os-aggregates/{id}", "/os-aggregates/{id}/action"
 
 ZONE = "availability_zone"
 
 
-class Aggregates:
+class Aggregates(Listed):
     """Name, metadata, and hosts; the AZ is among the metadata."""
 
     name, service, adopts = "aggregate", "compute", False
     taken = "Aggregate {name} already exists."
+    path = listing = _ROOT
+    key, rows = "aggregate", "aggregates"
 
-    def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
-        self._reads = Reads(clock, pods, own_token)
-
-    async def observe(self, pod: Pod) -> dict[str, Document]:
-        shown = await self._reads.get(pod, _ROOT)
+    async def _whole(self, pod: Pod, shown: Document) -> Document:
         try:
-            return {
-                str(one["id"]): {
-                    "name": one["name"],
-                    "metadata": one["metadata"],
-                    "hosts": sorted(one["hosts"]),
-                }
-                for one in shown["aggregates"]
-            }
+            plain = {name: shown[name] for name in ("name", "metadata")}
+            return plain | {"hosts": sorted(shown["hosts"])}
         except (KeyError, TypeError):
             raise PodUnavailable(pod.pod_name, "its aggregates are none") from None
 

@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 from txaio.tx import make_logger
 
-from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import Once, together
 from trio2o.domain.values import Pod, ServerGroup
 from trio2o.domain.versions import Version
-from trio2o.pods import Pods
+from trio2o.pods import OwnCalls, Pods, document
 from trio2o.reconcile import Counted
 from trio2o.store import Store
 from trio2o.store import server_groups as rows

@@ -13,13 +13,12 @@ from urllib.parse import quote
 
 from txaio.tx import make_logger
 
-from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Keypair, Pod, Settled
 from trio2o.domain.versions import Version
 from trio2o.message import Answer
-from trio2o.pods import Pods
+from trio2o.pods import OwnCalls, Pods, document
 from trio2o.reconcile import Counted
 from trio2o.store import Store, definitions
 from trio2o.store import keypairs as rows

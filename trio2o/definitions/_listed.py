@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from trio2o.definitions._kind import Document
 from trio2o.definitions._own import Reads
+from trio2o.definitions._places import Places
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
@@ -16,7 +17,7 @@ from trio2o.pods import Pods
 
 class Listed(ABC):
     """`listing` is what shows all, one is below `path`; `key`, `rows` and `links` are the keys of
-    one, of many and of the link to the next page."""
+    one, of many and of the link to the next page, `id` is the member that tells one's id."""
 
     service: str
     adopts: bool = True
@@ -26,15 +27,23 @@ class Listed(ABC):
     key: str
     rows: str
     links: str = ""
+    id: str = "id"
 
-    def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
-        self._pods = pods
+    def __init__(
+        self,
+        clock: Any,
+        pods: Pods,
+        own_token: Callable[[], Awaitable[str]],
+        places: Callable[[str], Places],
+    ) -> None:
+        """`places` gives those of a kind of this name."""
+        self._pods, self._places = pods, places
         self._reads = Reads(clock, pods, own_token, self.service, self.version)
 
     async def observe(self, pod: Pod) -> dict[str, Document]:
         shown = await self._all(pod)
         found = await together(self._whole(pod, one) for one in shown)
-        return {one["id"]: whole for one, whole in zip(shown, found, strict=True)}
+        return {str(one[self.id]): whole for one, whole in zip(shown, found, strict=True)}
 
     async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
         if id:

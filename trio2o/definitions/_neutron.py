@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from trio2o.definitions._kind import Document, Step, canonical
 from trio2o.definitions._listed import Listed
-from trio2o.definitions._places import Places
 from trio2o.domain.values import Pod
 
 PROFILES = "service_profiles"
@@ -25,11 +21,6 @@ class _NeutronKind(Listed):
     taken = "Another is in the place of {key} in a pod."
     fields: tuple[str, ...]
     by: tuple[str, ...]
-
-    def __init__(self, *asking: Any, places: Callable[[str], Places]) -> None:
-        """`places` gives those of a kind of this name."""
-        super().__init__(*asking)
-        self._places = places
 
     async def _alike(self, pod: Pod, wanted: Document) -> Document | None:
         known = set(self._places(self.name).ids_in(pod).values())

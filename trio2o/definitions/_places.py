@@ -13,12 +13,11 @@ from txaio.tx import make_logger
 
 from trio2o.definitions._judge import Verdict, is_abreast, judge, words
 from trio2o.definitions._kind import Kind, Step, content
-from trio2o.definitions._own import OwnCalls, document
 from trio2o.domain.errors import Fault, NotFound, PodUnavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, STRANGE, Definition, Pod, Settled
 from trio2o.message import Answer
-from trio2o.pods import Pods
+from trio2o.pods import OwnCalls, Pods, document
 from trio2o.store import Store
 from trio2o.store import definitions as rows
 

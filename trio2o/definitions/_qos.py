@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import quote
 
 from attrs import evolve
 
 from trio2o.definitions._kind import Document, Step
 from trio2o.definitions._listed import Listed
-from trio2o.definitions._own import Reads
-from trio2o.definitions._places import Places
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
-from trio2o.pods import Pods
 
 _SPEC = "/qos-specs/{id}"
 
@@ -26,11 +21,6 @@ class QosSpecs(Listed):
     taken = "QoS Specs {name} already exists."
     path = listing = "/qos-specs"
     key = rows = "qos_specs"
-
-    def __init__(self, *asking: Any, places: Callable[[str], Places]) -> None:
-        """`places` gives those of a kind of this name."""
-        super().__init__(*asking)
-        self._places = places
 
     async def _whole(self, pod: Pod, shown: Document) -> Document:
         path = f"/qos-specs/{shown['id']}/associations"
@@ -76,39 +66,26 @@ DEFAULTS = Version(3, 62)
 _DEFAULT = "/default-types"
 
 
-class DefaultTypes:
+class DefaultTypes(Listed):
     """The volume type that a project's volumes have where they name none; by the project's id."""
 
-    name, service, adopts = "default_type", "volume", True
+    name, service, version = "default_type", "volume", DEFAULTS
     taken = "Project {key} has another default type in a pod."
-
-    def __init__(
-        self,
-        clock: Any,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        *,
-        places: Callable[[str], Places],
-    ) -> None:
-        self._reads = Reads(clock, pods, own_token, "volume", DEFAULTS)
-        self._pods, self._places = pods, places
+    path = listing = _DEFAULT
+    key, rows, id = "default_type", "default_types", "project_id"
 
     async def observe(self, pod: Pod) -> dict[str, Document]:
-        if not self._pods.speaks(pod, self.service, DEFAULTS):
-            return {}
-        told = await self._reads.get(pod, "/default-types")
-        tops = self._places("volume_type").tops
-        return {
-            row["project_id"]: {
-                "project": row["project_id"],
-                "type": tops.get(row["volume_type_id"], row["volume_type_id"]),
-            }
-            for row in told.get("default_types", ())
-        }
+        speaks = self._pods.speaks(pod, self.service, DEFAULTS)
+        return await super().observe(pod) if speaks else {}
 
     async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
         rows, id = await self.observe(pod), id or str(wanted.get("project", ""))
         return (id, rows[id]) if id in rows else None
+
+    async def _whole(self, pod: Pod, shown: Document) -> Document:
+        type = shown["volume_type_id"]
+        tops = self._places("volume_type").tops
+        return {"project": shown["project_id"], "type": tops.get(type, type)}
 
     def in_pod(self, wanted: Document, pod: Pod) -> Document | None:
         ids = self._places("volume_type").ids_in(pod)

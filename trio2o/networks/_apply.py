@@ -14,6 +14,7 @@ from trio2o.domain.tasks import Once, together
 from trio2o.domain.values import Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._calls import Neutron, Refused
+from trio2o.networks._plan import says
 from trio2o.networks._things import (
     Create,
     Delete,
@@ -123,6 +124,9 @@ class Applier:
         body |= {name: value for name, value in wanted.first.items() if value is not None}
         for name in [name for name, value in wanted.first.items() if value is None]:
             del body[name]
+        for name in ("qos_policy_id", "extra_dhcp_opts"):
+            if name in body and not body[name]:
+                del body[name]  # a pod without the extension does not know the word
         body["project_id"] = wanted.project_id
         if kind is not things.RBAC:
             body["description"] = mark(wanted.id)
@@ -206,8 +210,34 @@ class Applier:
                 if which:
                     path = f"/{kind.path}/{id}/{how}_addresses"
                     await self._neutron.ask(pod, "PUT", path, {"addresses": sorted(which)})
-        if changes:
-            await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", {kind.key: changes})
+        if "extra_dhcp_opts" in changes:  # what is not named stays
+            told = {
+                (o["opt_name"], o["ip_version"]): o | {"opt_value": None} for o in _options(step)
+            }
+            for one in changes["extra_dhcp_opts"]:
+                told.pop((one["opt_name"], one.get("ip_version", 4)), None)
+            changes["extra_dhcp_opts"] = [*changes["extra_dhcp_opts"], *told.values()]
+        if kind is things.QOS and "rules" in changes:
+            await self._rules(pod, f"/{kind.path}/{id}", changes.pop("rules"))
+        # a router's routes are judged before its new gateway is there
+        first = {name: changes.pop(name) for name in ("external_gateway_info",) if name in changes}
+        for part in (first, changes):
+            if part:
+                await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", {kind.key: part})
+
+    async def _rules(self, pod: Pod, path: str, wanted: list[Row]) -> None:
+        """Give a QoS policy its rules: one of a type and direction at a time, so old ones go
+        first."""
+        have = (await self._neutron.ask(pod, "GET", path))["policy"]["rules"]
+        told, asked = [says(rule) for rule in have], [says(rule) for rule in wanted]
+        for rule in (rule for rule in have if says(rule) not in asked):
+            await self._neutron.ask(pod, "DELETE", f"{path}/{rule['type']}_rules/{rule['id']}")
+        for rule in (rule for rule in wanted if says(rule) not in told):
+            body = {
+                k: v for k, v in rule.items() if k not in ("id", "qos_policy_id", "type", "tags")
+            }
+            key = f"{rule['type']}_rule"
+            await self._neutron.ask(pod, "POST", f"{path}/{key}s", {key: body})
 
     async def _delete(self, pod: Pod, step: Delete) -> None:
         kind = things.BY_PATH[step.key.kind]
@@ -221,6 +251,11 @@ class Applier:
                 raise
         gone = Counterpart(kind.path, step.key.id, pod.pod_id, step.bottom_id)
         await self._store.write(lambda c: rows.drop_counterparts(c, [gone]))
+
+
+def _options(step: Update) -> list[Row]:
+    """The DHCP options that a port had."""
+    return [{"ip_version": 4} | one for one in step.row.get("extra_dhcp_opts") or ()]
 
 
 def _phase(step: Step) -> tuple[str, str]:

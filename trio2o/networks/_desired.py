@@ -26,6 +26,7 @@ class Top:
     shares: list[Row] = field(factory=list)
     routers: dict[str, Row] = field(factory=dict)
     floating: dict[str, Row] = field(factory=dict)
+    policies: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:
@@ -168,18 +169,32 @@ def desired(
         wanted.append(_network(top.networks[id], place))
         wanted += _shares(top, id)
         wanted += [_subnet(top, row, place.pod, own, homes) for row in top.subnets_of(id)]
-        wanted += [
-            _reserved(row, place.pod) for row in top.reserved(things.dhcp(place.pod.pod_name), id)
-        ]
+        wanted += [_reserved(row, top) for row in top.reserved(things.dhcp(place.pod.pod_name), id)]
     ports = [
         top.ports[one.port_id] for one in own if one.port_id in top.ports and one.stage != LEASED
     ]
     ports = [port for port in ports if port["network_id"] in top.networks]
     for port in ports:
         wanted.append(port_wanted(port, top))
+    wanted += policies_wanted(top, [*(top.networks[id] for id in networks), *ports])
     groups = {id for port in ports for id in port.get("security_groups") or ()}
     wanted += groups_wanted(top, groups)
     return {one.key: one for one in wanted}
+
+
+def policies_wanted(top: Top, users: Iterable[Row]) -> list[Wanted]:
+    """The QoS policies of networks and ports, with their rules."""
+    found = []
+    for id in sorted({row.get("qos_policy_id") or "" for row in users} & set(top.policies)):
+        row = top.policies[id]
+        body = {"name": row["name"], "rules": row["rules"]}
+        found.append(Wanted(things.QOS, id, row["project_id"], body, {"rules": None}))
+    return found
+
+
+def _policy(row: Row) -> Ref | None:
+    id = row.get("qos_policy_id")
+    return Ref(things.QOS.path, id) if id else None
 
 
 def groups_wanted(top: Top, groups: Iterable[str]) -> list[Wanted]:
@@ -212,6 +227,9 @@ def _network(row: Row, place: Place) -> Wanted:
         for name in ("name", "admin_state_up", "mtu", "port_security_enabled", "router:external")
         if row.get(name) is not None
     }
+    body["qos_policy_id"] = _policy(row)
+    if row["description"].startswith(things.bridge_mark("")):
+        body["router:external"] = True  # of the routers that have their gateway over it
     for name in ("network_type", "segmentation_id", "physical_network"):
         if (value := row.get(f"provider:{name}")) is not None:
             known = place.physical.get(value, value) if name == "physical_network" else value
@@ -283,7 +301,7 @@ def _subnet(
         body["allocation_pools"] = pools([*dhcp, *leased])
         if not body["allocation_pools"]:
             first["allocation_pools"] = None  # none at all can only be had by a change
-        if dhcp:
+        if dhcp and not row["ipv6_address_mode"]:  # Neutron has these only with DHCP on
             first["enable_dhcp"] = False  # on before its port is there it takes an address itself
     return Wanted(things.SUBNET, row["id"], row["project_id"], body, first)
 
@@ -310,7 +328,7 @@ def _fixed(row: Row, top: Top) -> list[Row]:
     return fixed
 
 
-def _reserved(row: Row, pod: Pod) -> Wanted:
+def _reserved(row: Row, top: Top) -> Wanted:
     """The port of the pod's DHCP, there before its agents would make one."""
     body = {
         "name": "",
@@ -318,10 +336,7 @@ def _reserved(row: Row, pod: Pod) -> Wanted:
         "mac_address": row["mac_address"],
         "device_owner": "network:dhcp",
         "device_id": "reserved_dhcp_port",
-        "fixed_ips": [
-            {"subnet_id": Ref(things.SUBNET.path, ip["subnet_id"]), "ip_address": ip["ip_address"]}
-            for ip in row["fixed_ips"]
-        ],
+        "fixed_ips": _fixed(row, top),
     }
     return Wanted(things.PORT, row["id"], row["project_id"], body)
 
@@ -335,11 +350,11 @@ def port_wanted(row: Row, top: Top) -> Wanted:
         "admin_state_up": row["admin_state_up"],
         "security_groups": [Ref(things.GROUP.path, id) for id in row.get("security_groups") or ()],
         "allowed_address_pairs": list(row.get("allowed_address_pairs") or ()),
+        "qos_policy_id": _policy(row),
+        "extra_dhcp_opts": list(row.get("extra_dhcp_opts") or ()),
     }
     if row.get("port_security_enabled") is not None:
         body["port_security_enabled"] = row["port_security_enabled"]
-    if row.get("extra_dhcp_opts"):
-        body["extra_dhcp_opts"] = row["extra_dhcp_opts"]
     if row.get("binding:vnic_type"):
         body["binding:vnic_type"] = row["binding:vnic_type"]
     return Wanted(things.PORT, row["id"], row["project_id"], body)

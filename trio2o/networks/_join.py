@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from attrs import evolve
 
@@ -15,7 +16,7 @@ from trio2o.networks._desired import Top
 from trio2o.networks._networks import Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id
-from trio2o.networks._routers import Reach, bridge_of, reach, routers_wanted
+from trio2o.networks._routers import Reach, bridge_of, floats, reach, routers_wanted, unheld
 from trio2o.networks._things import Ref, Row
 from trio2o.store import networks as rows
 
@@ -24,14 +25,16 @@ async def make_bridges(networks: Networks, top: Top, routers: Iterable[str]) -> 
     """The top with the networks that join the pods of these routers. Raises `Fault`."""
     made: list[Row] = []
     subnets: list[Row] = []
+    ask, center = networks.neutron.ask, networks.center
     for id in routers:
-        if bridge_of(top, id) is not None:
+        bridge = bridge_of(top, id)
+        if bridge is not None and top.subnets_of(bridge["id"]):
             continue
-        ask, center = networks.neutron.ask, networks.center
-        body: Row = {"name": "router bridge", "description": things.bridge_mark(id)}
-        said = await ask(center, "POST", "/networks", {"network": body})
-        made.append(said["network"])
-        body = {"network_id": said["network"]["id"], "ip_version": 4, "enable_dhcp": False}
+        if bridge is None:
+            body: Row = {"name": "router bridge", "description": things.bridge_mark(id)}
+            bridge = (await ask(center, "POST", "/networks", {"network": body}))["network"]
+        made.append(bridge)
+        body = {"network_id": bridge["id"], "ip_version": 4, "enable_dhcp": False}
         body |= {"cidr": networks.settings.bridge_cidr, "gateway_ip": None}
         subnets.append((await ask(center, "POST", "/subnets", {"subnet": body}))["subnet"])
     if not made:
@@ -63,12 +66,42 @@ async def settle_router(networks: Networks, router_id: str) -> None:
         top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)
     fixed = [row["port_id"] for row in top.floating.values() if row["port_id"]]
     attached = await networks.store.read(lambda c: rows.attachments_of(c, "port_id", fixed))
+    top = await networks.reserve(top, unheld(top, floats(top, pods, hints, attached)))
     had = {one.pod_id for one in places if one.kind == things.ROUTER.path}
     concerned = [pod for pod in pods if pod in at.routers.get(router_id, []) or pod.pod_id in had]
     up = [pod for pod in concerned if not networks.pods.is_down(pod, "network")]
     await together(_settle_in(networks, pod, router_id, top, at, pods, attached) for pod in up)
     if router_id not in at.routers or len(at.routers[router_id]) < 2:
         await _drop_bridge(networks, top, router_id)
+    else:
+        await free_floats(networks, top, pods, hints, attached)
+
+
+async def free_floats(
+    networks: Networks,
+    top: Top,
+    pods: Sequence[Pod],
+    hints: Mapping[str, list[str]],
+    attached: Sequence[Attachment],
+) -> None:
+    """Give back the addresses on bridges that no floating IP needs and no pod has any more."""
+    start = things.floating("")
+    ours = {
+        row["id"]: row["device_id"].removeprefix(start)
+        for row in top.ports.values()
+        if row["device_id"].startswith(start)
+    }
+    used = {one.held["id"] for one in floats(top, pods, hints, attached) if one.held}
+    spare = set(ours) - used - {one.top_id for one in await networks.places_of(ours)}
+    if not spare:
+        return
+    read = networks.neutron.by_ids  # what was joined to a port since the top was read
+    floating = await read(networks.center, things.FLOATING, [ours[id] for id in spare])
+    had = {id: row["port_id"] for id, row in top.floating.items()}
+    now = {r["id"] for r in floating if r["port_id"] and r["port_id"] != had.get(r["id"])}
+    await together(
+        networks.gone(networks.center, f"/ports/{id}") for id in spare if ours[id] not in now
+    )
 
 
 async def _top(networks: Networks, router_id: str) -> Top:
@@ -116,11 +149,14 @@ async def _settle_in(
         some = routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached)
         wanted = {one.key: one for one in some}
         names = {router_id, *top.networks, *top.subnets, *(one.id for one in some)}
-        names |= {one.port_id for one in attached}
+        names |= {one.port_id for one in attached} | set(top.ports)
         ids = counterparts(await networks.places_of(names), pod)
-        # what stands in another's way goes with the first plan, and the second has no hindrance
-        for _ in range(2):
-            told = await _told(networks, pod, ids.get(Ref(things.ROUTER.path, router_id)))
+        # what stands in another's way goes with one plan, and the next has no hindrance
+        bridge = bridge_of(top, router_id)
+        bridge_ref = Ref(things.NETWORK.path, bridge["id"] if bridge else "")
+        for _ in range(3):
+            bottom = ids.get(Ref(things.ROUTER.path, router_id))
+            told = await _told(networks, pod, bottom, ids.get(bridge_ref))
             found = recognise(told, {}, {id: key for key, id in ids.items()})[0]
             if not (await networks.applier.apply(pod, plan(wanted, found), ids)).failed:
                 return
@@ -129,19 +165,27 @@ async def _settle_in(
         networks.later(pod, fault)
 
 
-async def _told(networks: Networks, pod: Pod, bottom: str | None) -> dict[str, list[Row]]:
-    """A pod's router with its ports and floating IPs."""
-    if bottom is None:
-        return {}
-    neutron = networks.neutron
-    routers, ports, floating = await together(
-        [
-            neutron.by_ids(pod, things.ROUTER, [bottom]),
-            neutron.rows(pod, things.PORT, device_id=bottom),
-            neutron.rows(pod, things.FLOATING, router_id=bottom),
-        ]
+async def _told(
+    networks: Networks, pod: Pod, router: str | None, bridge: str | None
+) -> dict[str, list[Row]]:
+    """A pod's router and bridge with their ports and floating IPs."""
+    rows = networks.neutron.rows
+    named = [
+        (things.ROUTER, "id", router),
+        (things.PORT, "device_id", router),
+        (things.PORT, "network_id", bridge),
+        (things.FLOATING, "router_id", router),
+        (things.FLOATING, "floating_network_id", bridge),
+    ]
+    asked = [(kind, name, id) for kind, name, id in named if id]
+    filters: list[dict[str, Any]] = [{name: id} for _, name, id in asked]
+    answers = await together(
+        rows(pod, kind, **one) for (kind, _, _), one in zip(asked, filters, strict=True)
     )
-    return {"routers": routers, "ports": ports, "floatingips": floating}
+    found: dict[str, dict[str, Row]] = {kind.path: {} for kind, _, _ in asked}
+    for (kind, _, _), some in zip(asked, answers, strict=True):
+        found[kind.path] |= by_id(some)
+    return {path: list(some.values()) for path, some in found.items()}
 
 
 async def _drop_bridge(networks: Networks, top: Top, router_id: str) -> None:

@@ -20,12 +20,12 @@ from trio2o.domain.values import (
 )
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
-from trio2o.networks._desired import Top, desired, needed, reservations
-from trio2o.networks._join import make_bridges
+from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations
+from trio2o.networks._join import free_floats, make_bridges
 from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id, defaults_of
-from trio2o.networks._routers import Reach, reach, routers_wanted
+from trio2o.networks._routers import Reach, floats, reach, routers_wanted, unheld
 from trio2o.networks._things import Delete, Found, Key, Ref, Row, Step, Update, Wanted, key_of
 from trio2o.reconcile import Counted
 from trio2o.store import networks as rows
@@ -71,6 +71,7 @@ class NetworkPass:
         wide = [id for id, there in at.routers.items() if len(there) > 1]
         top = await make_bridges(networks, top, wide)
         at = reach(top, needs, pods, hints)
+        top = await networks.reserve(top, unheld(top, floats(top, pods, hints, attached)))
         for row in top.bridges:
             if not any(row["id"] in some for some in at.networks.values()):
                 counted.drift += 1
@@ -82,6 +83,7 @@ class NetworkPass:
                 counted.failed += 1
                 counted.notes.append(f"{pod.pod_name}: {fault}")
                 log.warn("pod {pod}: networks: {why}", pod=pod.pod_name, why=str(fault))
+        await free_floats(networks, top, pods, hints, attached)
         gone = [id for id in settled if id not in top.subnets]
         await networks.store.write(lambda c: rows.drop_homes(c, gone))
         if agreed:
@@ -90,7 +92,17 @@ class NetworkPass:
 
     async def _top(self) -> Top:
         center, read = self.networks.center, self.networks.neutron.rows
-        networks, subnets, ports, groups, addresses, shares, routers, floating = await together(
+        (
+            networks,
+            subnets,
+            ports,
+            groups,
+            addresses,
+            shares,
+            routers,
+            floating,
+            policies,
+        ) = await together(
             read(center, kind)
             for kind in (
                 things.NETWORK,
@@ -101,6 +113,7 @@ class NetworkPass:
                 things.RBAC,
                 things.ROUTER,
                 things.FLOATING,
+                things.QOS,
             )
         )
         return Top(
@@ -112,6 +125,7 @@ class NetworkPass:
             shares,
             by_id(routers),
             by_id(floating),
+            by_id(policies),
         )
 
     async def _rebuild(self, top: Top) -> None:
@@ -216,6 +230,8 @@ class NetworkPass:
         pods = networks.pods.serving("network")
         for one in routers_wanted(networks.place(pod), top, at, homes, hints, pods, attached):
             wanted[one.key] = one
+        for one in groups_wanted(top, _lent(told)):
+            wanted.setdefault(one.key, one)
         await self.pause()
         found, keys = recognise(told, defaults_of(wanted.values()))
         if not agreed:
@@ -226,7 +242,7 @@ class NetworkPass:
         )
         await self._record(pod, kept, found, wanted.values())
         await self._readopt(pod, told[things.PORT.path], top)
-        released = await self._stages(pod, attached, found)
+        released = await self._stages(pod, top, attached, found)
         await self.pause()
         steps = plan(wanted, found)
         await self.pause()
@@ -288,7 +304,7 @@ class NetworkPass:
             await store.write(keep)
 
     async def _stages(
-        self, pod: Pod, attached: Iterable[Attachment], found: Mapping[Key, Found]
+        self, pod: Pod, top: Top, attached: Iterable[Attachment], found: Mapping[Key, Found]
     ) -> set[str]:
         """Move attachments on by what the pod shows; the ports that were released."""
         networks = self.networks
@@ -300,9 +316,9 @@ class NetworkPass:
                 continue
             have = found.get(Ref("ports", one.port_id))
             device = have.row["device_id"] if have and have.row else ""
+            if device and top.ports.get(one.port_id, {}).get("device_id", device) != device:
+                await networks.take(one.port_id, device, pod)
             if device and (one.stage != BOUND or one.server_id != device):
-                if one.server_id != device:
-                    await networks.take(one.port_id, device, pod)
                 moved.append(evolve(one, server_id=device, stage=BOUND))
             elif not device and one.stage == BOUND:
                 await networks.release(one)
@@ -358,6 +374,13 @@ def _held(found: Mapping[Key, Found]) -> set[str]:
         if key.kind in ("networks", "routers")
         or (key.kind == "ports" and one.row and one.row["device_owner"].startswith("compute:"))
     }
+
+
+def _lent(told: Mapping[str, list[Row]]) -> set[str]:
+    """The groups of ours, by the top's ids, that a pod's own ports use: mostly `default` ones."""
+    ports = (port for port in told[things.PORT.path] if not things.marked(port))
+    used = {id for port in ports for id in port["security_groups"]}
+    return {things.marked(row) for row in told[things.GROUP.path] if row["id"] in used} - {""}
 
 
 def _said(step: Step) -> str:

@@ -12,20 +12,18 @@ from txaio.tx import make_logger
 from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import BOOTED, BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
-from trio2o.message import Call, Headers
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
-from trio2o.networks._calls import SECONDS
 from trio2o.networks._desired import (
     Top,
+    policies_wanted,
     port_wanted,
 )
 from trio2o.networks._plan import plan, translated
 from trio2o.networks._reads import by_id
-from trio2o.networks._routers import external_pod
 from trio2o.networks._settle import Settle, all_done
-from trio2o.networks._things import Create, Found, Key, Ref, Row
-from trio2o.pods import Target
+from trio2o.networks._things import Found, Key, Ref, Row
+from trio2o.pods import OwnCalls
 from trio2o.store import networks as rows
 
 log = make_logger()
@@ -74,6 +72,8 @@ class Networks(Settle):
         named = {port["network_id"] for port in ports}
         named |= {ip["subnet_id"] for port in ports for ip in port["fixed_ips"]}
         groups = {id for port in ports for id in port["security_groups"]}
+        policies = {id for port in ports if (id := port.get("qos_policy_id"))}
+        named |= policies
         ids = await self.ids_in(pod, named | groups | {port["id"] for port in ports})
         lacking = {
             port["network_id"]
@@ -95,8 +95,9 @@ class Networks(Settle):
             subnets=await self._automatic(ports),
             ports={port["id"]: port for port in ports},
         )
-        wanted = [port_wanted(port, top) for port in ports]
-        missing = [Create(one) for one in wanted if one.key not in ids]
+        top = await self.with_policies(top, ports)
+        some = [*policies_wanted(top, ports), *(port_wanted(port, top) for port in ports)]
+        missing = plan({one.key: one for one in some if one.key not in ids}, {})
         all_done(await self.applier.apply(pod, missing, ids, fresh=fresh), pod)
         self.members_changed(groups)
         return {port["id"]: ids[Ref("ports", port["id"])] for port in ports}
@@ -181,6 +182,11 @@ class Networks(Settle):
         ]
         await self.store.write(lambda c: rows.put_attachments(c, taken))
         await together(self.take(one.port_id, server_id, pod) for one in taken)
+        try:  # a tenant's own port may have floating IPs already
+            for id in await self._routers_of([one.port_id for one in taken if not one.ours]):
+                self.route_soon(id)
+        except Fault as fault:
+            self.later(pod, fault)
 
     async def take(self, port_id: str, server_id: str, pod: Pod) -> None:
         """Write at the top whose a port is, as Nova does."""
@@ -201,6 +207,7 @@ class Networks(Settle):
         What fails is for a pass: the attachment stays.
         """
         try:
+            routers = await self._routers_of([one.port_id])
             found = await self.neutron.by_ids(self.center, things.PORT, [one.port_id])
             path = f"/ports/{one.port_id}"
             if found and one.ours:
@@ -216,18 +223,32 @@ class Networks(Settle):
             return
         await self.store.write(lambda c: rows.drop_attachments(c, [one.port_id]))
         self.members_changed(id for row in found for id in row["security_groups"])
+        for id in routers:
+            self.route_soon(id)
 
-    async def apart(self, port_id: str, network_id: str) -> tuple[Pod, Pod] | None:
-        """The pods of a port and of an external network, if they are known to differ."""
-        mine = await self.store.read(lambda c: rows.attachments_of(c, "port_id", [port_id]))
-        pod = self.pods.get(mine[0].pod_id) if mine else None
-        hints = await self.hints([network_id])
-        home = external_pod(network_id, self.pods.serving("network"), hints)
-        return (pod, home) if pod and home and pod is not home else None
+    async def _routers_of(self, port_ids: Collection[str]) -> set[str]:
+        """The routers that lead floating IPs to ports."""
+        read, fields = self.neutron.by_ids, ("router_id",)
+        found = await read(self.center, things.FLOATING, port_ids, name="port_id", fields=fields)
+        return {row["router_id"] for row in found if row["router_id"]}
 
     async def consent(self) -> None:
         """The next pass mends what it would only tell of, and removes what the top has lost."""
         await self.store.write(lambda c: rows.put_counterparts(c, [CONSENT]))
+
+    async def floating_of(self, server_ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """Of servers (by id) whose floating IPs come over bridges: these by the addresses there."""
+        mine = await self.store.read(lambda c: rows.attachments_of(c, "server_id", server_ids))
+        servers = {one.port_id: one.server_id for one in mine}
+        read, center = self.neutron.by_ids, self.center
+        found = await read(center, things.FLOATING, servers, name="port_id")
+        names = {things.floating(row["id"]): row for row in found}
+        told: dict[str, dict[str, str]] = {}
+        for port in await read(center, things.PORT, names, name="device_id"):
+            row = names[port["device_id"]]
+            middle = port["fixed_ips"][0]["ip_address"]
+            told.setdefault(servers[row["port_id"]], {})[middle] = row["floating_ip_address"]
+        return told
 
     async def leaving(self, server_id: str) -> None:
         """A server, or an interface of it, is going: its ports are watched until it let go."""
@@ -306,10 +327,9 @@ class Networks(Settle):
     async def has_server(self, pod: Pod, server_id: str) -> bool:
         """Whether a pod has a server, as ourselves; True if that cannot be told."""
         token = await self.neutron.own_token()
-        call = Call("GET", f"/servers/{server_id}".encode(), b"", _headers(token))
-        deadline = self.clock.seconds() + SECONDS
         try:
-            answer = await self.pods.send(pod, Target("compute", ""), call, deadline)
+            path = f"/servers/{server_id}"
+            answer = await OwnCalls(self.clock, self.pods).send(pod, token, "GET", path)
         except Fault:
             return True
         return answer.status != 404
@@ -344,14 +364,10 @@ class Networks(Settle):
         if not told:
             return  # it was deleted behind our back: a pass makes it again
         names = {row["network_id"], *row["security_groups"]}
-        names |= {ip["subnet_id"] for ip in row["fixed_ips"]}
+        names |= {ip["subnet_id"] for ip in row["fixed_ips"]} | {row.get("qos_policy_id") or ""}
         ids = await self.ids_in(pod, names | {row["id"]})
         top = Top(subnets=await self._automatic([row]))
         wanted = port_wanted(row, top)
         keys = {bottom: key for key, bottom in ids.items()}
         have = {wanted.key: Found(told[0]["id"], translated(told[0], keys))}
         await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
-
-
-def _headers(token: str) -> Headers:
-    return ((b"X-Auth-Token", token.encode()), (b"Accept", b"application/json"))

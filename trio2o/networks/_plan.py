@@ -83,9 +83,20 @@ def _normal(name: str, value: Any, row: Row) -> Any:
         return str(value["network_id"]), value.get("enable_snat", True), sorted(ips)
     if name in ("host_routes", "routes"):
         return sorted((r["destination"], r["nexthop"]) for r in value or ())
+    if name == "rules":
+        return sorted(says(rule) for rule in value or ())
     if name in ("security_groups", "addresses"):
         return sorted(map(str, value or ()))
     return value
+
+
+NAMES = ("id", "qos_policy_id", "tags")
+"""What Neutron calls a rule of a QoS policy by."""
+
+
+def says(rule: Row) -> list[tuple[str, str]]:
+    """What a rule of a QoS policy says."""
+    return sorted((k, str(v)) for k, v in rule.items() if k not in NAMES)
 
 
 def _ranges(value: Iterable[Mapping[str, str]]) -> list[tuple[int, int]]:
@@ -158,8 +169,9 @@ def translated(row: Row, keys: Mapping[str, Key]) -> Row:
     told = dict(row)
     if "security_groups" in row:
         told["security_groups"] = [keys.get(id, id) for id in row["security_groups"]]
-    if row.get("port_id") in keys:
-        told["port_id"] = keys[row["port_id"]]
+    for name in ("port_id", "qos_policy_id"):
+        if row.get(name) in keys:
+            told[name] = keys[row[name]]
     if "fixed_ips" in row:
         told["fixed_ips"] = [
             ip | {"subnet_id": keys.get(ip["subnet_id"], ip["subnet_id"])}

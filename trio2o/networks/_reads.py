@@ -9,7 +9,7 @@ from attrs import evolve
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault
-from trio2o.domain.tasks import Once, together
+from trio2o.domain.tasks import Fresh, Once, together
 from trio2o.domain.values import Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import Applier, counterparts
@@ -53,7 +53,7 @@ class Reads:
         self._carrying: Once[tuple[str, str], None] = Once()
         self._changed: set[str] = set()
         self._telling: Any = None
-        self.routing: Once[str, None] = Once()
+        self.routing: Fresh[str] = Fresh()
         self.settle_router = settle_router
         self.stopped = False
         self.rebuilt = False
@@ -113,7 +113,14 @@ class Reads:
                 neutron.rows(center, things.RBAC, object_id=network_id),
             ]
         )
-        return Top(by_id(networks), by_id(subnets), by_id(ports), shares=shares)
+        found = Top(by_id(networks), by_id(subnets), by_id(ports), shares=shares)
+        return await self.with_policies(found, networks)
+
+    async def with_policies(self, top: Top, users: Iterable[Row]) -> Top:
+        """The top with the QoS policies of networks or ports."""
+        ids = {id for row in users if (id := row.get("qos_policy_id"))}
+        found = await self.neutron.by_ids(self.center, things.QOS, ids)
+        return evolve(top, policies=top.policies | by_id(found))
 
     async def top_groups(self, group_ids: Collection[str]) -> Top:
         """Security groups at the top, and the ports of those that their rules name."""

@@ -1,7 +1,11 @@
 """Routers over pods: one at the top, one in each pod where a subnet of it is; a bridge joins them.
 
-The bridge is a network of ours at the top, one a router, an ordinary interface of its routers in
-all pods. Extra routes lead to the subnets that are elsewhere, and to the pod of the gateway.
+The bridge is a network of ours at the top, one a router. It is an ordinary interface of its routers
+where there is no gateway and where the gateway is, and the gateway of the others. Extra routes lead
+to the subnets that are elsewhere, and to the pod of the gateway.
+
+A floating IP of a port elsewhere is two in a row: in the gateway's pod it leads to an address on
+the bridge, which in the port's pod leads to the port. So both directions take the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from attrs import frozen
 
 from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
-from trio2o.networks._desired import Place, Top
+from trio2o.networks._desired import Place, Reserve, Top
 from trio2o.networks._things import Ref, Row, Wanted
 
 INTERFACES = ("network:router_interface", "network:ha_router_replicated_interface")
@@ -98,22 +102,83 @@ def routers_wanted(
         if place.pod in there:
             home = gateway_pod(top.routers[id], pods, hints)
             wanted += _router(place.pod, top.routers[id], there, home, top, at, homes)
-    here = {one.port_id for one in attachments if one.pod_id == place.pod.pod_id}
-    for row in top.floating.values():
-        router = top.routers.get(row["router_id"] or "")
-        if row["port_id"] in here and router and gateway_pod(router, pods, hints) is place.pod:
-            wanted.append(_floating(row))
+    for one in floats(top, pods, hints, attachments):
+        wanted += _floating(one, place.pod, top)
     return wanted
 
 
-def _floating(row: Row) -> Wanted:
+@frozen
+class Float:
+    """A floating IP that is used: the pod of its network, the pod of its port, and what joins them
+    if these differ, with the address that it has there (none yet if there is no `held`)."""
+
+    row: Row
+    home: Pod
+    where: Pod
+    bridge: Row | None
+    held: Row | None
+
+
+def floats(
+    top: Top,
+    pods: Sequence[Pod],
+    hints: Mapping[str, list[str]],
+    attachments: Iterable[Attachment],
+) -> list[Float]:
+    """The floating IPs of which both pods are known."""
+    at, by_id = {o.port_id: o.pod_id for o in attachments}, {pod.pod_id: pod for pod in pods}
+    found = []
+    for row in top.floating.values():
+        router = top.routers.get(row["router_id"] or "")
+        home = gateway_pod(router, pods, hints) if router else None
+        where = by_id.get(at.get(row["port_id"] or "", ""))
+        if home is None or where is None:
+            continue
+        bridge = bridge_of(top, row["router_id"]) if home is not where else None
+        held = top.reserved(things.floating(row["id"]), bridge["id"]) if bridge else []
+        found.append(Float(row, home, where, bridge, next(iter(held), None)))
+    return found
+
+
+def unheld(top: Top, found: Iterable[Float]) -> list[Reserve]:
+    """The addresses on bridges that floating IPs lack."""
+    return [
+        Reserve(
+            one.bridge["id"],
+            one.bridge["project_id"],
+            things.floating(one.row["id"]),
+            tuple(subnet["id"] for subnet in top.subnets_of(one.bridge["id"])),
+        )
+        for one in found
+        if one.bridge is not None and one.held is None
+    ]
+
+
+def _floating(one: Float, pod: Pod, top: Top) -> list[Wanted]:
+    row, held = one.row, one.held
+    network, address = row["floating_network_id"], row["floating_ip_address"]
+    port, fixed = row["port_id"], row["fixed_ip_address"]
+    found: list[Wanted] = []
+    id = row["id"]
+    if one.home is not one.where:
+        if one.bridge is None or held is None:
+            return []
+        middle = held["fixed_ips"][0]["ip_address"]
+        if pod is one.home:
+            subnet = top.subnets[held["fixed_ips"][0]["subnet_id"]]
+            found.append(_held_port(held, subnet, middle))
+            port, fixed = held["id"], middle
+        else:
+            id, network, address = held["id"], one.bridge["id"], middle
+    if pod not in (one.home, one.where):
+        return []
     body = {
-        "floating_network_id": Ref(things.NETWORK.path, row["floating_network_id"]),
-        "floating_ip_address": row["floating_ip_address"],
-        "port_id": Ref(things.PORT.path, row["port_id"]),
-        "fixed_ip_address": row["fixed_ip_address"],
+        "floating_network_id": Ref(things.NETWORK.path, network),
+        "floating_ip_address": address,
+        "port_id": Ref(things.PORT.path, port),
+        "fixed_ip_address": fixed,
     }
-    return Wanted(things.FLOATING, row["id"], row["project_id"], body)
+    return [*found, Wanted(things.FLOATING, id, row["project_id"], body)]
 
 
 def _router(
@@ -131,15 +196,7 @@ def _router(
     body: Row = {"name": row["name"], "admin_state_up": row["admin_state_up"]}
     body["external_gateway_info"] = None
     if home is pod:
-        info: Row = row["external_gateway_info"]
-        body["external_gateway_info"] = {
-            "network_id": Ref(things.NETWORK.path, info["network_id"]),
-            "enable_snat": info.get("enable_snat", True),
-            "external_fixed_ips": [
-                ip | {"subnet_id": Ref(things.SUBNET.path, ip["subnet_id"])}
-                for ip in info["external_fixed_ips"]
-            ],
-        }
+        body["external_gateway_info"] = _gateway(row["external_gateway_info"])
     found: list[Wanted] = []
     held: list[Row] = []
     routes: dict[str, str] = {}
@@ -163,7 +220,13 @@ def _router(
         for port in top.reserved(things.bridge(pod.pod_name), bridge["id"]):
             subnet = top.subnets[port["fixed_ips"][0]["subnet_id"]]
             held.append(subnet)
-            found += _interface(router, port, subnet, mine, True)
+            if home is None or home is pod:
+                found += _interface(router, port, subnet, mine, True)
+            else:
+                info = {"network_id": bridge["id"], "enable_snat": False}
+                body["external_gateway_info"] = _gateway(
+                    info | {"external_fixed_ips": port["fixed_ips"]}
+                )
     if home is not None and home is not pod and addresses[home.pod_id]:
         routes["0.0.0.0/0"] = addresses[home.pod_id]
     for route in row.get("routes") or ():
@@ -172,6 +235,17 @@ def _router(
     body["routes"] = [{"destination": d, "nexthop": n} for d, n in sorted(routes.items()) if n]
     first: Row = {"routes": None}  # they are refused before there is an interface
     return [*found, Wanted(things.ROUTER, row["id"], row["project_id"], body, first)]
+
+
+def _gateway(info: Row) -> Row:
+    return {
+        "network_id": Ref(things.NETWORK.path, info["network_id"]),
+        "enable_snat": info.get("enable_snat", True),
+        "external_fixed_ips": [
+            ip | {"subnet_id": Ref(things.SUBNET.path, ip["subnet_id"])}
+            for ip in info["external_fixed_ips"]
+        ],
+    }
 
 
 def _on(address: str, subnets: Iterable[Row]) -> bool:
@@ -197,18 +271,20 @@ def _own_address(pod: Pod, ip: Row, subnet: Row, homes: Mapping[str, str], top: 
 
 
 def _interface(router: Ref, port: Row, subnet: Row, address: str, same: bool) -> list[Wanted]:
-    body: Row = {
+    wanted = _held_port(port, subnet, address)
+    if same:
+        wanted.body["mac_address"] = port["mac_address"]
+    joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
+    return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
+
+
+def _held_port(port: Row, subnet: Row, address: str) -> Wanted:
+    """A port that is no server's, for what the top holds as this one."""
+    body = {
         "name": "",
         "network_id": Ref(things.NETWORK.path, port["network_id"]),
         "fixed_ips": [{"subnet_id": Ref(things.SUBNET.path, subnet["id"]), "ip_address": address}],
         "security_groups": [],
         "port_security_enabled": False,
     }
-    if same:
-        body["mac_address"] = port["mac_address"]
-    joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
-    project = port["project_id"]
-    return [
-        Wanted(things.PORT, port["id"], project, body),
-        Wanted(things.INTERFACE, port["id"], project, joined),
-    ]
+    return Wanted(things.PORT, port["id"], port["project_id"], body)

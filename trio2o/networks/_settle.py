@@ -18,6 +18,7 @@ from trio2o.networks._desired import (
     Top,
     desired,
     groups_wanted,
+    policies_wanted,
     reservations,
 )
 from trio2o.networks._plan import plan, recognise
@@ -173,7 +174,8 @@ class Settle(Reads):
                     strict=True,
                 )
             )
-            found, _ = recognise(told, {})
+            policies = await self.ids_in(pod, top.policies)
+            found, _ = recognise(told, {}, {id: key for key, id in policies.items()})
             leases, top = await self.leases(pod, top)
             wanted = desired(self.place(pod), top, leases, homes, also=[network_id])
             if top.networks:  # servers' ports are not looked at here
@@ -201,6 +203,25 @@ class Settle(Reads):
         pods = {one.pod_id: self.pods.get(one.pod_id) for one in places}
         up = [pod for pod in pods.values() if pod and not self.pods.is_down(pod, "network")]
         await together(settle(pod) for pod in up)
+
+    async def settle_policy(self, policy_id: str) -> None:
+        """Make the pods that have a QoS policy have it as it is at the top now."""
+        places = [o for o in await self.places_of([policy_id]) if o.kind == things.QOS.path]
+        user = {"qos_policy_id": policy_id}
+        top = await self.with_policies(Top(), [user]) if places else Top()
+        wanted = {one.key: one for one in policies_wanted(top, [user])}
+        for one in places:
+            pod = self.pods.get(one.pod_id)
+            if pod is None or self.pods.is_down(pod, "network"):
+                continue
+            try:
+                told = await self.neutron.by_ids(pod, things.QOS, [one.bottom_id])
+                found, _ = recognise({things.QOS.path: told}, {})
+                ids = {key: have.bottom_id for key, have in found.items()}
+                if (await self.applier.apply(pod, plan(wanted, found), ids)).failed:
+                    self.wake()
+            except Fault as fault:
+                self.later(pod, fault)
 
     async def remove_bottom(self, pod: Pod, kind: str, top_id: str) -> None:
         """Delete a thing's counterpart in a pod. Raises `Fault`."""

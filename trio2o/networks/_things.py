@@ -35,11 +35,18 @@ def _kind(key: str, fields: str, changes: str = "", rows: str = "") -> Kind:
     return Kind(path, key, rows, (*common, *fields.split()), tuple(changes.split()))
 
 
+QOS = Kind(
+    "qos/policies",
+    "policy",
+    "policies",
+    ("id", "project_id", "description", "name", "rules"),
+    ("name", "rules"),
+)
 NETWORK = _kind(
     "network",
-    "name admin_state_up mtu port_security_enabled shared router:external subnets "
+    "name admin_state_up mtu port_security_enabled shared router:external subnets qos_policy_id "
     "provider:network_type provider:physical_network provider:segmentation_id",
-    "name admin_state_up mtu port_security_enabled router:external",
+    "name admin_state_up mtu port_security_enabled router:external qos_policy_id",
 )
 SUBNET = _kind(
     "subnet",
@@ -58,9 +65,9 @@ PORT = _kind(
     "port",
     "name network_id mac_address fixed_ips admin_state_up security_groups allowed_address_pairs "
     "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type updated_at "
-    "revision_number",
+    "revision_number qos_policy_id",
     "name fixed_ips admin_state_up security_groups allowed_address_pairs port_security_enabled "
-    "extra_dhcp_opts",
+    "extra_dhcp_opts qos_policy_id",
 )
 RBAC = _kind("rbac_policy", "object_type object_id action target_tenant", rows="rbac_policies")
 
@@ -78,7 +85,7 @@ FLOATING = _kind(
     "port_id fixed_ip_address",
 )
 
-KINDS = (NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE, FLOATING)
+KINDS = (QOS, NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE, FLOATING)
 """In the order in which they are made; they are deleted in the opposite one."""
 
 BY_PATH = {kind.path: kind for kind in KINDS}
@@ -168,6 +175,11 @@ def gateway(pod_name: str) -> str:
 def bridge(pod_name: str) -> str:
     """`device_id` of the port at the top that holds a pod's address on a router's bridge."""
     return f"{RESERVED}bridge:{pod_name}"
+
+
+def floating(id: str) -> str:
+    """`device_id` of the port at the top that holds a floating IP's address on a bridge."""
+    return f"{RESERVED}floating:{id}"
 
 
 def bridge_mark(router_id: str) -> str:

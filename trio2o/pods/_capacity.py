@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
-import msgspec
 from attrs import define, field, frozen
 
 from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import Once
 from trio2o.domain.values import Pod
-from trio2o.message import Call
-from trio2o.pods._pods import Pods, Target
+from trio2o.domain.versions import Version
+from trio2o.pods._own import OwnCalls, document
+from trio2o.pods._pods import Pods
 
 KEPT = 10.0
 """Seconds that flavors, and what is free in a pod, are believed."""
@@ -64,7 +64,9 @@ class Capacity:
 
         async def ask() -> dict[str, Any] | None:
             for pod in self.pods.serving("compute"):
-                status, body = await self._ask(pod, "compute", f"/flavors/{id}", version="2.61")
+                status, body = await self._ask(
+                    pod, "compute", f"/flavors/{id}", version=Version(2, 61)
+                )
                 if status == 200 and isinstance(body.get("flavor"), dict):
                     found: dict[str, Any] = body["flavor"]
                     return found
@@ -83,7 +85,7 @@ class Capacity:
         """
         asked = [*query, *(await self._members(pod, zone) if zone else ()), ("limit", "1")]
         path = f"/allocation_candidates?{urlencode(asked)}"
-        status, body = await self._ask(pod, "placement", path, version="1.33")
+        status, body = await self._ask(pod, "placement", path, version=Version(1, 33))
         if status == 400:
             return False
         found = body.get("allocation_requests")
@@ -94,7 +96,7 @@ class Capacity:
         that are in no AZ's aggregate are those of Nova's default one."""
 
         async def ask() -> dict[str, list[str]]:
-            status, body = await self._ask(pod, "compute", "/os-aggregates", version="2.41")
+            status, body = await self._ask(pod, "compute", "/os-aggregates", version=Version(2, 41))
             found: dict[str, list[str]] = {}
             rows = body.get("aggregates")
             for row in rows if status == 200 and isinstance(rows, list) else ():
@@ -136,7 +138,7 @@ class Capacity:
         async def ask() -> list[Pool] | None:
             query = {"detail": "true"} | ({"volume_type": volume_type} if volume_type else {})
             path = f"/scheduler-stats/get_pools?{urlencode(query)}"
-            status, body = await self._ask(pod, "volume", path, version="3.35")
+            status, body = await self._ask(pod, "volume", path, version=Version(3, 35))
             rows = body.get("pools")
             if status != 200 or not isinstance(rows, list):
                 return None
@@ -146,20 +148,14 @@ class Capacity:
         return pools
 
     async def _ask(
-        self, pod: Pod, service: str, path: str, version: str = ""
+        self, pod: Pod, service: str, path: str, version: Version | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Status and JSON object of the pod's answer; 0 if there is none."""
         try:
-            headers = [(b"X-Auth-Token", (await self.own_token()).encode())]
-            if version:
-                headers.append((b"OpenStack-API-Version", f"{service} {version}".encode()))
-            raw, _, query = path.partition("?")
-            call = Call("GET", raw.encode(), query.encode(), tuple(headers))
-            deadline = self.clock.seconds() + self.seconds
-            answer = await self.pods.send(pod, Target(service, ""), call, deadline, hurried=True)
-            assert isinstance(answer.body, bytes)
-            return answer.status, msgspec.json.decode(answer.body or b"{}", type=dict[str, Any])
-        except (Fault, msgspec.MsgspecError):
+            calls = OwnCalls(self.clock, self.pods, service, self.seconds, hurried=True)
+            answer = await calls.send(pod, await self.own_token(), "GET", path, version=version)
+            return answer.status, document(answer)
+        except (Fault, KeyError):
             return 0, {}
 
 

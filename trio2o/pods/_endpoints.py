@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from trio2o.upstream import Origin
 
@@ -30,6 +30,10 @@ class Endpoint:
     prefix: str
     version: str
     has_project: bool
+    root: bytes = field(
+        init=False,
+        default=Factory(lambda self: (self.prefix + self.version).encode(), takes_self=True),
+    )
 
     @classmethod
     def parse(cls, url: str, service: str) -> Endpoint:
@@ -48,6 +52,6 @@ class Endpoint:
 
         Without a project the short form is used, which every service takes.
         """
-        named = project_id and (self.has_project or with_project)
-        project = f"/{project_id}" if named else ""
-        return f"{self.prefix}{self.version}{project}".encode() + below
+        if project_id and (self.has_project or with_project):
+            return b"%s/%s%s" % (self.root, project_id.encode(), below)
+        return self.root + below

@@ -287,7 +287,8 @@ class Pods:
             raise PodTimeout(name, repr(error)) from None
         finally:
             self._called(name, service, self._clock.seconds() - begun, failure)
-        self._late.discard(endpoint.origin)
+        if self._late:
+            self._late.discard(endpoint.origin)
         return answer
 
     def load(self, pod: Pod, service: str) -> Load | None:

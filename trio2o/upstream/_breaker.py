@@ -32,7 +32,7 @@ class Breaker:
 
     def allows(self, *, probe: bool) -> bool:
         """Whether a call may go now. While open, one probe at a time may, after the pause."""
-        if not self.is_open:
+        if self.failures < FAILURES:
             return True
         if not probe or self._probing or self.seconds() < self._open_until:
             return False

@@ -40,10 +40,12 @@ class Places:
 
     def take(self, share: str = "") -> bool:
         """Take a place if there is one for this share at once."""
-        if self._free > 0 and self._may(share):
-            self._grant(share)
-            return True
-        return False
+        held = self._held.get(share, 0)
+        if self._free <= 0 or (share and held >= self._most):
+            return False
+        self._free -= 1
+        self._held[share] = held + 1
+        return True
 
     async def wait(self, clock: Any, seconds: float, share: str = "") -> None:
         """Wait for a place, so long at most. Raises `Busy`."""
@@ -67,20 +69,12 @@ class Places:
         else:
             del self._held[share]
         for waits, queue in self._queues.items():
-            if self._may(waits):
+            if self.take(waits):
                 turn = queue[0]
                 self._queues.move_to_end(waits)
                 self._leave(waits, turn)
-                self._grant(waits)
                 turn.callback(None)
                 return
-
-    def _may(self, share: str) -> bool:
-        return not share or self._held.get(share, 0) < self._most
-
-    def _grant(self, share: str) -> None:
-        self._free -= 1
-        self._held[share] = self._held.get(share, 0) + 1
 
     def _leave(self, share: str, turn: Deferred[None]) -> None:
         queue = self._queues[share]

@@ -18,7 +18,7 @@ from twisted.web.http_headers import Headers as WebHeaders
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from trio2o.message import Answer, Call, header, read_answer
+from trio2o.message import Answer, Call, read_answer
 from trio2o.upstream._breaker import Breaker
 from trio2o.upstream._connection import YEAR, Broken, Connection, Stale
 from trio2o.upstream._own import OwnResponse, produced
@@ -279,14 +279,13 @@ def _close(connection: Connection) -> None:
 
 
 def _head(call: Call, host: bytes) -> bytes:
-    """The head of a request. Raises `ValueError` for what would be read as something else."""
+    """The head of a request, whose headers name no host. Raises `ValueError` for what would be
+    read as something else."""
     target = call.target
     if not _TARGET.fullmatch(target):
         raise ValueError(f"{target!r} is no path")
-    lines = [b"%s %s HTTP/1.1" % (call.method.encode("ascii"), target)]
+    lines = [b"%s %s HTTP/1.1\r\nHost: %s" % (call.method.encode("ascii"), target, host)]
     lines += [name + b": " + value for name, value in call.headers]
-    if header(call.headers, b"host") is None:
-        lines.append(b"Host: " + host)
     body = call.body
     if isinstance(body, bytes):
         # a POST without a body still says so: Content-Length: 0
@@ -298,6 +297,6 @@ def _head(call: Call, host: bytes) -> bytes:
         lines.append(b"Content-Length: %d" % body.length)
     lines += (b"", b"")
     head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
         raise ValueError("a line break in a header")
     return head

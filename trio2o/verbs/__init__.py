@@ -1,6 +1,6 @@
 """All that a gateway does with a call: forward, place, gather, define, answer."""
 
-from trio2o.verbs._answer import Reply, refuse
+from trio2o.verbs._answer import Refuse, Reply
 from trio2o.verbs._context import Context, Operation, Surface, Verb, below, json_answer
 from trio2o.verbs._define import Anywhere, Define, Defined, Definitive, Everywhere, all_of
 from trio2o.verbs._forward import Forward, Numbered, Shared, Since, ask_any, ask_in_turn
@@ -9,7 +9,7 @@ from trio2o.verbs._named import Named, pod_naming
 from trio2o.verbs._place import Needs, Place, Prepare, bind, edit, edit_member
 from trio2o.verbs._places import Gone
 from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
-from trio2o.verbs._rewrite import raw, rewrite
+from trio2o.verbs._rewrite import fields_of, raw, rewrite
 from trio2o.verbs._table import definition_rows, rows
 from trio2o.verbs._total import Total
 
@@ -32,6 +32,7 @@ __all__ = [
     "Place",
     "Prepare",
     "Ref",
+    "Refuse",
     "Reply",
     "Shown",
     "Shared",
@@ -48,12 +49,12 @@ __all__ = [
     "definition_rows",
     "edit",
     "edit_member",
+    "fields_of",
     "incomplete",
     "json_answer",
     "pins",
     "pod_naming",
     "raw",
-    "refuse",
     "rewrite",
     "rows",
     "value_at",

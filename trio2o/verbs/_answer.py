@@ -7,16 +7,9 @@ from typing import NoReturn
 
 from attrs import frozen
 
-from trio2o.domain.errors import BadRequest, Fault, Gone, NotFound, NotImplementedHere
+from trio2o.domain.errors import Fault
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context
-
-_FAULTS: dict[int, type[Fault]] = {
-    400: BadRequest,
-    404: NotFound,
-    410: Gone,
-    501: NotImplementedHere,
-}
 
 
 @frozen
@@ -30,16 +23,15 @@ class Reply:
 
 
 @frozen
-class _Refuse:
+class Refuse:
     """Always the same error."""
 
-    status: int
+    kind: type[Fault]
     message: str
 
+    @property
+    def status(self) -> int:
+        return self.kind.status
+
     async def __call__(self, call: Call, context: Context) -> NoReturn:
-        raise _FAULTS[self.status](self.message)
-
-
-def refuse(status: int, message: str) -> _Refuse:
-    """A verb that refuses with 400, 404, 410 or 501."""
-    return _Refuse(status, message)
+        raise self.kind(self.message)

@@ -12,7 +12,7 @@ import msgspec
 from attrs import Factory, evolve, field, frozen
 
 from trio2o.definitions import Definitions
-from trio2o.domain.errors import IMAGES
+from trio2o.domain.errors import IMAGES, Fault
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
@@ -172,6 +172,16 @@ class Context:
         deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
         sent = self.pods.send(pod, self.target, call, deadline)
         return self._traced(pod.pod_name, sent)
+
+    async def heard(self, pod: Pod, call: Call) -> Answer | None:
+        """As `ask`; None where the pod does not answer, or fails (5xx)."""
+        if self.pods.is_down(pod, self.surface.service):
+            return None
+        try:
+            answer = await self.ask(pod, call)
+        except Fault:
+            return None
+        return None if answer.status >= 500 else answer
 
     async def look(self, pod: Pod, path: str, query: str = "", service: str = "") -> Any:
         """What a pod shows the caller; None if it refuses, or shows no JSON. Raises as `send`."""

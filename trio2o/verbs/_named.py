@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.domain.errors import BadRequest, Fault, PodUnavailable
+from trio2o.domain.errors import BadRequest, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
@@ -114,11 +114,8 @@ async def _names(
     asking = evolve(asking, path=listed.collection.encode())
     for header, value in listed.headers:
         asking = evolve(asking, headers=with_header(asking.headers, header, value))
-    try:
-        answer = await context.ask(pod, asking)
-    except Fault:
-        return None
-    if answer.status >= 500:
+    answer = await context.heard(pod, asking)
+    if answer is None:
         return None
     if not answer.ok or not isinstance(answer.body, bytes):
         return set()

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
@@ -32,7 +31,7 @@ class Total:
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         pods = context.pods.serving(context.surface.service)
-        answers = await together(self._ask(pod, call, context) for pod in pods)
+        answers = await together(context.heard(pod, below(call, context)) for pod in pods)
         said: list[tuple[Pod, Document]] = []
         lost: list[str] = []
         status = 200
@@ -41,7 +40,7 @@ class Total:
             if answer is not None and document is not None:
                 said.append((pod, document))
                 status = answer.status
-            elif answer is None or answer.ok or answer.status >= 500 or answer.status == 401:
+            elif answer is None or answer.ok or answer.status == 401:
                 lost.append(pod.pod_name)
             else:  # the same is wrong in every pod
                 return rewrite(answer, context, pod)
@@ -52,14 +51,6 @@ class Total:
         if self.known is not None:
             await self.known(combined, call, context)
         return json_answer(status, combined, ((UNAVAILABLE, names),) if lost else ())
-
-    async def _ask(self, pod: Pod, call: Call, context: Context) -> Answer | None:
-        if context.pods.is_down(pod, context.surface.service):
-            return None
-        try:
-            return await context.ask(pod, below(call, context))
-        except Fault:
-            return None
 
 
 def _document(answer: Answer | None) -> Document | None:

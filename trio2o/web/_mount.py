@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,13 +54,7 @@ class Table:
     """
 
     def __init__(self, version: str, operations: Iterable[Row], with_project: bool) -> None:
-        # Klein's types know endpoints that write to a request; ours tell what was found
-        self._klein: Any = Klein()
         self._rows = tuple(operations)
-        app = self._klein
-        app.url_map.strict_slashes = False
-        app.url_map.merge_slashes = False
-        app.url_map.converters["project"] = _Project
         self._hot: dict[tuple[str, str], tuple[Row, ...]] = {}
         self._hot_ids: dict[tuple[str, str], tuple[Row, ...]] = {}
         self._below = f"/{version}/"
@@ -69,11 +63,10 @@ class Table:
         for row in self._rows:
             groups[(_rule(row.path), row.method)].append(row)
         self._whole = {rule for rule, _ in groups if "<" not in rule}
+        # Klein's types know endpoints that write to a request; ours tell what was found
+        self._klein: Any = Klein()
+        self._mounting = self._mounted(groups, with_project)
         for (rule, method), rows in groups.items():
-            _add(app, rule, method, tuple(rows))
-            if with_project and rule.startswith(self._below):
-                behind = rule[len(self._below) :]
-                _add(app, f"{self._below}<project:project>/{behind}", method, tuple(rows))
             parent = rule.removesuffix("/<p0>")
             if any(row.hot for row in rows) and "<" not in parent:
                 (self._hot if parent == rule else self._hot_ids)[(method, parent)] = tuple(rows)
@@ -81,6 +74,25 @@ class Table:
     def only(self, path: str) -> Table:
         """The table of this path's rows."""
         return Table("", (row for row in self._rows if row.path == path), with_project=False)
+
+    def _mounted(
+        self, groups: Mapping[tuple[str, str], list[Row]], with_project: bool
+    ) -> Iterator[None]:
+        app = self._klein
+        app.url_map.strict_slashes = False
+        app.url_map.merge_slashes = False
+        app.url_map.converters["project"] = _Project
+        for (rule, method), rows in groups.items():
+            _add(app, rule, method, tuple(rows))
+            if with_project and rule.startswith(self._below):
+                behind = rule[len(self._below) :]
+                _add(app, f"{self._below}<project:project>/{behind}", method, tuple(rows))
+            yield
+
+    def mounting(self) -> Iterator[None]:
+        """The steps by which Klein's application is made, which is a third of a start's work: it
+        may be done behind it. The first path that only Klein finds waits for what is left."""
+        return self._mounting
 
     def find(self, method: str, path: bytes) -> Found:
         """The rows for a path that `check_path` let pass."""
@@ -101,6 +113,8 @@ class Table:
         return None
 
     def _asked(self, method: str, path: str) -> Found:
+        for _ in self._mounting:
+            pass
         try:
             endpoint, values = self._klein.url_map.bind("localhost").match(path, method)
         except exceptions.MethodNotAllowed as wrong:

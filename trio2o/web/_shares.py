@@ -19,12 +19,16 @@ WAITING = 4
 AT_ONCE, MOMENT = 4, 0.002
 """Calls of a project that begin within so many seconds, before others have their turn."""
 
+LATELY = 1.0
+"""Seconds for which a project that had a call counts as one that takes turns."""
+
 
 class Shares:
     """Calls under way, by project. `limit` may be changed any time (0: any number).
 
     Of what a project asks for at once a few calls begin in each turn of the reactor, and projects
-    take turns: who asks for little waits for a few of those who ask for much, not for all.
+    take turns: who asks for little waits for a few of those who ask for much, not for all. Whose
+    calls are the only ones waits for nobody.
     """
 
     def __init__(self, clock: Any, limit: int = 0) -> None:
@@ -32,7 +36,8 @@ class Shares:
         self._under_way: dict[str, int] = {}
         self._queues: dict[str, deque[Deferred[None]]] = {}
         self._begun: dict[str, int] = {}
-        self._since = 0.0
+        self._since = self._mixed = 0.0
+        self._last = ""
         self._late: OrderedDict[str, deque[Deferred[None]]] = OrderedDict()
         self._timer: Any = None
 
@@ -50,11 +55,14 @@ class Shares:
     def _is_next(self, share: str) -> bool:
         """Whether a call of this project may begin at once."""
         now = self._clock.seconds()
+        if share != self._last:
+            self._last, self._mixed = share, now + LATELY
         if now >= self._since + MOMENT:
             self._since = now
             self._begun.clear()
         begun = self._begun[share] = self._begun.get(share, 0) + 1
-        return not share or (begun <= AT_ONCE and share not in self._late)
+        few = begun <= AT_ONCE or now >= self._mixed
+        return not share or (few and share not in self._late)
 
     async def _turn(self, share: str) -> None:
         turn: Deferred[None] = Deferred()

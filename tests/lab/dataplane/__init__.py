@@ -8,23 +8,29 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 
-from .. import install
+from .. import install, lock
 from . import agents, wires
 from .machine import Machine
 
 
 @contextlib.contextmanager
 def up(pods: Iterable[int]) -> Iterator[dict[int, Machine]]:
-    """The machines of pods of a lab that is up, with all that runs there; they end with it."""
+    """The machines of pods of a lab that is up, by number, with all that runs there.
+
+    They end with the block. Commands that change the lab wait meanwhile.
+    """
     if os.geteuid():
         raise SystemExit("only root may make network namespaces")
     install.ensure_wires()
     machines = [Machine(number) for number in pods]
-    try:
+    with lock.held(), contextlib.ExitStack() as ends:
         for machine in machines:
             agents.forget(machine)
+            ends.callback(agents.forget, machine)
+            ends.callback(machine.end)
             machine.start()
             agents.serve(machine)
+        for machine in machines:
             wires.switch(machine)
         wires.trunk(machines)
         for machine in machines:
@@ -32,7 +38,3 @@ def up(pods: Iterable[int]) -> Iterator[dict[int, Machine]]:
         for machine in machines:
             agents.await_alive(machine)
         yield {machine.number: machine for machine in machines}
-    finally:
-        for machine in machines:
-            machine.end()
-            agents.forget(machine)

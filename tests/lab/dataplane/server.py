@@ -1,7 +1,7 @@
 """A namespace that stands for a server: what Nova's fake hypervisor does not plug."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .machine import Machine
 from .wires import vsctl
@@ -19,26 +19,23 @@ esac
 
 @dataclass
 class Server:
-    """A computer on one port, in a machine. `lease` is what DHCP told it."""
+    """A computer on one port, in a machine."""
 
     machine: Machine
     name: str
     tap: str
-    lease: dict[str, str] = field(default_factory=dict)
 
     def run(self, *command: object) -> str:
         return self.machine.run("ip", "netns", "exec", self.name, *command)
 
     def dhcp(self) -> dict[str, str]:
-        """Ask for an address, and take it with gateway and MTU."""
+        """Ask for an address, and take it with gateway and MTU; all that was told, by name."""
         script = self.machine.folder / "dhcp-client"
         script.write_text(SCRIPT)
         script.chmod(0o755)
-        said = self.run(
-            "busybox", "udhcpc", "-nqf", "-t", 20, "-T", 1, "-i", self.tap, "-s", script
-        )
-        self.lease = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-        return self.lease
+        ask = ("busybox", "udhcpc", "-nqf", "-t", 20, "-T", 1)
+        said = self.run(*ask, "-i", self.tap, "-s", script)
+        return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
     def answers(self, address: str, size: int = 56) -> int:
         """How many of three packets of so many bytes come back from an address."""
@@ -50,6 +47,11 @@ class Server:
         """The addresses of what passes packets on to an address, and its own."""
         said = self.run("busybox", "traceroute", "-n", "-q", 1, "-w", 2, "-m", 4, address)
         return " -> ".join(re.findall(r"^ *\d+ +(\S+)", said, re.MULTILINE))
+
+    def unplug(self) -> None:
+        """It is gone, with its tap."""
+        vsctl(self.machine, "del-port", self.tap)
+        self.machine.run("ip", "netns", "delete", self.name)
 
 
 def plug(machine: Machine, name: str, port_id: str, mac: str) -> Server:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from helpers import result_of
 from twisted.internet.task import Clock
 
-from trio2o.definitions import DefaultTypes, Definitions, GroupTypes, QosSpecs, VolumeTypes
+from trio2o.definitions import KINDS, Definitions
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
@@ -16,7 +16,7 @@ from trio2o.store._schema import metadata
 from trio2o.store.definitions import problems
 
 PODS = tuple(Pod(f"id-{n}", n, f"Pod{n}", f"az{n}", "nova", "", "active", "2026") for n in (1, 2))
-KINDS = {
+TYPES = {
     "types": ("volume_type", "volume_types", "extra_specs"),
     "group_types": ("group_type", "group_types", "group_specs"),
 }
@@ -91,7 +91,7 @@ class Cinder:
 
     def collection(self, path: str, method: str, body: Any, query: str) -> Answer:
         if method == "GET":
-            key = "qos_specs" if path == "qos-specs" else KINDS[path][1]
+            key = "qos_specs" if path == "qos-specs" else TYPES[path][1]
             known = key != "qos_specs" or "is_public" not in query
             return said(200, {key: list(self.things[path].values()) if known else []})
         (key, wish), *_ = body.items()
@@ -101,7 +101,7 @@ class Cinder:
             plain = {"name": wish.pop("name"), "consumer": wish.pop("consumer", "back-end")}
             made = self.add(path, **plain, specs=wish, types=[])
         else:
-            specs = KINDS[path][2]
+            specs = TYPES[path][2]
             public = wish.get("os-volume-type-access:is_public", wish.get("is_public", True))
             told = {"name": wish["name"], "description": wish.get("description")}
             told |= {"is_public": public, specs: wish.get(specs, {})}
@@ -111,7 +111,7 @@ class Cinder:
     def type(
         self, path: str, one: dict[str, Any], method: str, rest: list[str], body: Any
     ) -> Answer:
-        key, _, specs = KINDS[path]
+        key, _, specs = TYPES[path]
         match (method, *rest):
             case ("GET",):
                 return said(200, {key: one})
@@ -176,12 +176,7 @@ class Cinder:
         return said(202, {"qos_specs": one})
 
 
-CINDER_KINDS: Any = (
-    (VolumeTypes, {}),
-    (GroupTypes, {}),
-    (QosSpecs, {"places"}),
-    (DefaultTypes, {"places"}),
-)
+CINDER_KINDS: Any = tuple(kind for kind in KINDS if kind.service == "volume")
 
 
 class World:
@@ -204,9 +199,7 @@ class World:
             return self.definitions[kind].places
 
         store: Any = self
-        made = [
-            kind(clock, pods, token, **({"places": places} if more else {})) for kind, more in kinds
-        ]
+        made = [kind(clock, pods, token, places) for kind in kinds]
         for kind in made:
             self.definitions[kind.name] = Definitions(
                 clock,

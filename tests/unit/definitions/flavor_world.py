@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from helpers import result_of
 from twisted.internet.task import Clock
 
-from trio2o.definitions import Definitions, Flavors
+from trio2o.definitions import Definitions
+from trio2o.definitions._flavors import Flavors
 from trio2o.domain.errors import PodTimeout, PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
@@ -164,7 +165,7 @@ class World:
             store,
             pods,
             token,
-            Flavors(clock, pods, token),
+            Flavors(clock, pods, token, lambda kind: self.definitions.places),
             lambda name, seconds: self.woken.append(name),
             mend=self.mend,
         )

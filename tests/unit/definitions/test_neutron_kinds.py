@@ -72,7 +72,7 @@ class Neutron:
 
 
 def world() -> World:
-    return World(cloud=Neutron, kinds=[(kind, {"places"}) for kind in NEUTRON_KINDS])
+    return World(cloud=Neutron, kinds=NEUTRON_KINDS)
 
 
 def things(world: World, number: int, path: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import pytest
 from helpers import result_of
 from twisted.internet.defer import CancelledError, Deferred
 
-from trio2o.domain.tasks import Once, together
+from trio2o.domain.tasks import Fresh, Once, together
 
 
 def test_who_asks_meanwhile_shares_the_result() -> None:
@@ -89,3 +89,21 @@ def test_the_first_error_is_raised_as_it_was() -> None:
 
     with pytest.raises(KeyError):
         result_of(together([fine(), fails()]))
+
+
+def test_who_asks_while_one_runs_shares_the_run_behind_it() -> None:
+    fresh: Fresh[str] = Fresh()
+    answers: list[Deferred[None]] = []
+
+    async def run() -> None:
+        answers.append(Deferred())
+        await answers[-1]
+
+    first, *later = [Deferred.fromCoroutine(fresh.run("key", run)) for _ in range(4)]
+    assert len(answers) == 1
+    answers[0].callback(None)
+    assert result_of(first) is None
+    assert len(answers) == 2 and not any(one.called for one in later)
+    answers[1].callback(None)
+    assert [result_of(one) for one in later] == [None] * 3
+    assert len(answers) == 2

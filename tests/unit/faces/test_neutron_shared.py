@@ -3,15 +3,18 @@
 import json
 from typing import Any
 
+import pytest
 from attrs import evolve
 from helpers import result_of
 from test_cinder_types_named import Definitions
-from world import PROJECT, Pods, Routes, answer, context, pod
+from world import PROJECT, Pods, Routes, answer, caller, context, pod
 
+from trio2o.domain.errors import BadRequest
 from trio2o.domain.values import Binding
 from trio2o.faces.network._shared import (
     all_quotas,
     quota,
+    set_quota,
     topology,
     with_flavor,
     with_profile,
@@ -33,6 +36,32 @@ def test_quotas_are_the_least_and_what_is_used_of_them_is_added_up() -> None:
     assert quota([(p, {"quota": {"port": n}}) for p, n in ((ONE, -1), (TWO, 9))]) == {
         "quota": {"port": 9}
     }
+
+
+def test_a_quota_below_what_is_used_in_all_pods_is_refused_and_changes_none() -> None:
+    def said(call: Call) -> Any:
+        if call.path.endswith(b"/details"):
+            return answer(200, {"quota": {"port": {"limit": 9, "used": 3, "reserved": 0}}})
+        return answer(200, json.loads(call.body))  # type: ignore[arg-type]
+
+    pods = Pods({ONE: said, TWO: said})
+    here = evolve(context(pods), below=b"/quotas/p", caller=caller(roles=("admin",)))
+
+    def put(**quota: Any) -> int:
+        pods.sent.clear()
+        body = json.dumps({"quota": quota}).encode()
+        return result_of(set_quota(Call("PUT", b"", body=body), here)).status
+
+    with pytest.raises(BadRequest, match="limit 5 for port must .* already used 6"):
+        put(port=5)
+    assert all(call.method == "GET" for _, call in pods.sent)
+    assert put(port=6) == 200
+    assert put(port=-1, network=2) == 200
+    assert put(port=5, force=True) == 200
+    assert [(name, call.method) for name, call in pods.sent] == [("Pod1", "PUT"), ("Pod2", "PUT")]
+    # a pod has its own words for who may not
+    here = evolve(here, caller=caller())
+    assert put(port=5) == 200
 
 
 def test_a_project_with_quotas_of_its_own_anywhere_is_listed_once() -> None:

@@ -21,6 +21,7 @@ Row = dict[str, Any]
 WHEN = "2026-01-01T00:00:00Z"
 
 DEFAULTS: dict[str, Row] = {
+    "qos/policies": {"name": "", "rules": []},
     "networks": {
         "name": "", "admin_state_up": True, "mtu": 1450, "port_security_enabled": True,
         "shared": False, "router:external": False,
@@ -60,7 +61,8 @@ class Neutron:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
 
     def __call__(self, call: Call) -> Answer:
-        words = call.path.decode().strip("/").split("/")
+        words = call.path.decode().strip("/").replace("qos/", "qos|").split("/")
+        words[0] = words[0].replace("|", "/")
         kind, id = words[0], words[1] if len(words) > 1 else ""
         if kind == "quotas":
             return answer(200, {"quota": {}})
@@ -70,7 +72,11 @@ class Neutron:
         try:
             if call.method == "GET":
                 found = [self.shown(kind, row) for row in self._found(kind, call)]
+                if id:
+                    return answer(200, {key: found[0]})
                 return answer(200, {plural: found})
+            if kind == "qos/policies" and len(words) > 2:
+                return self._rule(rows[id], words[2:], call.method, body)
             if call.method == "POST":
                 return answer(201, {key: self.shown(kind, self.create(kind, dict(body[key])))})
             if id not in rows:
@@ -115,7 +121,24 @@ class Neutron:
                     return False
             return True
 
+        words = call.path.decode().strip("/").split("/")
+        if kind == "qos/policies" and len(words) > 2:
+            return [self.rows[kind][words[2]]]
         return [row for _, row in sorted(self.rows[kind].items()) if fits(row)]
+
+    def _rule(self, policy: Row, words: list[str], method: str, body: Row) -> Answer:
+        """A QoS policy has one rule of a type and direction."""
+        type = words[0].removesuffix("_rules")
+        if method == "DELETE":
+            policy["rules"] = [rule for rule in policy["rules"] if rule["id"] != words[1]]
+            return Answer(204)
+        rule = {"id": str(uuid.uuid4()), "qos_policy_id": policy["id"], "type": type}
+        rule |= body[f"{type}_rule"]
+        same = ("type", "direction")
+        if any([o.get(n) for n in same] == [rule.get(n) for n in same] for o in policy["rules"]):
+            raise Refusal(409, "QoSRulesConflict")
+        policy["rules"].append(rule)
+        return answer(201, {f"{type}_rule": rule})
 
     def create(self, kind: str, body: Row) -> Row:
         row = {"id": str(uuid.uuid4()), "description": "", "project_id": ""} | DEFAULTS[kind] | body
@@ -160,7 +183,7 @@ class Neutron:
         self._has("networks", row["network_id"])
         row.setdefault("mac_address", "fa:" + row["id"][:8])
         groups = [self.default_group(row["project_id"])["id"]]
-        if row["device_owner"] == "network:dhcp":
+        if row["device_owner"].startswith("network:"):
             groups = []
         for group in row.setdefault("security_groups", groups):
             self._has("security-groups", group)
@@ -206,11 +229,75 @@ class Neutron:
             raise Refusal(409, "SecurityGroupCannotUpdateDefault")
         if "routes" in body:
             self._check_routes(row, body["routes"])
+        if "external_gateway_info" in body:
+            self._gateway(row, body["external_gateway_info"])
+        if kind == "floatingips" and "port_id" in body:
+            row["port_id"] = None
+            self._associate(row, body)
+        if "extra_dhcp_opts" in body:  # what is not named stays
+            told = {o["opt_name"]: o for o in (*row["extra_dhcp_opts"], *body["extra_dhcp_opts"])}
+            body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
         row |= body
         if kind == "ports":
             row["revision_number"] += 1
+
+    def _new_routers(self, row: Row) -> None:
+        self._gateway(row, row["external_gateway_info"])
+
+    def _gateway(self, router: Row, info: Row | None) -> None:
+        """The gateway's port is Neutron's own; no floating IP may lose its way."""
+        ports, floating = self.rows["ports"], self.rows["floatingips"].values()
+        old = [p for p in self._held(router) if p["device_owner"] == "network:router_gateway"]
+        network = info and info["network_id"]
+        used = any(f["router_id"] == router["id"] for f in floating)
+        if used and old and old[0]["network_id"] != network:
+            raise Refusal(409, "RouterExternalGatewayInUseByFloatingIp")
+        for port in old:
+            del ports[port["id"]]
+        if info:
+            self._has("networks", network)
+            if not self.rows["networks"][network]["router:external"]:
+                raise Refusal(400, "BadRequest")
+            body = {"network_id": network, "fixed_ips": info.get("external_fixed_ips")}
+            body |= {"device_id": router["id"], "device_owner": "network:router_gateway"}
+            info["external_fixed_ips"] = self.create("ports", body)["fixed_ips"]
+
+    def _new_floatingips(self, row: Row) -> None:
+        network = row["floating_network_id"]
+        self._has("networks", network)
+        if not self.rows["networks"][network]["router:external"]:
+            raise Refusal(400, "BadRequest")
+        self._associate(row, dict(row))
+        address = row.get("floating_ip_address")
+        ip = {"subnet_id": self.subnets(network)[0]["id"]}
+        body = {"network_id": network, "device_owner": "network:floatingip"}
+        body |= {"fixed_ips": [ip | {"ip_address": address} if address else ip]}
+        made = self.create("ports", body | {"device_id": row["id"]})
+        row["floating_ip_address"] = made["fixed_ips"][0]["ip_address"]
+
+    def _associate(self, row: Row, body: Row) -> None:
+        ports, id = self.rows["ports"], body.get("port_id")
+        row["router_id"] = row["fixed_ip_address"] = None
+        if id is None:
+            return
+        self._has("ports", id)
+        fixed = body.get("fixed_ip_address") or ports[id]["fixed_ips"][0]["ip_address"]
+        if any(f["port_id"] == id and f is not row for f in self.rows["floatingips"].values()):
+            raise Refusal(409, "FloatingIPPortAlreadyAssociated")
+        joined = {
+            p["device_id"] for p in ports.values()
+            if p["device_owner"] == "network:router_interface"
+            and p["network_id"] == ports[id]["network_id"]
+        }  # fmt: skip
+        for port in ports.values():
+            gateway = port["device_owner"] == "network:router_gateway"
+            fits = port["network_id"] == row["floating_network_id"]
+            if gateway and fits and port["device_id"] in joined:
+                row |= {"router_id": port["device_id"], "fixed_ip_address": fixed}
+                return
+        raise Refusal(404, "ExternalGatewayForFloatingIPNotFound")
 
     def _held(self, router: Row) -> list[Row]:
         return [p for p in self.rows["ports"].values() if p["device_id"] == router["id"]]
@@ -230,6 +317,13 @@ class Neutron:
             return
         if port["device_id"] != router["id"]:
             raise Refusal(404, "RouterInterfaceNotFound")
+        if any(
+            f["router_id"] == router["id"]
+            and ports[f["port_id"]]["network_id"] == port["network_id"]
+            for ports in [self.rows["ports"]]
+            for f in self.rows["floatingips"].values()
+        ):
+            raise Refusal(409, "RouterInterfaceInUseByFloatingIP")
         if any(self._near(port, route["nexthop"]) for route in router["routes"]):
             raise Refusal(409, "RouterInterfaceInUseByRoute")
         del self.rows["ports"][port_id]
@@ -255,8 +349,17 @@ class Neutron:
 
     def delete(self, kind: str, id: str) -> None:
         ports, rules = self.rows["ports"], self.rows["security-group-rules"]
-        if kind == "routers" and self._held(self.rows[kind][id]):
-            raise Refusal(409, "RouterInUse")
+        if kind == "routers":
+            if any("interface" in p["device_owner"] for p in self._held(self.rows[kind][id])):
+                raise Refusal(409, "RouterInUse")
+            self._gateway(self.rows[kind][id], None)
+        if kind == "ports":
+            for row in self.rows["floatingips"].values():
+                if row["port_id"] == id:
+                    row |= {"port_id": None, "router_id": None, "fixed_ip_address": None}
+        if kind == "floatingips":
+            for port in [p["id"] for p in ports.values() if p["device_id"] == id]:
+                del ports[port]
         if kind == "ports" and "router_interface" in ports[id]["device_owner"]:
             raise Refusal(409, "L3PortInUse")
         if kind == "networks":
@@ -291,10 +394,16 @@ class Neutron:
             r["remote_address_group_id"] == id for r in rules.values()
         ):
             raise Refusal(409, "AddressGroupInUse")
+        if kind == "qos/policies":
+            users = (*ports.values(), *self.rows["networks"].values())
+            if any(row.get("qos_policy_id") == id for row in users):
+                raise Refusal(409, "QosPolicyInUse")
         del self.rows[kind][id]
 
 
 def _keys(kind: str) -> tuple[str, str]:
+    if kind == "qos/policies":
+        return "policy", "policies"
     plural = kind.replace("-", "_")
     return ("rbac_policy" if kind == "rbac-policies" else plural[:-1]), plural
 

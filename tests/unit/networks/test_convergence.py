@@ -10,7 +10,7 @@ from helpers import result_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
-from neutrons import Crash, Region, Store
+from neutrons import Crash, Refusal, Region, Store
 from twisted.internet.task import Clock
 
 from trio2o.domain.errors import Fault
@@ -30,17 +30,33 @@ class Convergence(RuleBasedStateMachine):
     servers = Bundle("servers")
     routers = Bundle("routers")
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(target=networks)
+    def begin(self) -> str:
+        """Two servers are on one network, each in its pod."""
         self.region, self.store, self.clock = Region(2), Store(), Clock()
         self.clock.advance(1_800_000_000)
         self.segment = 100
         self.used: dict[str, str] = {}
+        self.outside: dict[str, list[str]] = {}
+        for one in self.region.all:
+            self.segment += 1
+            more = {"router:external": True, "provider:segmentation_id": self.segment}
+            id = self.region.top.create("networks", {"name": "e", **more})["id"]
+            cidr = f"203.0.113.{self.segment % 2 * 32}/27"
+            self.region.top.create(
+                "subnets", {"network_id": id, "cidr": cidr, "enable_dhcp": False}
+            )
+            self.outside[id] = [one.pod_name]
         self.restart()
+        id = self.make_network("p1", True)
+        for which in (0, 1):
+            self.boot(id, "", True, which, True, "", 0)
+        return id
 
     @rule()
     def lose_the_store(self) -> None:
-        """The marks in the pods are enough to go on, and no server loses its port."""
+        """The marks in the pods are enough to go on, and no server loses its port; only hints
+        have to be given again."""
         self.store = Store()
         self.restart()
 
@@ -61,6 +77,8 @@ class Convergence(RuleBasedStateMachine):
             NetworkSettings(mode="stretched"),
             settle_router,
         )
+
+        result_of(self.ours.keep_hints(self.outside))
 
     def run(self, call: Any, how: str = "", after: int = 0) -> bool:
         """Run what we do; the write with this number goes wrong in this way."""
@@ -232,14 +250,74 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(router=routers, last=st.booleans(), told=st.booleans())
     def part(self, router: str, last: bool, told: bool) -> None:
-        ports = self.region.top.rows["ports"]
-        mine = [p["id"] for p in ports.values() if p["device_id"] == router]
-        if mine:
-            del ports[mine[-1]]
-        if last and len(mine) < 2:
-            self.region.top.rows["routers"].pop(router, None)
+        top = self.region.top
+        row, ports = top.rows["routers"].get(router), top.rows["ports"].values()
+        mine = [p["id"] for p in ports if p["device_id"] == router and "face" in p["device_owner"]]
+        if row is None or not mine:
+            return
+        try:
+            top._interface(row, "remove_router_interface", mine[-1])
+            if last:
+                top.delete("routers", router)
+        except Refusal:
+            pass
         if told:
             self.run(self.ours.settle_router(self.ours, router))
+
+    @rule(router=routers, which=st.integers(0, 2), told=st.booleans())
+    def open(self, router: str, which: int, told: bool) -> None:
+        """A router gets a gateway in either pod, or loses it."""
+        row = self.region.top.rows["routers"].get(router)
+        info = {"network_id": list(self.outside)[which]} if which < 2 else None
+        if row is None or info and (old := row["external_gateway_info"]) and old == info:
+            return
+        try:
+            self.region.top._change("routers", row, {"external_gateway_info": info})
+        except Refusal:
+            return
+        if told:
+            self.run(self.ours.settle_router(self.ours, router))
+
+    @rule(pick=st.integers(0, 20), which=st.integers(0, 1), told=st.booleans())
+    def float(self, pick: int, which: int, told: bool) -> None:
+        """A server gets a floating IP: a new one, or another's. Its network is joined to a router
+        with a gateway before, where it is not."""
+        top, ports = self.region.top, sorted(self.used.values())
+        if not ports or (port := ports[pick % len(ports)]) not in top.rows["ports"]:
+            return
+        network, floats = list(self.outside)[which], top.rows["floatingips"]
+        joined = top.rows["ports"][port]["network_id"]
+        there = [p for p in top.rows["ports"].values() if p["network_id"] == joined]
+        routers = sorted({p["device_id"] for p in there} & set(top.rows["routers"]))
+        routers = routers or [*sorted(top.rows["routers"]), self.make_router()]
+        router = routers[pick % len(routers)]
+        self.open(router, which, told)
+        self.join(router, joined, told)
+        old = next((f for f in floats.values() if f["floating_network_id"] == network), None)
+        routers = {old["router_id"]} if old else set()
+        try:
+            if old and pick % 3:
+                top._change("floatingips", old, {"port_id": port})
+            else:
+                body = {"floating_network_id": network, "port_id": port, "project_id": "p1"}
+                old = top.create("floatingips", body)
+        except Refusal:
+            return
+        if told:
+            for router in {*routers, old["router_id"]} - {None}:
+                self.run(self.ours.settle_router(self.ours, router))
+
+    @rule(pick=st.integers(0, 20), told=st.booleans())
+    def sink(self, pick: int, told: bool) -> None:
+        floats = self.region.top.rows["floatingips"]
+        if not floats:
+            return
+        row = floats[sorted(floats)[pick % len(floats)]]
+        self.region.top.delete("floatingips", row["id"])
+        if told:
+            self.run(self.ours.remove_everywhere(row["id"]))
+            if row["router_id"]:
+                self.run(self.ours.settle_router(self.ours, row["router_id"]))
 
     # the rest of the world
 
@@ -253,7 +331,7 @@ class Convergence(RuleBasedStateMachine):
         """Somebody changes a pod behind our back."""
         neutron = self.region.neutrons[self.region.all[which].pod_id]
         kinds = ("networks", "subnets", "security-groups", "security-group-rules")
-        kind = (*kinds, "address-groups", "ports")[pick % 6]
+        kind = (*kinds, "address-groups", "ports", "floatingips")[pick % 7]
         rows = sorted(neutron.rows[kind])
         if not rows:
             return
@@ -307,8 +385,12 @@ class Convergence(RuleBasedStateMachine):
         for one in self.region.all:
             rows = self.region.neutrons[one.pod_id].rows
             for port in rows["ports"].values():
+                if port["device_owner"] in ("network:router_gateway", "network:floatingip"):
+                    continue
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
+                if twin["device_id"].startswith("trio2o-floating:"):
+                    continue
                 if "router" in port["device_owner"] or "bridge" in twin["device_id"]:
                     assert port["device_id"] in rows["routers"]
                     continue
@@ -328,15 +410,54 @@ class Convergence(RuleBasedStateMachine):
                 assert network["name"] == top.rows["networks"][network["description"][7:]]["name"]
         for port in top.rows["ports"].values():
             assert not port["device_id"].startswith("trio2o-made:")
-            other = ("gateway" in port["device_id"], "bridge" in port["device_id"])
-            if not any(other) and "router" not in port["device_owner"]:
+            held = port["device_id"].startswith(("trio2o-g", "trio2o-b", "trio2o-f"))
+            if (
+                not held
+                and port["device_owner"] != "network:floatingip"
+                and "router" not in port["device_owner"]
+            ):
                 assert (port["id"] in bound) == bool(port["device_id"])
+
+        self.assert_floats(bound)
+
+    def assert_floats(self, bound: dict[str, str]) -> None:
+        """Each floating IP of a server leads to its port from the pod of its network, there or over
+        the bridge; and there are no others."""
+        rows = {one.pod_id: self.region.neutrons[one.pod_id].rows for one in self.region.all}
+        below = {id: list(some["floatingips"].values()) for id, some in rows.items()}
+        held = 0
+        for row in self.region.top.rows["floatingips"].values():
+            where = bound.get(row["port_id"] or "")
+            if where is None:
+                continue
+            (name,) = self.outside[row["floating_network_id"]]
+            (home,) = [one.pod_id for one in self.region.all if one.pod_name == name]
+            (one,) = [f for f in below[home] if f["description"] == f"trio2o:{row['id']}"]
+            below[home].remove(one)
+            assert one["floating_ip_address"] == row["floating_ip_address"]
+            if home != where:
+                held += 1
+                hop = rows[home]["ports"][one["port_id"]]
+                middle = [ip["ip_address"] for ip in hop["fixed_ips"]]
+                assert middle == [one["fixed_ip_address"]]
+                (one,) = [f for f in below[where] if f["description"] == hop["description"]]
+                below[where].remove(one)
+                assert middle == [one["floating_ip_address"]]
+            port = rows[where]["ports"][one["port_id"]]
+            assert port["description"] == f"trio2o:{row['port_id']}"
+            assert one["fixed_ip_address"] == row["fixed_ip_address"]
+        assert not any(below.values())
+        ports = self.region.top.rows["ports"].values()
+        assert len([p for p in ports if "trio2o-f" in p["device_id"]]) == held
 
     def assert_routers(self, pod: Pod, rows: dict[str, Any]) -> None:
         """A router is where a network of it is, and leads to all of its networks elsewhere."""
         top = self.region.top.rows
         for id in top["routers"]:
-            joined = [p for p in top["ports"].values() if p["device_id"] == id]
+            ports = [p for p in top["ports"].values() if p["device_id"] == id]
+            joined = [p for p in ports if p["device_owner"] == "network:router_interface"]
+            gate = [p["network_id"] for p in ports if "gateway" in p["device_owner"]]
+            home = self.outside[gate[0]] == [pod.pod_name] if gate else False
             cidrs = {
                 p["network_id"]: top["subnets"][p["fixed_ips"][0]["subnet_id"]]["cidr"]
                 for p in joined
@@ -344,11 +465,12 @@ class Convergence(RuleBasedStateMachine):
             there = [self.networks_in(one) & set(cidrs) for one in self.region.all]
             here = self.networks_in(pod) & set(cidrs)
             mine = [r for r in rows["routers"].values() if r["description"] == f"trio2o:{id}"]
-            assert len(mine) == bool(here)
+            assert len(mine) == bool(here or (home and any(there)))
             for router in mine:
                 elsewhere = set().union(*there) - here
                 told = {route["destination"] for route in router["routes"]}
-                assert told == {cidrs[network] for network in elsewhere}
+                out = {"0.0.0.0/0"} if gate and not home else set()
+                assert told == {cidrs[network] for network in elsewhere} | out
 
     def networks_in(self, pod: Pod) -> set[str]:
         rows = self.region.neutrons[pod.pod_id].rows["networks"].values()

@@ -108,6 +108,16 @@ def test_an_address_that_follows_from_a_mac_is_not_asked_for() -> None:
     assert wanted[Ref("ports", "a")].body["fixed_ips"] == [{"subnet_id": Ref("subnets", "v6")}]
 
 
+def test_a_subnet_whose_addresses_dhcpv6_gives_out_is_made_with_dhcp_on() -> None:
+    modes = {"ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful"}
+    row = subnet("v6", "n", "fd00::/64", ip_version=6, gateway_ip="fd00::1", **modes)
+    held = port("d1", "n", "v6", "fd00::2", device_id="trio2o-dhcp:Pod1")
+    whole = Top(by_id(network("n")), by_id(row), by_id(held))
+    one = desired(Place(ONE), whole, [], {"v6": ONE.pod_id}, also=["n"])[Ref("subnets", "v6")]
+    assert one.body["enable_dhcp"] and one.body["ipv6_address_mode"] == "dhcpv6-stateful"
+    assert one.first == {}
+
+
 def test_a_plan_makes_what_is_named_first_and_deletes_it_last() -> None:
     whole = top(port("a", "n", "s", "10.0.0.9"))
     wanted = desired(Place(ONE), whole, [attached("a", ONE)], HOMES)
@@ -215,7 +225,9 @@ def test_a_routers_pods_lead_to_each_others_subnets_over_the_bridge() -> None:
 def test_the_gateway_is_in_the_pod_of_the_external_network_and_all_else_leads_there() -> None:
     here, there = router_in(TWO, "Pod2"), router_in(ONE, "Pod2")
     assert here["external_gateway_info"]["network_id"] == Ref("networks", "e")
-    assert there["external_gateway_info"] is None
+    over = there["external_gateway_info"]
+    assert (over["network_id"], over["enable_snat"]) == (Ref("networks", "b"), False)
+    assert [ip["ip_address"] for ip in over["external_fixed_ips"]] == ["100.64.0.1"]
     assert {"destination": "0.0.0.0/0", "nexthop": "100.64.0.2"} in there["routes"]
     assert [route["destination"] for route in here["routes"]] == ["10.1.0.0/24"]
 
@@ -223,3 +235,41 @@ def test_the_gateway_is_in_the_pod_of_the_external_network_and_all_else_leads_th
 def test_a_router_without_servers_is_in_no_pod() -> None:
     whole, hints = routed()
     assert reach(whole, {}, (ONE, TWO), hints).routers == {}
+
+
+def floating_in(where: Any, port_in: Any) -> dict[str, Row]:
+    """What a pod has of a floating IP of Pod2's network whose port is in a pod, by kind."""
+    whole, hints = routed("Pod2")
+    network = "n1" if port_in is ONE else "n2"
+    subnet_id, address = network.replace("n", "s"), f"10.{network[1]}.0.9"
+    held = port("f", "b", "sb", "100.64.0.7", device_id="trio2o-floating:F")
+    whole.ports.update(by_id(port("a", network, subnet_id, address), held))
+    row = {"id": "F", "project_id": "p", "router_id": "r", "port_id": "a"}
+    row |= {"floating_network_id": "e", "floating_ip_address": "203.0.113.20"}
+    whole.floating["F"] = row | {"fixed_ip_address": address}
+    pods, homes = (ONE, TWO), {"s1": ONE.pod_id, "s2": TWO.pod_id}
+    at = reach(whole, {ONE.pod_id: {"n1"}, TWO.pod_id: {"n2"}}, pods, hints)
+    some = [attached("a", port_in)]
+    wanted = routers_wanted(Place(where), whole, at, homes, hints, pods, some)
+    found = {one.kind.path: one for one in wanted if one.id in ("F", "f")}
+    return {path: {"id": one.id} | one.body for path, one in found.items()}
+
+
+def test_a_floating_ip_of_the_gateways_pod_leads_to_its_port_there() -> None:
+    (one,) = floating_in(TWO, TWO).values()
+    assert (one["id"], one["port_id"]) == ("F", Ref("ports", "a"))
+    assert one["floating_ip_address"] == "203.0.113.20"
+    assert floating_in(ONE, TWO) == {}
+
+
+def test_a_floating_ip_of_a_port_elsewhere_leads_there_over_the_bridge() -> None:
+    here, there = floating_in(TWO, ONE), floating_in(ONE, ONE)
+    assert [ip["ip_address"] for ip in here["ports"]["fixed_ips"]] == ["100.64.0.7"]
+    one = here["floatingips"]
+    assert (one["id"], one["port_id"]) == ("F", Ref("ports", "f"))
+    assert (one["floating_ip_address"], one["fixed_ip_address"]) == ("203.0.113.20", "100.64.0.7")
+    assert list(there) == ["floatingips"]
+    one = there["floatingips"]
+    assert (one["id"], one["port_id"]) == ("f", Ref("ports", "a"))
+    assert (one["floating_ip_address"], one["fixed_ip_address"]) == ("100.64.0.7", "10.1.0.9")
+    assert one["floating_network_id"] == Ref("networks", "b")

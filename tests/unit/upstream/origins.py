@@ -14,8 +14,8 @@ from trio2o.message import Answer, Call, Headers, whole
 from trio2o.upstream import Origin, Pool
 
 ORIGIN = Origin(b"http://10.0.0.1:8774")
-GET = Call("GET", b"/v2.1/servers", b"limit=1", ((b"Host", b"pod"),))
-POST = Call("POST", b"/v2.1/servers", b"", ((b"Host", b"pod"),), b"{}")
+GET = Call("GET", b"/v2.1/servers", b"limit=1")
+POST = Call("POST", b"/v2.1/servers", body=b"{}")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 

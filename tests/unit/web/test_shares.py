@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from trio2o.domain.errors import TooManyRequests
 from trio2o.web import Shares
-from trio2o.web._shares import AT_ONCE, MOMENT
+from trio2o.web._shares import AT_ONCE, LATELY, MOMENT
 
 
 class Reactor(Clock):
@@ -178,3 +178,14 @@ def test_whatever_comes_and_goes_no_project_has_more_than_its_limit(
         world.clock.advance(1)
     assert world.shares.waiting == 0
     assert world.shares.under_way == sum(begun.values())
+
+
+def test_whose_calls_are_the_only_ones_waits_for_nobody_until_another_comes() -> None:
+    world = World(100)
+    world.take("a")
+    world.clock.advance(LATELY)
+    assert [world.take("a") for _ in range(5 * AT_ONCE)] == [None] * 5 * AT_ONCE
+    assert world.take("b") is None
+    world.clock.advance(MOMENT)
+    turns = [world.take("a") for _ in range(AT_ONCE + 1)]
+    assert turns[:-1] == [None] * AT_ONCE and turns[-1] is not None

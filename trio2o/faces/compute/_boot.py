@@ -152,7 +152,7 @@ class Boot:
         for entry in self.entries:
             port = self._new_port(entry, chosen)
             body = {"ports": [port] * count}
-            made += (await self._ask("POST", "/ports", body, ""))["ports"]
+            made += (await self.ask("POST", "/ports", body, ""))["ports"]
             self.ours = [row["id"] for row in made]
         await self.networks.claim(self.claim, pod, made, self.ours, lease=True)
         ids = await self.networks.lease(pod, made)
@@ -218,7 +218,7 @@ class Boot:
 
         async def make(entry: Entry) -> Entry:
             port = self._new_port(entry, groups)
-            made = await self._ask("POST", "/ports", {"port": port}, entry.get("fixed_ip") or "")
+            made = await self.ask("POST", "/ports", {"port": port}, entry.get("fixed_ip") or "")
             self.ours.append(made["port"]["id"])
             row: Entry = made["port"]
             return row
@@ -233,7 +233,7 @@ class Boot:
             match = ((b"If-Match", f"revision_number={revision}".encode()),)
             body = {"port": {"device_id": TAKEN + self.claim}}
             try:
-                taken = await self._ask("PUT", f"/ports/{id}", body, "", match)
+                taken = await self.ask("PUT", f"/ports/{id}", body, "", match)
             except Fault as fault:
                 if fault.kind == "RevisionNumberConstraintFailed":
                     raise Conflict(f"Port {id} is still in use.") from None
@@ -243,7 +243,7 @@ class Boot:
 
         return await together(take(id) for id in ids)
 
-    async def _ask(
+    async def ask(
         self, method: str, path: str, body: Any, address: str, headers: Any = ()
     ) -> Entry:
         """A call to the top as the caller; a refusal is worded as Nova's."""

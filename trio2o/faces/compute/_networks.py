@@ -19,6 +19,7 @@ from trio2o.domain.errors import (
     NotFound,
 )
 from trio2o.domain.values import Pod
+from trio2o.faces.compute._addresses import Addressed, dressed
 from trio2o.faces.compute._boot import Boot, count_of, id_of, is_text
 from trio2o.faces.compute._groups import with_group
 from trio2o.faces.compute._keypairs import with_keypair
@@ -225,10 +226,8 @@ class Regroup:
         mine = await networks.of_server(id)
         if not mine or not is_text(name):
             return await self.forward(call, context)
-        shown = evolve(context, below=SERVER.path(id).encode())
-        server = await Forward(SERVER)(Call("GET", b"", headers=call.headers), shown)
-        if not server.ok:
-            return server
+        if (refusal := await _hidden(call, context)) is not None:
+            return refusal
         boot = Boot(context)
         try:
             (group,) = await boot.group_ids([name])
@@ -247,7 +246,54 @@ class Regroup:
                 networks.center, "PUT", f"/ports/{port['id']}", body, token=caller.token
             )
         await networks.settle_ports([port["id"] for port in changed], [group])
-        return Answer(202, ((b"Content-Type", b"application/json"),))
+        return _TAKEN
+
+
+_TAKEN = Answer(202, ((b"Content-Type", b"application/json"),))
+
+
+async def _hidden(call: Call, context: Context) -> Answer | None:
+    """What the pod says to the caller about the server, if it does not show it."""
+    shown = evolve(context, below=SERVER.path(context.params["id"]).encode())
+    server = await Forward(SERVER)(Call("GET", b"", headers=call.headers), shown)
+    return None if server.ok else server
+
+
+@frozen
+class Readdress:
+    """`addFixedIp` and `removeFixedIp`: the top leases the address, then the pod has it."""
+
+    forward: Verb
+
+    async def __call__(self, call: Call, context: Context) -> Answer:
+        networks, action = networks_of(context), context.operation.action
+        asked = value_at(decode(call.body), (action,))
+        network, address = value_at(asked, ("networkId",)), value_at(asked, ("address",))
+        boot = Boot(context)
+        mine = await networks.of_server(context.params["id"])
+        ports = (await boot.seen(kinds.PORT, [one.port_id for one in mine])).values()
+        for port in ports:
+            fixed = port["fixed_ips"]
+            left = [ip for ip in fixed if ip["ip_address"] != address]
+            if port["network_id"] == network or len(left) < len(fixed):
+                break
+        else:
+            return await self.forward(call, context)
+        if (refusal := await _hidden(call, context)) is not None:
+            return refusal
+        ways = [left]
+        if action == "addFixedIp":
+            (row,) = (await boot.seen(kinds.NETWORK, [network])).values()
+            ways = [[*fixed, {"subnet_id": id}] for id in row["subnets"]]
+        for way in ways:
+            try:
+                await boot.ask("PUT", f"/ports/{port['id']}", {"port": {"fixed_ips": way}}, "")
+                break
+            except BadRequest as refused:  # this subnet is full
+                if way is ways[-1]:
+                    raise refused from None
+        await networks.settle_ports([port["id"]])
+        return _TAKEN
 
 
 async def groups_of_server(call: Call, context: Context) -> Answer:
@@ -299,11 +345,18 @@ def _group(group: Entry, known: dict[str, Entry]) -> Entry:
 
 _WRAPPED: dict[tuple[str, str, str], Callable[[Any], Verb]] = {
     ("POST", "/v2.1/servers", ""): Create,
-    ("GET", "/v2.1/servers/{id}", ""): Shown,
+    ("GET", "/v2.1/servers/detail", ""): lambda gather: evolve(gather, dress=dressed),
+    ("GET", "/v2.1/servers/{id}", ""): lambda verb: Addressed(Shown(verb)),
+    ("PUT", "/v2.1/servers/{id}", ""): Addressed,
+    ("POST", "/v2.1/servers/{id}/action", "rebuild"): Addressed,
+    ("GET", "/v2.1/servers/{server_id}/ips", ""): Addressed,
+    ("GET", "/v2.1/servers/{server_id}/ips/{id}", ""): Addressed,
     ("DELETE", "/v2.1/servers/{id}", ""): Leave,
     ("POST", "/v2.1/servers/{id}/action", "forceDelete"): Leave,
     ("POST", "/v2.1/servers/{id}/action", "addSecurityGroup"): Regroup,
     ("POST", "/v2.1/servers/{id}/action", "removeSecurityGroup"): Regroup,
+    ("POST", "/v2.1/servers/{id}/action", "addFixedIp"): Readdress,
+    ("POST", "/v2.1/servers/{id}/action", "removeFixedIp"): Readdress,
     ("POST", "/v2.1/servers/{server_id}/os-interface", ""): lambda verb: Attach(),
     ("GET", "/v2.1/servers/{server_id}/os-interface", ""): Interfaces,
     ("GET", "/v2.1/servers/{server_id}/os-interface/{id}", ""): Interfaces,

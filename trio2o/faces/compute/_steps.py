@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from trio2o.domain.errors import NotFound
+from trio2o.domain.errors import Gone, NotFound
 from trio2o.domain.values import Pod, is_uuid
 from trio2o.faces.compute._flavors import lacking_flavor, with_flavor
 from trio2o.faces.compute._groups import with_group
@@ -15,9 +15,9 @@ from trio2o.faces.compute._keypairs import lacking_keypair, with_keypair
 from trio2o.faces.network_resources import SECURITY_GROUP
 from trio2o.faces.resources import SERVER
 from trio2o.message import Answer, Call
-from trio2o.verbs import Context, decode, edit, json_answer, refuse, value_at
+from trio2o.verbs import Context, Refuse, decode, edit, json_answer, value_at
 
-GONE = refuse(410, "This resource is no longer available. No forwarding address is given.")
+GONE = Refuse(Gone, "This resource is no longer available. No forwarding address is given.")
 
 
 def _entry(context: Context, id: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.faces.resources import SERVER
@@ -79,13 +78,7 @@ class UsagePages:
         while True:
             query = asked | {"detailed": "1"} | ({"marker": marker} if marker else {})
             sent = evolve(below(call, context), query=urlencode(query).encode())
-            if context.pods.is_down(pod, "compute"):
-                return None
-            try:
-                answer = await context.ask(pod, sent)
-            except Fault:
-                return None
-            if answer.status >= 500:
+            if (answer := await context.heard(pod, sent)) is None:
                 return None
             if not answer.ok:
                 raise _Refused(answer)

@@ -8,9 +8,10 @@ from typing import Any
 
 from attrs import evolve
 
+from trio2o.domain.errors import NotFound
 from trio2o.domain.resources import Resource
 from trio2o.faces.network_resources import AVAILABILITY
-from trio2o.verbs import Forward, Gather, Operation, Order, Place, Prepare, Ref, refuse, rows
+from trio2o.verbs import Forward, Gather, Operation, Order, Place, Prepare, Ref, Refuse, rows
 
 Query = list[tuple[str, str]]
 
@@ -105,5 +106,5 @@ def lives(
 def elsewhere(collections: str, more: str) -> tuple[Operation, ...]:
     """Rows of services that no Neutron has by itself."""
     usual = [USUAL.replace("~", f"/v2.0/{name}") for name in collections.split()]
-    never = refuse(404, "The resource could not be found.")
+    never = Refuse(NotFound, "The resource could not be found.")
     return rows(never, "\n".join((*usual, more)))

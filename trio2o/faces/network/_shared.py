@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from trio2o.domain.errors import BadRequest
 from trio2o.domain.values import Pod
 from trio2o.faces.network_resources import TOPOLOGY
 from trio2o.faces.totals import Document, Said, least_of, quotas
 from trio2o.message import Answer, Call
 from trio2o.verbs import (
     Context,
+    Everywhere,
     Place,
+    Total,
     decode,
     edit_member,
     raw,
@@ -47,6 +50,23 @@ async def with_flavor(body: bytes, pod: Pod, context: Context) -> bytes:
 
 def quota(said: Said) -> Document:
     return quotas(said, "quota")
+
+
+async def set_quota(call: Call, context: Context) -> Answer:
+    """Written to every pod, if no more is used in all of them: each would look at its own alone."""
+    asked = value_at(decode(call.body), ("quota",))
+    # who may not change it is told that first, by a pod
+    if isinstance(asked, dict) and asked.get("force") is not True and context.caller.is_admin:
+        details = evolve(context, below=context.below + b"/details")
+        told = await Total(quota)(evolve(call, method="GET", body=b""), details)
+        for name, limit in asked.items():
+            used = value_at(decode(told.body), ("quota", name, "used")) if told.ok else None
+            if used and str(limit).isdecimal() and used > int(limit):
+                raise BadRequest(
+                    f"Quota limit {limit} for {name} must be greater than or equal to already "
+                    f"used {used}"
+                )
+    return await Everywhere()(call, context)
 
 
 def all_quotas(said: Said) -> Document:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from trio2o.domain.errors import NotFound, PodUnavailable, Unavailable
+from trio2o.domain.errors import NotFound, NotImplementedHere, PodUnavailable, Unavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
-from trio2o.verbs import Context, json_answer, refuse, value_at
+from trio2o.verbs import Context, Refuse, json_answer, value_at
 
-QUOTAS_NOT_MADE = refuse(501, "POST requests are not supported on this resource.")
+QUOTAS_NOT_MADE = Refuse(NotImplementedHere, "POST requests are not supported on this resource.")
 
 _CORE = ("network", "subnet", "subnetpool", "port")
 

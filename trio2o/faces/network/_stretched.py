@@ -14,7 +14,7 @@ import msgspec
 from attrs import evolve, frozen
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Conflict, Fault, NotFound, NotImplementedHere, PodUnavailable
+from trio2o.domain.errors import Fault, NotFound, NotImplementedHere, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
@@ -206,7 +206,7 @@ class TopFirst:
         networks = networks_of(context)
         sent, hints = self._without_hints(below(call, context), context)
         before = await self._before(context)
-        await self._refuse(decode(call.body), before, context)
+        self._refuse(decode(call.body))
         answer = await context.send(networks.center, sent)
         if answer.status in (403, 409) and call.method == "DELETE" and await self._let_go(context):
             answer = await context.send(networks.center, sent)
@@ -223,26 +223,13 @@ class TopFirst:
                 networks.wake()
         return await self._dressed(answer, context)
 
-    async def _refuse(self, body: Any, before: Row, context: Context) -> None:
+    def _refuse(self, body: Any) -> None:
         """What no pod would be told of must not seem to work. Raises `Fault`."""
         asked = body.get(self.resource.key) if isinstance(body, dict) else None
-        if not isinstance(asked, dict) or self.resource.type not in (
-            "floatingip",
-            "port",
-            "network",
-        ):
-            return
-        if asked.get("qos_policy_id"):
-            raise NotImplementedHere("QoS policies are not applied to networks that span pods yet.")
-        port, network = asked.get("port_id"), asked.get("floating_network_id")
-        network = network or before.get("floating_network_id")
-        if isinstance(port, str) and isinstance(network, str):
-            where = await networks_of(context).apart(port, network)
-            if where is not None:
-                raise Conflict(
-                    f"The floating network is in pod {where[1].pod_name}, the port in pod "
-                    f"{where[0].pod_name}: a floating IP serves ports in its own pod."
-                )
+        gateway = isinstance(asked, dict) and asked.get("external_gateway_info")
+        for row in (asked, gateway) if self.resource.type in ("floatingip", "router") else ():
+            if isinstance(row, dict) and row.get("qos_policy_id"):
+                raise NotImplementedHere("QoS policies are for networks and ports that span pods.")
 
     def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
         """The call without AZ hints, which a Neutron without agents refuses, and the hints.
@@ -371,6 +358,10 @@ class TopFirst:
                 await networks.remove_everywhere(id)
             for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
                 await self._settle_router(router, context)
+        elif type == "policy":
+            await networks.settle_policy(id or context.params.get("policy_id", ""))
+        elif type.startswith("alias_"):
+            networks.wake()
         elif type == "address_group" and id:
             networks.members_changed([id])
 

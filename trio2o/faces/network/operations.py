@@ -19,6 +19,7 @@ from trio2o.faces.network._shared import (
     PROFILE_KIND,
     all_quotas,
     quota,
+    set_quota,
     topology,
     with_flavor,
     with_profile,
@@ -282,7 +283,8 @@ _ROWS: tuple[Operation, ...] = (
         """,
     ),
     *rows(Total(all_quotas), "GET /v2.0/quotas"),
-    *rows(Everywhere(), "DELETE,PUT /v2.0/quotas/{project_id}"),
+    *rows(Everywhere(), "DELETE /v2.0/quotas/{project_id}"),
+    *rows(Reply(set_quota), "PUT /v2.0/quotas/{project_id}"),
     *rows(
         Total(quota),
         """
