@@ -153,7 +153,7 @@ class Appliance:
         """Start it if it does not run, and wait until it answers."""
         if not self.alive():
             self.launch()
-        eventually(self.answers, 30)
+        eventually(self.answers, 60)
 
     def answers(self) -> bool:
         assert self.alive(), self.log()[-3000:]

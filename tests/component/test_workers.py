@@ -48,7 +48,7 @@ class Many(Appliance):
         if not self.alive():
             before = self.log().count("3 workers serve")
             self.launch()
-            eventually(lambda: self.log().count("3 workers serve") > before, 60)
+            eventually(lambda: self.log().count("3 workers serve") > before, 120)
         super().start()
 
     @property
