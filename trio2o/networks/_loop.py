@@ -322,12 +322,10 @@ class NetworkPass:
                 await networks.take(one.port_id, device, pod)
             if device and (one.stage != BOUND or one.server_id != device):
                 moved.append(evolve(one, server_id=device, stage=BOUND))
-            elif not device and one.stage == BOUND:
-                await networks.release(one)
-                released.add(one.port_id)
-            elif not device and one.since < old:
-                alone = one.stage == CLAIMED or not await networks.has_server(pod, one.server_id)
-                if alone:
+            elif not device and (one.stage == BOUND or one.since < old):
+                # a port that is not there any more was taken from its server
+                lost = one.stage in (BOUND, CLAIMED) or have is None
+                if lost or not await networks.has_server(pod, one.server_id):
                     await networks.release(one)
                     released.add(one.port_id)
         if moved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import uuid
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
@@ -47,6 +48,17 @@ DEFAULTS: dict[str, Row] = {
 }  # fmt: skip
 SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",
         "remote_ip_prefix", "remote_group_id", "remote_address_group_id")  # fmt: skip
+
+_IDS = random.Random(1)
+
+
+def number_ids(seed: int) -> None:
+    """Ids from here on are the same in each run: what is picked among sorted ids is, too."""
+    _IDS.seed(seed)
+
+
+def new_id() -> str:
+    return str(uuid.UUID(int=_IDS.getrandbits(128), version=4))
 
 
 class Refusal(Exception):
@@ -132,7 +144,7 @@ class Neutron:
         if method == "DELETE":
             policy["rules"] = [rule for rule in policy["rules"] if rule["id"] != words[1]]
             return Answer(204)
-        rule = {"id": str(uuid.uuid4()), "qos_policy_id": policy["id"], "type": type}
+        rule = {"id": new_id(), "qos_policy_id": policy["id"], "type": type}
         rule |= body[f"{type}_rule"]
         same = ("type", "direction")
         if any([o.get(n) for n in same] == [rule.get(n) for n in same] for o in policy["rules"]):
@@ -141,7 +153,7 @@ class Neutron:
         return answer(201, {f"{type}_rule": rule})
 
     def create(self, kind: str, body: Row) -> Row:
-        row = {"id": str(uuid.uuid4()), "description": "", "project_id": ""} | DEFAULTS[kind] | body
+        row = {"id": new_id(), "description": "", "project_id": ""} | DEFAULTS[kind] | body
         row = json.loads(json.dumps(row))
         if kind in ("networks", "ports", "security-groups") and row["name"] != "default":
             self.default_group(row["project_id"])
