@@ -441,7 +441,7 @@ def test_a_gateway_is_in_its_pod_and_the_others_reach_it_over_the_bridge(spannin
             assert over["enable_snat"] is False
             bridge = admin_cloud("Pod2").network.get_network(over["network_id"])
             assert bridge.name == "router bridge"
-            return [route["destination"] for route in two[0].routes] == ["0.0.0.0/0"]
+            return [route["destination"] for route in two[0].routes] == ["0.0.0.0/1", "128.0.0.0/1"]
 
         assert eventually(joined, 60)
         (port,) = ports_of(spanning, servers[0])

@@ -20,6 +20,10 @@ from trio2o.networks import _things as things
 from trio2o.networks._desired import Place, Reserve, Top, automatic
 from trio2o.networks._things import Ref, Row, Wanted
 
+ALL = ("0.0.0.0/1", "128.0.0.0/1")
+"""All of IPv4, in halves: Neutron's agents drop a default route that is not of the gateway's subnet
+whenever they look at the gateway."""
+
 INTERFACES = ("network:router_interface", "network:ha_router_replicated_interface")
 
 
@@ -228,7 +232,7 @@ def _router(
                     info | {"external_fixed_ips": port["fixed_ips"]}
                 )
     if home is not None and home is not pod and addresses[home.pod_id]:
-        routes["0.0.0.0/0"] = addresses[home.pod_id]
+        routes |= dict.fromkeys(ALL, addresses[home.pod_id])
     for route in row.get("routes") or ():
         if _on(route["nexthop"], held):
             routes[route["destination"]] = route["nexthop"]

@@ -470,7 +470,7 @@ class Convergence(RuleBasedStateMachine):
             for router in mine:
                 elsewhere = set().union(*there) - here
                 told = {route["destination"] for route in router["routes"]}
-                out = {"0.0.0.0/0"} if gate and not home else set()
+                out = {"0.0.0.0/1", "128.0.0.0/1"} if gate and not home else set()
                 assert told == {cidrs[network] for network in elsewhere} | out
 
     def networks_in(self, pod: Pod) -> set[str]:
