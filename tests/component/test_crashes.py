@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from appliance import Appliance, Client
+from appliance import Appliance, Client, eventually
 from fakes import Cloud, FakePod
 from test_admin_api import BINDINGS, pod_of
 from test_servers import SERVERS, wish
@@ -141,11 +141,12 @@ def test_no_acknowledged_create_is_lost_or_doubled_by_kills_under_load(
     with ThreadPoolExecutor(4) as threads:
         try:
             workers = [threads.submit(create, number) for number in range(4)]
-            time.sleep(0.1 + chance.random() / 3)
-            appliance.kill()
-            appliance.start()
-            time.sleep(0.1 + chance.random() / 3)
-            appliance.kill()
+            for some in (2, 4):
+                eventually(lambda some=some: len(acknowledged) >= some, 30)
+                time.sleep(chance.random() / 3)
+                appliance.kill()
+                if some == 2:
+                    appliance.start()
         finally:
             over.set()
         for worker in workers:

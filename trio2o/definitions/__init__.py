@@ -6,6 +6,7 @@ from trio2o.definitions._flavors import Flavors
 from trio2o.definitions._frame import Definitions
 from trio2o.definitions._groups import ServerGroups
 from trio2o.definitions._keypairs import Keypairs
+from trio2o.definitions._kind import content
 from trio2o.definitions._neutron import NEUTRON_KINDS
 from trio2o.definitions._places import Places
 from trio2o.definitions._qos import DefaultTypes, QosSpecs
@@ -21,6 +22,7 @@ __all__ = [
     "Keypairs",
     "Places",
     "ServerGroups",
+    "content",
     "kept_as",
     "local",
     "to_top",

@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 @define
 class _Brief(Generic[T]):
-    """Answers that are kept for a while; whoever asks for one that is under way shares it."""
+    """Answers that are kept for a while, but not that there was none; whoever asks for one that is
+    under way shares it."""
 
     clock: Any
     _kept: dict[Hashable, tuple[float, T]] = field(factory=dict)
@@ -36,6 +37,8 @@ class _Brief(Generic[T]):
         if kept is not None and kept[0] > self.clock.seconds():
             return kept[1]
         found = await self._asking.run(key, ask)
+        if found is None:
+            return found
         if len(self._kept) >= MANY:
             self._kept.clear()
         self._kept[key] = (self.clock.seconds() + KEPT, found)

@@ -1,5 +1,6 @@
 """What a new server asks of a pod, from its flavor, its image and its disks."""
 
+import json
 from typing import Any
 
 import pytest
@@ -101,10 +102,23 @@ class Capacity:
         return 0.5
 
 
-def needs(flavor: dict[str, Any] | None, **server: Any) -> tuple[Needs, Capacity]:
+class Flavors:
+    """What is recorded of flavors: one of this id."""
+
+    def __init__(self, id: str, specs: dict[str, str]) -> None:
+        self.id, self.document = id, json.dumps({"extra_specs": specs})
+
+    async def find(self, id: str) -> Any:
+        return self if id == self.id else None
+
+
+def needs(
+    flavor: dict[str, Any] | None, recorded: Any = None, **server: Any
+) -> tuple[Needs, Capacity]:
     capacity = Capacity(flavor)
     parts = type("Parts", (), {"capacity": capacity})()
-    where = evolve(context(Pods({})), parts=parts)
+    flavors: Any = recorded or Flavors("", {})
+    where = evolve(context(Pods({}), definitions={"flavor": flavors}), parts=parts)
     return result_of(server_needs({"server": server}, where)), capacity
 
 
@@ -112,6 +126,12 @@ def test_tags_are_those_of_the_flavors_extra_spec() -> None:
     found, _ = needs(FLAVOR | {"extra_specs": {"trio2o:pod_tags": "gpu, ssd,,"}}, flavorRef="1")
     assert (found.tags, found.by) == (frozenset(("gpu", "ssd")), "flavor 1")
     assert needs(FLAVOR, flavorRef="1")[0].tags == frozenset()
+
+
+def test_tags_of_a_flavor_that_no_pod_tells_in_time_are_those_recorded() -> None:
+    known = Flavors("1", {"trio2o:pod_tags": "gpu"})
+    assert needs(None, known, flavorRef="1")[0].tags == frozenset(("gpu",))
+    assert needs(None, known, flavorRef="2")[0].tags == frozenset()
 
 
 def test_a_flavor_is_named_by_its_id_or_its_url() -> None:

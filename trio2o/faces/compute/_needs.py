@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
 
+from trio2o.definitions import content
 from trio2o.domain.values import Pod, Zone
 from trio2o.faces.images import image_of
 from trio2o.pods import Capacity
@@ -25,18 +26,26 @@ async def server_needs(body: Any, context: Context) -> Needs:
     reference = value_at(body, ("server", "flavorRef"))
     id = str(reference).rpartition("/")[2] if isinstance(reference, (str, int)) else ""
     flavor = await capacity.flavor(id) if re.fullmatch(r"[\w.\- ]+", id) else None
-    if flavor is None:  # the pod has its own words for what is no flavor
-        return Needs(free=capacity.free_memory)
-    specs = flavor.get("extra_specs") or {}
-    tags = frozenset(tag.strip() for tag in specs.get(POD_TAGS, "").split(",")) - {""}
+    # by what the caller calls it: the name of a private flavor is not everybody's
+    by = f"flavor {id}"
+    if flavor is None:  # no pod could say in time, or it is none: a pod has its own words for that
+        known = await context.definitions["flavor"].find(id)
+        return Needs(
+            _tags(content(known.document) if known else {}), by, None, capacity.free_memory
+        )
     image = await image_of(value_at(body, ("server", "imageRef")), context)
     query = placement_query(flavor, image, in_volume=_in_volume(body))
 
     async def room(pod: Pod, zone: Zone | None) -> bool | None:
         return await capacity.has_candidates(pod, query, zone.compute if zone else "")
 
-    # by what the caller calls it: the name of a private flavor is not everybody's
-    return Needs(tags, f"flavor {id}", room, capacity.free_memory)
+    return Needs(_tags(flavor), by, room, capacity.free_memory)
+
+
+def _tags(flavor: Mapping[str, Any]) -> frozenset[str]:
+    """The tags that a pod must have for servers of a flavor."""
+    specs = flavor.get("extra_specs") or {}
+    return frozenset(tag.strip() for tag in specs.get(POD_TAGS, "").split(",")) - {""}
 
 
 def _in_volume(body: Any) -> bool:
