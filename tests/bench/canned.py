@@ -12,6 +12,7 @@ import json
 import sys
 import uuid
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 VERSION = ("2.1", "2.90")
 HEAD = (
@@ -97,8 +98,23 @@ class Pod:
         self.answers = {b"/v2.1/servers/" + r["id"].encode(): answer({"server": r}) for r in rows}
         some = json.dumps({"server": rows[0]}).encode()
         self.some = some.replace(rows[0]["id"].encode(), b"%b")
-        self.answers[b"/v2.1/servers/detail"] = answer({"servers": newest})
+        self.newest = newest
         self.answers[b"/"] = answer({"versions": [version]})
+
+    def listed(self, target: bytes) -> bytes:
+        """A page of servers, newest first."""
+        if (found := self.answers.get(target)) is None:
+            query = dict(parse_qsl(target.partition(b"?")[2].decode()))
+            ids = [row["id"] for row in self.newest]
+            start = ids.index(query["marker"]) + 1 if "marker" in query else 0
+            rows = self.newest[start : start + int(query.get("limit", 1000))]
+            page: dict[str, Any] = {"servers": rows}
+            if rows and str(len(rows)) == query.get("limit"):
+                after = urlencode(query | {"marker": rows[-1]["id"]})
+                href = f"{self.url}/servers/detail?{after}"
+                page["servers_links"] = [{"rel": "next", "href": href}]
+            found = self.answers[target] = answer(page)
+        return found
 
     def shown(self, path: bytes) -> bytes:
         """A server of any other id, like the first."""
@@ -128,7 +144,8 @@ class Pod:
                 if method == b"POST":
                     writer.write(answer({"server": self.made()}, "202 Accepted"))
                 else:
-                    writer.write(self.answers.get(path) or self.shown(path))
+                    known = self.listed(target) if path.endswith(b"/detail") else None
+                    writer.write(known or self.answers.get(path) or self.shown(path))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()

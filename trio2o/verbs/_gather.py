@@ -28,6 +28,9 @@ UNAVAILABLE = b"X-Trio2o-Unavailable-Pods"
 SCAN = 1000
 """Rows asked for at a time where a pod's place behind a marker has to be found by reading."""
 
+MARGIN = 5
+"""Rows beyond half as much again as a pod's part of a page that it is asked for at first."""
+
 _FIXED = frozenset(("id", "uuid", "created", "created_at", "createdAt"))
 """Members that never change: a row that is ordered by them stays where it is."""
 
@@ -246,6 +249,7 @@ class _Listing:
         self.counts: dict[str, int] = {}
         self.kept: tuple[str, ...] = ()
         self.narrowed: dict[str, Query] = {}
+        self.share = 0
         self.rejected: Answer | None = None
         self.nowhere: Answer | None = None
         self.failed: Answer | None = None
@@ -260,8 +264,10 @@ class _Listing:
         if not self.keys or self.gather.scan:
             return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
-        sources = [self._source(pod, starts.get(pod.pod_id, ""), after) for pod in pods]
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
+        if size and pods:  # rows cost a pod most: who has more of the page is asked again
+            self.share = min(size, 3 * size // (2 * len(pods)) + MARGIN)
+        sources = [self._source(pod, starts.get(pod.pod_id, ""), after) for pod in pods]
         taken = await self._merged(sources, size)
         self._remember(taken, sources)
         return [(source.pod, row, place.id) for source, row, place in taken[self.pages.offset :]]
@@ -310,23 +316,32 @@ class _Listing:
         linked = self.gather.links or not (self.gather.paged and self.gather.cap)
         if size is None and not linked:
             size = self.gather.cap
+        had = 0
 
         async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
+            nonlocal had
             query = [*self.query, *self.narrowed.get(pod.pod_id, ())]
             ask = 0
             if size is not None and self.gather.marked:
-                scanning = self.pages.marker and not marker
-                ask = max(size + self.pages.offset, SCAN if scanning else 0)
+                ask = size + self.pages.offset
+                if self.pages.marker and not marker:
+                    ask = max(ask, SCAN)
+                elif self.share:
+                    ask = max(ask - had, self.share) if had else self.share
                 ask = min(ask, self.gather.cap) if self.gather.cap else ask
                 query.append(("limit", str(ask)))
-            # a list that tells no links goes on while its pages are full
-            full = 0 if linked else ask
-            if not marker:
-                return self._page(pod, await self._ask(pod, query), full)
+            if marker:
+                query.append(("marker", marker))
             try:
-                return self._page(pod, await self._ask(pod, [*query, ("marker", marker)]), full)
+                answer = await self._ask(pod, query)
             except _Refused:
-                raise MarkerGone from None
+                if marker:
+                    raise MarkerGone from None
+                raise
+            # a list that tells no links goes on while its pages are full
+            rows, more = self._page(pod, answer, 0 if linked else ask)
+            had += len(rows)
+            return rows, more
 
         return fetch
 
