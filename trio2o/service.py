@@ -259,7 +259,7 @@ class Appliance(Service):
         pipeline = Pipeline(
             reactor,
             tokens,
-            Policy(rules, settings.identity.policy_file),
+            policy := Policy(rules, settings.identity.policy_file),
             keystone.auth_url,
             settings.pods.timeout,
             shares=shares,
@@ -268,7 +268,6 @@ class Appliance(Service):
 
         def configure(new: Settings) -> None:
             """What calls are served by, and may change."""
-            pipeline.policy = Policy(rules, new.identity.policy_file)
             pipeline.timeout = new.pods.timeout
             pipeline.proxies = new.proxies
             shares.limit = new.limits.project_calls
@@ -277,7 +276,12 @@ class Appliance(Service):
         if settings.telemetry.metrics == "open":
             pipeline.opened = frozenset(("/metrics",))
         configure(settings)
-        self._reloads.append(configure)
+
+        def reconfigure(new: Settings) -> None:
+            pipeline.policy = Policy(rules, new.identity.policy_file)
+            configure(new)
+
+        self._reloads.append(reconfigure)
         await pods.reload()
         await pods.refresh()
         self._every(settings.pods.refresh, pods.refresh)
@@ -312,7 +316,8 @@ class Appliance(Service):
         if self._worker is not None:
             self._worker.is_ready()
         mounting = chain.from_iterable(kind.app.mounting() for kind in FACES)
-        cooperate(mounting).whenDone().addCallback(lambda _: gc.freeze())
+        made = chain(mounting, (policy.load() for _ in range(1)))
+        cooperate(made).whenDone().addCallback(lambda _: gc.freeze())
         log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
         self.notifier.ready(f"{len(pods.all)} pods")
 

@@ -6,9 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from oslo_config import cfg
-from oslo_policy import policy
-
 from trio2o.domain.errors import Forbidden
 from trio2o.domain.values import Caller
 
@@ -16,24 +13,39 @@ ADMIN = "rule:admin_required"
 
 
 class Policy:
-    """Rules by name. Those an operator's file does not name have the default: admin."""
+    """Rules by name. Those an operator's file does not name have the default: admin.
+
+    A file is read at once; where there is none, the rules are made when one is first asked for.
+    """
 
     def __init__(self, names: Iterable[str], file: str = "") -> None:
         """Raises `ValueError` for a file that is not there, or has a rule which would call out
         over HTTP."""
         if file and not Path(file).is_file():
             raise ValueError(f"identity.policy_file: {file}: no such file")
-        conf = cfg.ConfigOpts()
-        conf([], project="trio2o", default_config_files=[], default_config_dirs=[])
-        self._enforcer = policy.Enforcer(conf, policy_file=file or None)
-        self._enforcer.suppress_deprecation_warnings = True
-        self._enforcer.register_default(policy.RuleDefault("admin_required", "role:admin"))
-        for name in sorted(set(names)):
-            self._enforcer.register_default(policy.RuleDefault(name, ADMIN))
-        self._enforcer.load_rules()
-        for name, rule in self._enforcer.rules.items():
-            if "http:" in str(rule) or "https:" in str(rule):
-                raise ValueError(f"policy rule {name} calls out over HTTP, which would block us")
+        self._names, self._file = sorted(set(names)), file
+        self._made: Any = None
+        if file:
+            for name, rule in self.load().rules.items():
+                if "http:" in str(rule) or "https:" in str(rule):
+                    why = f"policy rule {name} calls out over HTTP, which would block us"
+                    raise ValueError(why)
+
+    def load(self) -> Any:
+        """The enforcer. To import it is a tenth of a start's work: that comes behind the start."""
+        if self._made is None:
+            from oslo_config import cfg
+            from oslo_policy import policy
+
+            conf = cfg.ConfigOpts()
+            conf([], project="trio2o", default_config_files=[], default_config_dirs=[])
+            made = self._made = policy.Enforcer(conf, policy_file=self._file or None)
+            made.suppress_deprecation_warnings = True
+            made.register_default(policy.RuleDefault("admin_required", "role:admin"))
+            for name in self._names:
+                made.register_default(policy.RuleDefault(name, ADMIN))
+            made.load_rules()
+        return self._made
 
     def check(self, rule: str, caller: Caller) -> None:
         """Raise `Forbidden` (in Nova's words) if the caller may not."""
@@ -46,5 +58,5 @@ class Policy:
             "is_admin": caller.is_admin,
         }
         target = {"project_id": caller.project_id, "user_id": caller.user_id}
-        if not self._enforcer.enforce(rule, target, credentials):
+        if not self.load().enforce(rule, target, credentials):
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
