@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import requests
 from cinder import Cinder
 from tenants import Project, admin_cloud
@@ -53,6 +55,7 @@ def test_lists_of_transfers_are_those_of_one_cinder_in_each_version(project: Pro
     for zone in ("az1", "az2", "az1"):
         wish = {"transfer": {"volume_id": project.volume(zone).id, "name": zone}}
         cinder.post("/volume-transfers", wish)
+        time.sleep(1)  # Cinder keeps whole seconds, and of one second the ids decide
 
     def names(path: str, version: str) -> list[str]:
         return [row["name"] for row in cinder.get(path, version)["transfers"]]
