@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from attrs import evolve, frozen
+from sqlalchemy import Connection
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Conflict, Fault
@@ -318,7 +319,15 @@ class NetworkPass:
                 continue
             have = found.get(Ref("ports", one.port_id))
             device = have.row["device_id"] if have and have.row else ""
-            if device and top.ports.get(one.port_id, {}).get("device_id", device) != device:
+            told = top.ports.get(one.port_id, {}).get("device_id", device)
+            if device and told == one.server_id == device and one.stage == BOUND:
+                continue
+            now = await networks.store.read(
+                lambda c, id=one.port_id: rows.attachments_of(c, "port_id", [id])  # type: ignore[misc]
+            )
+            if tuple(now) != (one,):
+                continue  # its server came or went since this pass began
+            if device and told != device:
                 await networks.take(one.port_id, device, pod)
             if device and (one.stage != BOUND or one.server_id != device):
                 moved.append(evolve(one, server_id=device, stage=BOUND))
@@ -329,7 +338,13 @@ class NetworkPass:
                     await networks.release(one)
                     released.add(one.port_id)
         if moved:
-            await networks.store.write(lambda c: rows.put_attachments(c, moved))
+
+            def move(connection: Connection) -> None:
+                ids = [one.port_id for one in moved]
+                there = {one.port_id for one in rows.attachments_of(connection, "port_id", ids)}
+                rows.put_attachments(connection, [one for one in moved if one.port_id in there])
+
+            await networks.store.write(move)
         return released
 
     async def _unreserve(
