@@ -316,7 +316,7 @@ class Appliance(Service):
         if self._worker is not None:
             self._worker.is_ready()
         mounting = chain.from_iterable(kind.app.mounting() for kind in FACES)
-        made = chain(mounting, (policy.load() for _ in range(1)))
+        made = chain(mounting, map(Policy.load, (policy,)))
         cooperate(made).whenDone().addCallback(lambda _: gc.freeze())
         log.info("{who} serves {count} pods", who=self._worker or "Trio2o", count=len(pods.all))
         self.notifier.ready(f"{len(pods.all)} pods")

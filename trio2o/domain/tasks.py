@@ -59,23 +59,23 @@ class Turns(Generic[K]):
                 del self._waiting[key]
 
 
-class Fresh(Generic[K]):
+class Fresh(Generic[K, T]):
     """Runs a coroutine for a key, one at a time; whoever asks meanwhile shares the next run, for
     the one that is under way may not have seen what it is about."""
 
     def __init__(self) -> None:
         self._turns: Turns[K] = Turns()
         self._next: dict[K, object] = {}
-        self._sharing: Once[object, None] = Once()
+        self._sharing: Once[object, T] = Once()
 
-    async def run(self, key: K, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def run(self, key: K, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         token = self._next.setdefault(key, object())
-        await self._sharing.run(token, lambda: self._begin(key, start))
+        return await self._sharing.run(token, lambda: self._begin(key, start))
 
-    async def _begin(self, key: K, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _begin(self, key: K, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         async with self._turns.of(key):
             del self._next[key]
-            await start()
+            return await start()
 
 
 class Gate:

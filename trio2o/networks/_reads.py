@@ -53,7 +53,7 @@ class Reads:
         self._carrying: Once[tuple[str, str], None] = Once()
         self._changed: set[str] = set()
         self._telling: Any = None
-        self.routing: Fresh[str] = Fresh()
+        self.routing: Fresh[str, None] = Fresh()
         self.settle_router = settle_router
         self.stopped = False
         self.rebuilt = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -13,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Unavailable
-from trio2o.domain.tasks import Once
+from trio2o.domain.tasks import Fresh
 from trio2o.store import EPOCH
 
 log = make_logger()
@@ -71,7 +70,7 @@ class Passes:
         """`interval` is the time between passes, in seconds."""
         self._clock, self._now, self._interval = clock, now, interval
         self._states: dict[str, _State] = {}
-        self._running: Once[str, Counted] = Once()
+        self._running: Fresh[str, Counted] = Fresh()
         self.running = False
         self.epoch: int | None = None
         self.elsewhere: Callable[[str], None] = lambda name: None
@@ -129,12 +128,14 @@ class Passes:
     async def run(self, name: str) -> Counted:
         """A pass that begins now, or once the one that is under way has ended: that one may have
         passed by what changed since it began."""
-        if self._states[name].under_way is not None:
-            with suppress(Exception):
-                await self._running.run(name, lambda: self._pass(name))
-            if not self.running:
+        waits = self._states[name].under_way is not None
+
+        async def begin() -> Counted:
+            if waits and not self.running:
                 raise Unavailable(BROKEN_OFF)
-        return await self._running.run(name, lambda: self._pass(name))
+            return await self._pass(name)
+
+        return await self._running.run(name, begin)
 
     async def _pass(self, name: str) -> Counted:
         state = self._states[name]
