@@ -12,7 +12,7 @@ from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Headers
-from trio2o.networks._things import QOS, Kind, Row
+from trio2o.networks._things import FLOATING, OPTIONAL, Kind, Row
 from trio2o.pods import OwnCalls, Pods
 
 PAGE = 1000
@@ -96,7 +96,7 @@ class Neutron:
                     pod, "GET", f"/{kind.path}", query=query + marker, token=token
                 )
             except Refused as refused:
-                if refused.status == 404 and kind is QOS:
+                if refused.status == 404 and kind in OPTIONAL:
                     return []  # this Neutron does not have the extension
                 raise
             try:
@@ -104,7 +104,7 @@ class Neutron:
                 found += page
                 links = said.get(f"{kind.rows}_links") or ()
                 if not page or not any(link["rel"] == "next" for link in links):
-                    return found
+                    return await self._whole(pod, kind, found, token)
                 marker = [("marker", page[-1]["id"])]
             except (KeyError, TypeError):
                 raise PodUnavailable(pod.pod_name, f"{kind.path}: its list is none") from None
@@ -136,4 +136,29 @@ class Neutron:
             rows: list[Row] = said.get(kind.rows) or []
             return rows
 
-        return [row for rows in await together(ask(part) for part in some) for row in rows]
+        found = [row for rows in await together(ask(part) for part in some) for row in rows]
+        return await self._whole(pod, kind, found, token)
+
+    async def parts(self, pod: Pod, kind: Kind, id: str, token: str = "") -> list[Any]:
+        """The parts of a thing. Raises `Refused`, `Fault`."""
+        parts = kind.parts
+        assert parts is not None
+        thing = f"/{kind.path}/{id}"
+        path = parts.path.format(thing=thing) if parts.apart else thing
+        query = [(parts.owner, id)] if parts.owner else []
+        said = await self.ask(pod, "GET", path, query=query, token=token)
+        found: list[Any] = (said if parts.apart else said[kind.key])[parts.name]
+        return found
+
+    async def _whole(self, pod: Pod, kind: Kind, found: list[Row], token: str) -> list[Row]:
+        """The rows with those of their parts that a list leaves out: ranges of ports."""
+
+        async def fill(row: Row) -> None:
+            row["port_forwardings"] = await self.parts(pod, kind, row["id"], token)
+
+        if kind is FLOATING:
+            both = ("internal_port", "external_port")
+            told = [(row, row.get("port_forwardings") or ()) for row in found]
+            bare = [r for r, some in told if not all(one.get(n) for one in some for n in both)]
+            await together(fill(row) for row in bare)
+        return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from trio2o.domain.values import LEASED, Attachment, Pod
+from trio2o.domain.values import LEASED, SUBPORT, Attachment, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._things import Key, Ref, Row, Wanted, mark
 
@@ -27,6 +27,7 @@ class Top:
     routers: dict[str, Row] = field(factory=dict)
     floating: dict[str, Row] = field(factory=dict)
     policies: dict[str, Row] = field(factory=dict)
+    trunks: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:
@@ -176,6 +177,8 @@ def desired(
     ports = [port for port in ports if port["network_id"] in top.networks]
     for port in ports:
         wanted.append(port_wanted(port, top))
+    there = {port["id"] for port in ports}
+    wanted += [trunk_wanted(t, there) for t in top.trunks.values() if t["port_id"] in there]
     wanted += policies_wanted(top, [*(top.networks[id] for id in networks), *ports])
     groups = {id for port in ports for id in port.get("security_groups") or ()}
     wanted += groups_wanted(top, groups)
@@ -192,7 +195,7 @@ def policies_wanted(top: Top, users: Iterable[Row]) -> list[Wanted]:
     return found
 
 
-def _policy(row: Row) -> Ref | None:
+def policy_of(row: Row) -> Ref | None:
     id = row.get("qos_policy_id")
     return Ref(things.QOS.path, id) if id else None
 
@@ -227,7 +230,7 @@ def _network(row: Row, place: Place) -> Wanted:
         for name in ("name", "admin_state_up", "mtu", "port_security_enabled", "router:external")
         if row.get(name) is not None
     }
-    body["qos_policy_id"] = _policy(row)
+    body["qos_policy_id"] = policy_of(row)
     if row["description"].startswith(things.bridge_mark("")):
         body["router:external"] = True  # of the routers that have their gateway over it
     for name in ("network_type", "segmentation_id", "physical_network"):
@@ -350,7 +353,7 @@ def port_wanted(row: Row, top: Top) -> Wanted:
         "admin_state_up": row["admin_state_up"],
         "security_groups": [Ref(things.GROUP.path, id) for id in row.get("security_groups") or ()],
         "allowed_address_pairs": list(row.get("allowed_address_pairs") or ()),
-        "qos_policy_id": _policy(row),
+        "qos_policy_id": policy_of(row),
         "extra_dhcp_opts": list(row.get("extra_dhcp_opts") or ()),
     }
     if row.get("port_security_enabled") is not None:
@@ -358,6 +361,40 @@ def port_wanted(row: Row, top: Top) -> Wanted:
     if row.get("binding:vnic_type"):
         body["binding:vnic_type"] = row["binding:vnic_type"]
     return Wanted(things.PORT, row["id"], row["project_id"], body)
+
+
+def trunk_wanted(row: Row, ports: Collection[str]) -> Wanted:
+    """A trunk with those of its subports that are among the pod's."""
+    body = {
+        "name": row["name"],
+        "admin_state_up": row["admin_state_up"],
+        "port_id": Ref(things.PORT.path, row["port_id"]),
+        "sub_ports": [
+            one | {"port_id": Ref(things.PORT.path, one["port_id"])}
+            for one in row["sub_ports"]
+            if one["port_id"] in ports
+        ],
+    }
+    return Wanted(things.TRUNK, row["id"], row["project_id"], body)
+
+
+def subports(trunks: Iterable[Row], attached: Iterable[Attachment]) -> dict[str, Attachment]:
+    """Where the subports of trunks should be, by id: each where the parent port is."""
+    at = {one.port_id: one for one in attached if one.stage not in (LEASED, SUBPORT)}
+    return {
+        one["port_id"]: evolve(
+            parent,
+            port_id=one["port_id"],
+            server_id="",
+            claim=trunk["id"],
+            ours=False,
+            stage=SUBPORT,
+        )
+        for trunk in trunks
+        if (parent := at.get(trunk["port_id"]))
+        for one in trunk["sub_ports"]
+        if one["port_id"] not in at
+    }
 
 
 def _group(row: Row) -> Wanted:

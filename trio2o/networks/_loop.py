@@ -15,13 +15,14 @@ from trio2o.domain.values import (
     BOUND,
     CLAIMED,
     LEASED,
+    SUBPORT,
     Attachment,
     Counterpart,
     Pod,
 )
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
-from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations
+from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations, subports
 from trio2o.networks._join import free_floats, make_bridges
 from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
@@ -103,6 +104,7 @@ class NetworkPass:
             routers,
             floating,
             policies,
+            trunks,
         ) = await together(
             read(center, kind)
             for kind in (
@@ -115,6 +117,7 @@ class NetworkPass:
                 things.ROUTER,
                 things.FLOATING,
                 things.QOS,
+                things.TRUNK,
             )
         )
         return Top(
@@ -127,6 +130,7 @@ class NetworkPass:
             by_id(routers),
             by_id(floating),
             by_id(policies),
+            by_id(trunks),
         )
 
     async def _rebuild(self, top: Top) -> None:
@@ -192,7 +196,8 @@ class NetworkPass:
                 claim = device.partition(":")[2]
                 ours = device.startswith(things.MADE)
                 await networks.release(Attachment(row["id"], "", "", claim, ours, CLAIMED, 0.0))
-        gone = [one for id, one in known.items() if id not in top.ports]
+        await self._subports(top, attached)
+        gone = [o for id, o in known.items() if id not in top.ports and o.stage != SUBPORT]
         if gone:
             # a port that was made since the top was read is there
             ids = [one.port_id for one in gone]
@@ -201,6 +206,18 @@ class NetworkPass:
                 if one.port_id not in there:
                     await networks.release(one)
         await self._forget_hints(top)
+
+    async def _subports(self, top: Top, attached: Iterable[Attachment]) -> None:
+        """The record of the ports of trunks: it follows those of their parents."""
+        have = {one.port_id: one for one in attached if one.stage == SUBPORT}
+        wanted = subports(top.trunks.values(), attached)
+        new = [one for id, one in wanted.items() if have.get(id) != one]
+
+        def keep(connection: Connection) -> None:
+            rows.drop_attachments(connection, have.keys() - wanted.keys())
+            rows.put_attachments(connection, new)
+
+        await self.networks.store.write(keep)
 
     async def _forget_hints(self, top: Top) -> None:
         networks = self.networks
@@ -315,7 +332,7 @@ class NetworkPass:
         moved: list[Attachment] = []
         released: set[str] = set()
         for one in attached:
-            if one.pod_id != pod.pod_id or one.stage == LEASED:
+            if one.pod_id != pod.pod_id or one.stage in (LEASED, SUBPORT):
                 continue
             have = found.get(Ref("ports", one.port_id))
             device = have.row["device_id"] if have and have.row else ""
