@@ -166,3 +166,120 @@ def test_a_routers_helpers_and_limits_are_where_it_is(spanning: Project):
         assert nothing_is_left(spanning, look)
     for policy in policies:
         top.delete_qos_policy(policy)
+
+
+def test_a_trunk_is_in_the_pod_of_its_parent_port_with_its_subports(spanning: Project):
+    network, net, more = spanning.tenant.network, network_of(spanning), None
+    more = network_of(spanning, "net2", "10.21.0.0/24")
+    parent, *subs = (network.create_port(network_id=one.id) for one in (net, more, more))
+
+    def entry(number: int) -> dict[str, Any]:
+        sub = {"port_id": subs[number].id, "segmentation_type": "vlan"}
+        return sub | {"segmentation_id": 101 + number}
+
+    trunk = network.create_trunk(name="t", port_id=parent.id, sub_ports=[entry(0)])
+
+    def inside_of(region: str) -> list[tuple[str, str, dict[str, int]]]:
+        """Of a pod's trunks: names, and the MACs of the parent's and, by number, of the others."""
+        there = admin_cloud(region).network
+        macs = {p.id: p.mac_address for p in there.ports(project_id=spanning.id)}
+        return [
+            (
+                t.name,
+                macs[t.port_id],
+                {macs[s["port_id"]]: s["segmentation_id"] for s in t.sub_ports},
+            )
+            for t in there.trunks(project_id=spanning.id)
+        ]
+
+    assert not inside_of("Pod1") and not inside_of("Pod2")
+    server = spanning.server("az2", networks=[{"port": parent.id}])
+    first, second = (sub.mac_address for sub in subs)
+    assert inside_of("Pod2") == [("t", parent.mac_address, {first: 101})]
+    assert [n.name for n in inside(spanning, "Pod2")["networks"]].count("net2") == 1
+    details = network.get_port(parent.id).trunk_details
+    assert details["trunk_id"] == trunk.id
+    assert [sub["port_id"] for sub in details["sub_ports"]] == [subs[0].id]
+    network.add_trunk_subports(trunk, [entry(1)])
+    network.update_trunk(trunk, name="u")
+    assert inside_of("Pod2") == [("u", parent.mac_address, {first: 101, second: 102})]
+    network.delete_trunk_subports(trunk, [{"port_id": subs[0].id}])
+    assert inside_of("Pod2") == [("u", parent.mac_address, {second: 102})]
+    assert first not in {p.mac_address for p in inside(spanning, "Pod2")["ports"]}
+    assert reconcile(spanning.appliance)["drift"] == 0
+    # what the pod refuses is refused, and not told as done
+    with pytest.raises(exceptions.ConflictException, match=f"Trunk {trunk.id} is currently in use"):
+        network.delete_trunk(trunk)
+    other = spanning.server("az1", networks=[{"uuid": net.id}])
+    (bound,) = ports_of(spanning, other)
+    with pytest.raises(exceptions.ConflictException, match=f"Port {bound.id} is currently in use"):
+        network.create_trunk(port_id=bound.id)
+    assert [t.id for t in network.trunks(project_id=spanning.id)] == [trunk.id]
+    with pytest.raises(exceptions.ConflictException, match="still in use"):
+        spanning.server("az1", networks=[{"port": subs[1].id}])
+    deleted(spanning, server, other)
+    assert eventually(lambda: not inside_of("Pod2"), 30)
+    network.delete_trunk(trunk)
+    for one in (net, more):
+        for port in network.ports(network_id=one.id):
+            network.delete_port(port)
+        network.delete_network(one)
+    assert nothing_is_left(spanning)
+
+
+def test_labels_follow_routers_and_local_ips_the_ports_that_have_them(spanning: Project):
+    network, net = spanning.tenant.network, network_of(spanning)
+    router = network.create_router(name="r")
+    network.add_interface_to_router(router, net.subnet_ids[0])
+    servers = [spanning.server(zone, networks=[{"uuid": net.id}]) for zone in ("az1", "az2")]
+    ports = [ports_of(spanning, server)[0] for server in servers]
+    label = {"name": "m", "project_id": spanning.id}
+    made = ask(admin(), "POST", "/metering/metering-labels", metering_label=label)
+    id = made["metering_label"]["id"]
+    rule = {"metering_label_id": id, "direction": "ingress", "remote_ip_prefix": "192.0.2.0/24"}
+    ask(admin(), "POST", "/metering/metering-label-rules", metering_label_rule=rule)
+    address = "10.20.0.222"
+    local = {"network_id": net.id, "local_ip_address": address, "name": "l"}
+    local = ask(network, "POST", "/local_ips", local_ip=local)["local_ip"]
+    path = f"/local_ips/{local['id']}/port_associations"
+    for port in ports:
+        ask(network, "POST", path, port_association={"fixed_port_id": port.id})
+    assert {one["fixed_port_id"] for one in ask(network, "GET", path)["port_associations"]} == {
+        port.id for port in ports
+    }
+
+    def labels(region: str) -> list[str]:
+        there = admin_cloud(region).network
+        mine = there.get(f"/metering/metering-labels?project_id={spanning.id}").json()
+        ids = [one["id"] for one in mine["metering_labels"]]
+        rules = there.get("/metering/metering-label-rules").json()["metering_label_rules"]
+        return [r["remote_ip_prefix"] for r in rules if r["metering_label_id"] in ids]
+
+    def locals_in(region: str) -> list[tuple[str, list[str]]]:
+        there = admin_cloud(region).network
+        mine = there.get(f"/local_ips?project_id={spanning.id}").json()["local_ips"]
+        url = "/local_ips/{}/port_associations"
+        ends = [there.get(url.format(one["id"])).json()["port_associations"] for one in mine]
+        return [
+            (one["local_ip_address"], [end["fixed_ip"] for end in some])
+            for one, some in zip(mine, ends, strict=True)
+        ]
+
+    assert reconcile(spanning.appliance)["failed"] == 0
+    for region, port in zip(("Pod1", "Pod2"), ports, strict=True):
+        assert labels(region) == ["192.0.2.0/24"]
+        assert locals_in(region) == [(address, [port.fixed_ips[0]["ip_address"]])]
+    assert reconcile(spanning.appliance)["drift"] == 0
+    with pytest.raises(exceptions.HttpException, match="501.*NDP proxies are not carried to pods"):
+        network.update_router(router, enable_ndp_proxy=True)
+    for port in ports:
+        ask(network, "DELETE", f"{path}/{port.id}")
+    ask(network, "DELETE", f"/local_ips/{local['id']}")
+    ask(admin(), "DELETE", f"/metering/metering-labels/{id}")
+    assert reconcile(spanning.appliance)["failed"] == 0
+    assert [(labels(region), locals_in(region)) for region in ("Pod1", "Pod2")] == [([], [])] * 2
+    deleted(spanning, *servers)
+    network.remove_interface_from_router(router, net.subnet_ids[0])
+    network.delete_router(router)
+    network.delete_network(net)
+    assert nothing_is_left(spanning)

@@ -244,9 +244,9 @@ class Applier:
         try:
             await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
         except Refused as refused:
-            if refused.status != 409 or kind is not things.FLOATING:
+            if refused.status != 409 or kind not in (things.FLOATING, things.LOCAL_IP):
                 raise
-            await less(self._neutron, pod, kind, id, [])  # it is in use by what it forwards
+            await less(self._neutron, pod, kind, id, [])  # it is in use by what it leads to
             await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
 
 

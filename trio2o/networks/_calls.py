@@ -12,7 +12,7 @@ from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Headers
-from trio2o.networks._things import FLOATING, OPTIONAL, Kind, Row
+from trio2o.networks._things import FLOATING, LABEL, LOCAL_IP, OPTIONAL, Kind, Row
 from trio2o.pods import OwnCalls, Pods
 
 PAGE = 1000
@@ -151,14 +151,18 @@ class Neutron:
         return found
 
     async def _whole(self, pod: Pod, kind: Kind, found: list[Row], token: str) -> list[Row]:
-        """The rows with those of their parts that a list leaves out: ranges of ports."""
+        """The rows with those of their parts that a list leaves out: ranges of ports, and what is
+        listed apart only."""
 
-        async def fill(row: Row) -> None:
-            row["port_forwardings"] = await self.parts(pod, kind, row["id"], token)
+        async def fill(row: Row, name: str) -> None:
+            row[name] = await self.parts(pod, kind, row["id"], token)
 
-        if kind is FLOATING:
+        def is_bare(row: Row) -> bool:
+            ways = row.get("port_forwardings") or ()
             both = ("internal_port", "external_port")
-            told = [(row, row.get("port_forwardings") or ()) for row in found]
-            bare = [r for r, some in told if not all(one.get(n) for one in some for n in both)]
-            await together(fill(row) for row in bare)
+            return kind is not FLOATING or not all(way.get(n) for way in ways for n in both)
+
+        if kind in (FLOATING, LABEL, LOCAL_IP) and kind.parts:
+            name = kind.parts.name
+            await together(fill(row, name) for row in found if is_bare(row))
         return found

@@ -28,6 +28,8 @@ class Top:
     floating: dict[str, Row] = field(factory=dict)
     policies: dict[str, Row] = field(factory=dict)
     trunks: dict[str, Row] = field(factory=dict)
+    local_ips: dict[str, Row] = field(factory=dict)
+    labels: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:
@@ -106,11 +108,17 @@ def automatic(subnet: Row) -> bool:
 
 
 def needed(top: Top, attachments: Iterable[Attachment]) -> dict[str, set[str]]:
-    """The networks that each pod (by id) should have."""
+    """The networks that each pod (by id) should have: of its ports, and of local IPs of these."""
     found: dict[str, set[str]] = {}
-    for one in attachments:
-        if (port := top.ports.get(one.port_id)) and port["network_id"] in top.networks:
-            found.setdefault(one.pod_id, set()).add(port["network_id"])
+    local: dict[str, list[str]] = {}
+    for row in top.local_ips.values():
+        for one in row["port_associations"]:
+            local.setdefault(one["fixed_port_id"], []).append(row["network_id"])
+    for at in attachments:
+        port = top.ports.get(at.port_id)
+        for id in (port["network_id"], *local.get(at.port_id, ())) if port else ():
+            if id in top.networks:
+                found.setdefault(at.pod_id, set()).add(id)
     return found
 
 
@@ -175,9 +183,12 @@ def desired(
         top.ports[one.port_id] for one in own if one.port_id in top.ports and one.stage != LEASED
     ]
     ports = [port for port in ports if port["network_id"] in top.networks]
+    there = {port["id"] for port in ports}
+    for row in top.local_ips.values():
+        if row["local_port_id"] in top.ports:
+            wanted += _local_ip(row, there, top)
     for port in ports:
         wanted.append(port_wanted(port, top))
-    there = {port["id"] for port in ports}
     wanted += [trunk_wanted(t, there) for t in top.trunks.values() if t["port_id"] in there]
     wanted += policies_wanted(top, [*(top.networks[id] for id in networks), *ports])
     groups = {id for port in ports for id in port.get("security_groups") or ()}
@@ -376,6 +387,35 @@ def trunk_wanted(row: Row, ports: Collection[str]) -> Wanted:
         ],
     }
     return Wanted(things.TRUNK, row["id"], row["project_id"], body)
+
+
+def _local_ip(row: Row, ports: Collection[str], top: Top) -> list[Wanted]:
+    """A local IP where ports have it: its own port is in each such pod, as it is on each host."""
+    some = [
+        {"fixed_port_id": Ref(things.PORT.path, one["fixed_port_id"]), "fixed_ip": one["fixed_ip"]}
+        for one in row["port_associations"]
+        if one["fixed_port_id"] in ports
+    ]
+    if not some:
+        return []
+    held = port_wanted(top.ports[row["local_port_id"]] | {"security_groups": []}, top)
+    held.body["device_owner"] = "network:local_ip"
+    body = {
+        "name": row["name"],
+        "local_port_id": Ref(things.PORT.path, row["local_port_id"]),
+        "local_ip_address": row["local_ip_address"],
+        "ip_mode": row["ip_mode"],
+        "port_associations": some,
+    }
+    first = {"port_associations": None}
+    return [held, Wanted(things.LOCAL_IP, row["id"], row["project_id"], body, first)]
+
+
+def label_wanted(row: Row) -> Wanted:
+    """A label by which agents meter what routers let through."""
+    body = {name: row[name] for name in ("name", "shared", "metering_label_rules")}
+    first: Row = {"metering_label_rules": None} if row["metering_label_rules"] else {}
+    return Wanted(things.LABEL, row["id"], row["project_id"], body, first)
 
 
 def subports(trunks: Iterable[Row], attached: Iterable[Attachment]) -> dict[str, Attachment]:

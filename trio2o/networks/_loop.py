@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import frozen
 from sqlalchemy import Connection
 from txaio.tx import make_logger
 
@@ -14,7 +14,6 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import (
     BOUND,
     CLAIMED,
-    LEASED,
     SUBPORT,
     Attachment,
     Counterpart,
@@ -28,6 +27,7 @@ from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id, defaults_of
 from trio2o.networks._routers import Reach, floats, reach, routers_wanted, unheld
+from trio2o.networks._stages import Verdict, judged
 from trio2o.networks._things import Delete, Found, Key, Ref, Row, Step, Update, Wanted, key_of
 from trio2o.reconcile import Counted
 from trio2o.store import networks as rows
@@ -105,6 +105,8 @@ class NetworkPass:
             floating,
             policies,
             trunks,
+            local_ips,
+            labels,
         ) = await together(
             read(center, kind)
             for kind in (
@@ -118,6 +120,8 @@ class NetworkPass:
                 things.FLOATING,
                 things.QOS,
                 things.TRUNK,
+                things.LOCAL_IP,
+                things.LABEL,
             )
         )
         return Top(
@@ -131,6 +135,8 @@ class NetworkPass:
             by_id(floating),
             by_id(policies),
             by_id(trunks),
+            by_id(local_ips),
+            by_id(labels),
         )
 
     async def _rebuild(self, top: Top) -> None:
@@ -332,28 +338,25 @@ class NetworkPass:
         moved: list[Attachment] = []
         released: set[str] = set()
         for one in attached:
-            if one.pod_id != pod.pod_id or one.stage in (LEASED, SUBPORT):
+            if one.pod_id != pod.pod_id:
                 continue
             have = found.get(Ref("ports", one.port_id))
-            device = have.row["device_id"] if have and have.row else ""
-            told = top.ports.get(one.port_id, {}).get("device_id", device)
-            if device and told == one.server_id == device and one.stage == BOUND:
+            seen = have.row if have else None, top.ports.get(one.port_id, {}).get("device_id"), old
+            if judged(one, one, *seen) == Verdict():
                 continue
             now = await networks.store.read(
                 lambda c, id=one.port_id: rows.attachments_of(c, "port_id", [id])  # type: ignore[misc]
             )
-            if tuple(now) != (one,):
-                continue  # its server came or went since this pass began
-            if device and told != device:
-                await networks.take(one.port_id, device, pod)
-            if device and (one.stage != BOUND or one.server_id != device):
-                moved.append(evolve(one, server_id=device, stage=BOUND))
-            elif not device and (one.stage == BOUND or one.since < old):
-                # a port that is not there any more was taken from its server
-                lost = one.stage in (BOUND, CLAIMED) or have is None
-                if lost or not await networks.has_server(pod, one.server_id):
-                    await networks.release(one)
-                    released.add(one.port_id)
+            verdict = judged(one, next(iter(now), None), *seen)
+            if verdict.tell:
+                assert have is not None and have.row is not None
+                await networks.take(one.port_id, have.row["device_id"], pod)
+            if verdict.moved is not None:
+                moved.append(verdict.moved)
+            here = verdict.if_gone and await networks.has_server(pod, one.server_id)
+            if verdict.free and not here:
+                await networks.release(one)
+                released.add(one.port_id)
         if moved:
 
             def move(connection: Connection) -> None:

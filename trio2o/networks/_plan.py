@@ -93,7 +93,10 @@ def _normal(name: str, value: Any, row: Row) -> Any:
 
 _PARTS = {kind.parts.name for kind in things.KINDS if kind.parts} - {"addresses"}
 
-_NAMES = ("id", "qos_policy_id", "tags", "description")
+_NAMES = (
+    *("id", "qos_policy_id", "metering_label_id", "local_ip_id"),
+    *("tags", "description", "host", "local_ip_address"),
+)
 """What Neutron calls a part of a thing by, and what it does not go by."""
 
 
@@ -181,6 +184,7 @@ _NAMED = [
     "external_gateway_info",
     "port_forwardings",
     "sub_ports",
+    "port_associations",
 ]
 
 

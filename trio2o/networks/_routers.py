@@ -23,6 +23,7 @@ from trio2o.networks._desired import (
     Reserve,
     Top,
     automatic,
+    label_wanted,
     policies_wanted,
     policy_of,
 )
@@ -114,6 +115,12 @@ def routers_wanted(
         if place.pod in there:
             home = gateway_pod(top.routers[id], pods, hints)
             wanted += _router(place.pod, top.routers[id], there, home, top, at, homes)
+    owners = {
+        top.routers[id]["project_id"] for id, there in at.routers.items() if place.pod in there
+    }
+    for label in top.labels.values():
+        if label["project_id"] in owners or (label["shared"] and owners):
+            wanted.append(label_wanted(label))
     for id, some in groupby(floats(top, pods, hints, attachments), lambda one: one.row["id"]):
         wanted += _floating(top.floating[id], list(some), place.pod, top)
     return wanted

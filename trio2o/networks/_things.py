@@ -122,13 +122,35 @@ FLOATING = _kind(
     parts=Parts("port_forwardings", "{thing}/port_forwardings", "port_forwarding"),
 )
 
+LABEL = _kind(
+    "metering_label",
+    "name shared",
+    "metering_label_rules",
+    path="metering/metering-labels",
+    parts=Parts(
+        "metering_label_rules",
+        "/metering/metering-label-rules",
+        "metering_label_rule",
+        owner="metering_label_id",
+    ),
+)
+LOCAL_IP = _kind(
+    "local_ip",
+    "name network_id local_port_id local_ip_address ip_mode",
+    "name port_associations",
+    path="local_ips",
+    parts=Parts(
+        "port_associations", "{thing}/port_associations", "port_association", "fixed_port_id"
+    ),
+)
+
 KINDS = (
     *(QOS, NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT),
-    *(TRUNK, ROUTER, INTERFACE, FLOATING),
+    *(TRUNK, LOCAL_IP, ROUTER, INTERFACE, FLOATING, LABEL),
 )
 """In the order in which they are made; they are deleted in the opposite one."""
 
-OPTIONAL = (QOS, TRUNK)
+OPTIONAL = (QOS, TRUNK, LOCAL_IP, LABEL)
 """What a Neutron may not have."""
 
 BY_PATH = {kind.path: kind for kind in KINDS}

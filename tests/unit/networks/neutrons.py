@@ -43,6 +43,8 @@ DEFAULTS: dict[str, Row] = {
         "remote_ip_prefix": None, "remote_group_id": None, "remote_address_group_id": None,
     },
     "rbac-policies": {},
+    "metering/metering-labels": {"name": "", "shared": False, "metering_label_rules": []},
+    "local_ips": {"name": "", "ip_mode": "translate", "port_associations": []},
     "trunks": {"name": "", "admin_state_up": True, "sub_ports": [], "status": "DOWN"},
     "floatingips": {
         "port_id": None, "router_id": None, "fixed_ip_address": None, "port_forwardings": [],
@@ -55,7 +57,7 @@ DEFAULTS: dict[str, Row] = {
 SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",
         "remote_ip_prefix", "remote_group_id", "remote_address_group_id")  # fmt: skip
 
-PARTS = ("_rules", "port_forwardings", "conntrack_helpers")
+PARTS = ("_rules", "port_forwardings", "conntrack_helpers", "port_associations")
 
 _IDS = random.Random(1)
 
@@ -81,8 +83,11 @@ class Neutron:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
 
     def __call__(self, call: Call) -> Answer:
-        words = call.path.decode().strip("/").replace("qos/", "qos|").split("/")
+        path = call.path.decode().strip("/").replace("qos/", "qos|").replace("ing/", "ing|")
+        words = path.split("/")
         words[0] = words[0].replace("|", "/")
+        if words[0] == "metering/metering-label-rules":
+            return self._label_rule(call, words[1:])
         kind, id = words[0], words[1] if len(words) > 1 else ""
         if kind == "quotas":
             return answer(200, {"quota": {}})
@@ -120,7 +125,22 @@ class Neutron:
         except Refusal as refusal:
             return refusal.answer
 
+    def _label_rule(self, call: Call, words: list[str]) -> Answer:
+        name, labels = "metering_label_rules", self.rows["metering/metering-labels"]
+        if call.method == "GET":
+            ids = [id for key, id in parse_qsl(call.query.decode()) if key == "metering_label_id"]
+            return answer(200, {name: [rule for id in ids for rule in labels[id][name]]})
+        if call.method == "POST":
+            rule = {"id": new_id()} | json.loads(call.body)["metering_label_rule"]
+            labels[rule["metering_label_id"]][name].append(rule)
+            return answer(201, {"metering_label_rule": rule})
+        for label in labels.values():
+            label[name] = [rule for rule in label[name] if rule["id"] != words[0]]
+        return Answer(204)
+
     def shown(self, kind: str, row: Row) -> Row:
+        apart = ("metering_label_rules", "port_associations")
+        row = {name: value for name, value in row.items() if name not in apart}
         if kind == "security-groups":
             rules = self.rows["security-group-rules"].values()
             return row | {
@@ -157,7 +177,8 @@ class Neutron:
         """Rules of a QoS policy, one of a type and direction; port forwardings, helpers."""
         name = "rules" if words[0].endswith("_rules") else words[0]
         if method == "DELETE":
-            thing[name] = [part for part in thing[name] if part["id"] != words[1]]
+            id = "fixed_port_id" if name == "port_associations" else "id"
+            thing[name] = [part for part in thing[name] if part[id] != words[1]]
             if name == "port_forwardings" and not thing[name]:
                 thing["router_id"] = None
             return Answer(204)
@@ -176,6 +197,9 @@ class Neutron:
                 raise Refusal(400, "BadRequest")
             thing["router_id"] = router
             same = ["protocol", "external_port"]
+        elif name == "port_associations":
+            self._has("ports", part["fixed_port_id"])
+            same = ["fixed_port_id"]
         else:
             same = ["protocol", "port", "helper"]
         if any([o.get(n) for n in same] == [part.get(n) for n in same] for o in thing[name]):
@@ -452,8 +476,16 @@ class Neutron:
         if kind == "floatingips":
             for port in [p["id"] for p in ports.values() if p["device_id"] == id]:
                 del ports[port]
+        local = self.rows["local_ips"]
+        if kind == "local_ips" and local[id]["port_associations"]:
+            raise Refusal(409, "LocalIPInUse")
         if kind == "ports":
+            if any(row["local_port_id"] == id for row in local.values()):
+                raise Refusal(409, "ServicePortInUse")
             self._free(id)
+            for row in local.values():
+                had = row["port_associations"]
+                row["port_associations"] = [one for one in had if one["fixed_port_id"] != id]
         if kind == "trunks":
             parent = ports[self.rows[kind][id]["port_id"]]
             if parent["device_owner"] == "compute:nova":
@@ -506,7 +538,7 @@ class Neutron:
 def _keys(kind: str) -> tuple[str, str]:
     if kind == "qos/policies":
         return "policy", "policies"
-    plural = kind.replace("-", "_")
+    plural = kind.rpartition("/")[2].replace("-", "_")
     return ("rbac_policy" if kind == "rbac-policies" else plural[:-1]), plural
 
 

@@ -34,6 +34,7 @@ from trio2o.verbs import (
     json_answer,
     raw,
     rewrite,
+    value_at,
 )
 
 log = make_logger()
@@ -206,6 +207,8 @@ class TopFirst:
     async def __call__(self, call: Call, context: Context) -> Answer:
         networks = networks_of(context)
         sent, hints = self._without_hints(below(call, context), context)
+        if self.resource is ROUTER and value_at(decode(call.body), _ENABLE) is True:
+            raise NotImplementedHere(_NO_PROXIES)
         before = await self._before(context)
         if self.resource is TRUNK and call.method == "DELETE":
             await self._untrunk(sent, context)
@@ -384,7 +387,7 @@ class TopFirst:
                 await networks.settle_trunk(trunk)
         elif type == "policy":
             await networks.settle_policy(id)
-        elif type.startswith("alias_"):
+        elif type.startswith(_BY_PASS):
             networks.wake()
         elif type == "address_group" and id:
             networks.members_changed([id])
@@ -431,15 +434,25 @@ class NotCarried(TopFirst):
     async def __call__(self, call: Call, context: Context) -> Answer:
         if await self._is_a_pods(call, context):
             return await self.local(call, context)
-        raise NotImplementedHere("This is not served for networks that span pods yet.")
+        raise NotImplementedHere(_NO_PROXIES)
 
 
-_NOT_CARRIED = re.compile(r"/v2\.0/(ndp-proxies|local-ips|local_ips|metering/.*)(/|$)")
+_NOT_CARRIED = re.compile(r"/v2\.0/ndp-proxies(/|$)")
+
+_ENABLE = ("router", "enable_ndp_proxy")
+
+_NO_PROXIES = (
+    "NDP proxies are not carried to pods: they need the address scopes of networks, which are "
+    "the top's alone. Route the prefix, or use a network of one pod's own."
+)
 
 _TOPS_OWN = re.compile(
     r"/v2\.0/(quotas|flavors|service_profiles|default-security-group-rules"
     r"|security-groups-default-statefulness|auto-allocated-topology)(/|$)"
 )
+
+_BY_PASS = ("alias_", "metering_", "local_ip")
+"""Types of what the next pass brings to pods."""
 
 _FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
 
@@ -494,7 +507,7 @@ def _stretched(row: Operation) -> Operation:
         return evolve(row, verb=ByMode(row.verb, InPod(row.verb, PORT, "port_id")))
     if _TOPS_OWN.match(row.path):
         return evolve(row, verb=ByMode(row.verb, by_top))
-    path = row.path.removeprefix("/v2.0")
+    path = row.path.removeprefix("/v2.0").replace("local_ips", "local-ips")
     found = next(
         (one for one in ALL if re.fullmatch(re.escape(one.collection) + r"(/.*)?", path)), None
     )
