@@ -317,10 +317,11 @@ class _Listing:
         if size is None and not linked:
             size = self.gather.cap
         had = 0
+        own = [(name, self._own(name, value, pod)) for name, value in self.query]
 
         async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
             nonlocal had
-            query = [*self.query, *self.narrowed.get(pod.pod_id, ())]
+            query = [*own, *self.narrowed.get(pod.pod_id, ())]
             ask = 0
             if size is not None and self.gather.marked:
                 ask = size + self.pages.offset
@@ -344,6 +345,14 @@ class _Listing:
             return rows, more
 
         return fetch
+
+    def _own(self, name: str, value: str, pod: Pod) -> str:
+        """A filter by the id of a definition, as the pod calls it."""
+        if name in self.gather.resource.mapped:
+            for one in self.context.definitions.values():
+                if own := one.places.ids_in(pod).get(value):
+                    return own
+        return value
 
     async def _ask(self, pod: Pod, query: Query) -> Answer:
         sent = below(self.call, self.context)

@@ -1,7 +1,9 @@
 """Neutron's quotas over pods, flavors by each pod's own ids, and a project's own topology."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from attrs import evolve
@@ -11,6 +13,7 @@ from world import PROJECT, Pods, Routes, answer, caller, context, pod
 
 from trio2o.domain.errors import BadRequest
 from trio2o.domain.values import Binding
+from trio2o.faces.network._lists import listed
 from trio2o.faces.network._shared import (
     all_quotas,
     quota,
@@ -19,6 +22,7 @@ from trio2o.faces.network._shared import (
     with_flavor,
     with_profile,
 )
+from trio2o.faces.network_resources import ROUTER
 from trio2o.message import Call
 
 ONE, TWO = pod(1), pod(2)
@@ -124,3 +128,26 @@ def test_a_topology_is_where_the_project_is() -> None:
     admin = evolve(admin, params={"project_id": "another"})
     assert result_of(topology(Call("GET", b""), admin)).status == 200
     assert pods.sent[-1][0] == "Pod1"
+
+
+def test_routers_are_found_by_what_each_pod_calls_their_flavor() -> None:
+    def neutron(flavor: str, id: str) -> Any:
+        def said(call: Call) -> Any:
+            asked = parse_qs(call.query.decode()).get("flavor_id", [flavor])
+            mine = [{"id": id, "flavor_id": flavor}] if flavor in asked else []
+            return answer(200, {"routers": mine})
+
+        return said
+
+    pods = Pods({ONE: neutron("gold-1", "r1"), TWO: neutron("gold-in-2", "r2")})
+    ids = {ONE.pod_id: {"gold-1": "gold-1"}, TWO.pod_id: {"gold-1": "gold-in-2"}}
+    places = SimpleNamespace(ids_in=lambda pod: ids[pod.pod_id])
+    kinds: Any = {"network_flavor": SimpleNamespace(places=places)}
+    here = evolve(context(pods, definitions=kinds), below=b"/routers")
+
+    def found(query: bytes) -> list[str]:
+        answer = result_of(listed(ROUTER)(Call("GET", b"", query), here))
+        return [row["id"] for row in json.loads(answer.body)["routers"]]
+
+    assert found(b"") == found(b"flavor_id=gold-1") == ["r1", "r2"]
+    assert found(b"flavor_id=gold-in-3") == []
