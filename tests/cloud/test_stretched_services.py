@@ -283,3 +283,31 @@ def test_labels_follow_routers_and_local_ips_the_ports_that_have_them(spanning: 
     network.delete_router(router)
     network.delete_network(net)
     assert nothing_is_left(spanning)
+
+
+def test_a_servers_port_has_its_hosts_name_at_the_top_and_in_the_pod(spanning: Project):
+    network, net = spanning.tenant.network, network_of(spanning)
+    own = network.create_port(network_id=net.id, dns_name="web")
+    made = [("Web", [{"port": own.id}]), ("My host", [{"uuid": net.id}])]
+    servers = [
+        spanning.server(zone, name, networks=networks)
+        for zone, (name, networks) in zip(("az1", "az2"), made, strict=True)
+    ]
+    for server, region, name in zip(servers, ("Pod1", "Pod2"), ("web", "my-host"), strict=True):
+
+        def names(server: Any = server, region: str = region) -> tuple[list[str], list[str]]:
+            ports = ports_of(spanning, server), inside(spanning, region)["ports"]
+            told = [[p.dns_name for p in some if p.device_id == server.id] for some in ports]
+            return told[0], told[1]
+
+        assert eventually(lambda name=name, names=names: names() == ([name], [name]), 30), names()
+        (port,) = ports_of(spanning, server)
+        address = port.fixed_ips[0]["ip_address"]
+        entry = {"hostname": name, "fqdn": f"{name}.lab.test.", "ip_address": address}
+        assert port.dns_assignment == [entry]
+    assert reconcile(spanning.appliance)["drift"] == 0
+    deleted(spanning, *servers)
+    assert network.get_port(own.id).dns_name == ""
+    network.delete_port(own)
+    network.delete_network(net)
+    assert nothing_is_left(spanning)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.networks import Networks
 from trio2o.verbs import Context, Verb
@@ -26,8 +25,3 @@ def networks_of(context: Context) -> Networks:
     """Raises nothing: only rows of the stretched mode ask."""
     found: Networks = context.parts.networks
     return found
-
-
-def in_scope(pod: Pod, hints: list[str]) -> bool:
-    """Whether a network with these AZ hints may be in a pod: of the AZ, or the one named."""
-    return not hints or any(pod.is_in(hint) or hint == pod.pod_name for hint in hints)

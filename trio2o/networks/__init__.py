@@ -6,6 +6,7 @@ from trio2o.networks._calls import Refused
 from trio2o.networks._join import settle_router
 from trio2o.networks._loop import NetworkPass
 from trio2o.networks._networks import Networks
+from trio2o.networks._reads import in_scope
 from trio2o.networks._things import MADE, TAKEN, marked
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Networks",
     "NotMade",
     "Refused",
+    "in_scope",
     "marked",
     "settle_router",
     "things",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from itertools import groupby
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, Unavailable
@@ -140,6 +140,9 @@ class Applier:
                 said = await self._neutron.ask(pod, "POST", f"/{kind.path}", {kind.key: body})
                 found = str(said[kind.key]["id"])
             except Refused as refused:
+                if "dns_name" in body and refused.status == 400 and "dns_name" in refused.message:
+                    bare = {k: v for k, v in wanted.body.items() if k != "dns_name"}
+                    return await self._create(pod, evolve(wanted, body=bare), ids, look)
                 # the same rule or share is there already, by whomever
                 if kind not in (things.RULE, things.RBAC) or refused.status != 409:
                     raise

@@ -17,6 +17,9 @@ from trio2o.pods import OwnCalls, Pods
 
 PAGE = 1000
 
+AT_ONCE = 8
+"""Things at once whose parts are asked for."""
+
 LINE = 3200
 """Characters of ids in one query: a request line of 4 KiB is taken everywhere."""
 
@@ -145,24 +148,34 @@ class Neutron:
         assert parts is not None
         thing = f"/{kind.path}/{id}"
         path = parts.path.format(thing=thing) if parts.apart else thing
-        query = [(parts.owner, id)] if parts.owner else []
+        query = [(parts.owner, id)] if parts.owner and id else []
         said = await self.ask(pod, "GET", path, query=query, token=token)
         found: list[Any] = (said if parts.apart else said[kind.key])[parts.name]
         return found
 
     async def _whole(self, pod: Pod, kind: Kind, found: list[Row], token: str) -> list[Row]:
-        """The rows with those of their parts that a list leaves out: ranges of ports, and what is
-        listed apart only."""
+        """The rows with those of their parts that a list leaves out."""
+        if (parts := kind.parts) is None or kind not in (FLOATING, LABEL, LOCAL_IP) or not found:
+            return found
 
-        async def fill(row: Row, name: str) -> None:
-            row[name] = await self.parts(pod, kind, row["id"], token)
+        async def fill(row: Row) -> None:
+            row[parts.name] = await self.parts(pod, kind, row["id"], token)
 
-        def is_bare(row: Row) -> bool:
-            ways = row.get("port_forwardings") or ()
-            both = ("internal_port", "external_port")
-            return kind is not FLOATING or not all(way.get(n) for way in ways for n in both)
-
-        if kind in (FLOATING, LABEL, LOCAL_IP) and kind.parts:
-            name = kind.parts.name
-            await together(fill(row, name) for row in found if is_bare(row))
+        if parts.owner:
+            told = await self.parts(pod, kind, "", token)
+            for row in found:
+                row[parts.name] = [one for one in told if one[parts.owner] == row["id"]]
+            return found
+        bare = [
+            row
+            for row in found
+            if kind is LOCAL_IP or not all(map(_is_whole, row.get(parts.name) or ()))
+        ]
+        for start in range(0, len(bare), AT_ONCE):
+            await together(fill(row) for row in bare[start : start + AT_ONCE])
         return found
+
+
+def _is_whole(forwarding: Row) -> bool:
+    """Whether a port forwarding is told with its ports: lists leave ranges out."""
+    return bool(forwarding.get("internal_port") and forwarding.get("external_port"))

@@ -369,6 +369,8 @@ def port_wanted(row: Row, top: Top) -> Wanted:
     }
     if row.get("port_security_enabled") is not None:
         body["port_security_enabled"] = row["port_security_enabled"]
+    if row.get("dns_name"):  # the pod's Nova writes it where there is none
+        body["dns_name"] = row["dns_name"]
     if row.get("binding:vnic_type"):
         body["binding:vnic_type"] = row["binding:vnic_type"]
     return Wanted(things.PORT, row["id"], row["project_id"], body)

@@ -27,7 +27,7 @@ from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id, defaults_of
 from trio2o.networks._routers import Reach, floats, reach, routers_wanted, unheld
-from trio2o.networks._stages import Verdict, judged
+from trio2o.networks._stages import Verdict, judged, new_name
 from trio2o.networks._things import Delete, Found, Key, Ref, Row, Step, Update, Wanted, key_of
 from trio2o.reconcile import Counted
 from trio2o.store import networks as rows
@@ -341,7 +341,8 @@ class NetworkPass:
             if one.pod_id != pod.pod_id:
                 continue
             have = found.get(Ref("ports", one.port_id))
-            seen = have.row if have else None, top.ports.get(one.port_id, {}).get("device_id"), old
+            row, twin = have.row if have else None, top.ports.get(one.port_id)
+            seen = row, twin, old
             if judged(one, one, *seen) == Verdict():
                 continue
             now = await networks.store.read(
@@ -349,8 +350,9 @@ class NetworkPass:
             )
             verdict = judged(one, next(iter(now), None), *seen)
             if verdict.tell:
-                assert have is not None and have.row is not None
-                await networks.take(one.port_id, have.row["device_id"], pod)
+                assert row is not None and twin is not None
+                name = new_name(row, twin)
+                await networks.take(one.port_id, row["device_id"], pod, name)
             if verdict.moved is not None:
                 moved.append(verdict.moved)
             here = verdict.if_gone and await networks.has_server(pod, one.server_id)

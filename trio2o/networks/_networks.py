@@ -21,8 +21,10 @@ from trio2o.domain.values import (
     Counterpart,
     Pod,
 )
+from trio2o.domain.versions import Version
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
+from trio2o.networks._calls import Refused
 from trio2o.networks._desired import (
     Top,
     policies_wanted,
@@ -31,17 +33,20 @@ from trio2o.networks._desired import (
     trunk_wanted,
 )
 from trio2o.networks._plan import plan, recognise, translated
-from trio2o.networks._reads import by_id
+from trio2o.networks._reads import by_id, in_scope
 from trio2o.networks._routers import INTERFACES, ends
 from trio2o.networks._settle import Settle, all_done
 from trio2o.networks._things import Found, Key, Ref, Row, Wanted
-from trio2o.pods import OwnCalls
+from trio2o.pods import OwnCalls, document
 from trio2o.store import networks as rows
 
 log = make_logger()
 
 CONSENT = Counterpart("consent", "networks", "", "")
 """Recorded while an operator wants the next pass to mend whatever it finds."""
+
+HOSTNAMES = Version(2, 3)
+"""From here on Nova shows the names of hosts."""
 
 WATCH = 300.0
 """Seconds for which a server that is going is looked after each second; then the passes do."""
@@ -201,6 +206,7 @@ class Networks(Settle):
         ]
         await self.store.write(lambda c: rows.put_attachments(c, taken))
         await together(self.take(one.port_id, server_id, pod) for one in taken)
+        self.behind(self._name(server_id, pod), "a server's name")
         try:  # a tenant's own port may have floating IPs already
             own = [one.port_id for one in taken if not one.ours]
             ports = await self.neutron.by_ids(self.center, things.PORT, own)
@@ -209,9 +215,24 @@ class Networks(Settle):
         except Fault as fault:
             self.later(pod, fault)
 
-    async def take(self, port_id: str, server_id: str, pod: Pod) -> None:
-        """Write at the top whose a port is, as Nova does."""
-        body = {"port": {"device_id": server_id, "device_owner": f"compute:{pod.az_name}"}}
+    async def _name(self, server_id: str, pod: Pod) -> None:
+        """Where the top has DNS: tell it what the host is called, as Nova tells its own Neutron."""
+        mine = await self.of_server(server_id)
+        ids = [one.port_id for one in mine]
+        found = await self.neutron.by_ids(self.center, things.PORT, ids)
+        if not (bare := [row["id"] for row in found if row.get("dns_name") == ""]):
+            return
+        token, path = await self.neutron.own_token(), f"/servers/{server_id}"
+        calls = OwnCalls(self.clock, self.pods)
+        said = document(await calls.ask(pod, token, "GET", path, version=HOSTNAMES))
+        name = str(said["server"]["OS-EXT-SRV-ATTR:hostname"])
+        left = {one.port_id for one in await self.of_server(server_id)}
+        await together(self.take(id, server_id, pod, name) for id in bare if id in left)
+
+    async def take(self, port_id: str, server_id: str, pod: Pod, name: str = "") -> None:
+        """Write at the top whose a port is, and what its host is called, as Nova does."""
+        row = {"device_id": server_id, "device_owner": f"compute:{pod.az_name}"}
+        body = {"port": row | ({"dns_name": name} if name else {})}
         try:
             await self.neutron.ask(self.center, "PUT", f"/ports/{port_id}", body)
         except Fault as fault:  # the server is there: a pass writes it later
@@ -235,7 +256,8 @@ class Networks(Settle):
             if found and one.ours and not trunk:
                 await self.gone(self.center, path)
             elif found:
-                body = {"port": {"device_id": "", "device_owner": ""}}
+                names = {"dns_name": ""} if found[0].get("dns_name") else {}
+                body = {"port": {"device_id": "", "device_owner": "", **names}}
                 await self.neutron.ask(self.center, "PUT", path, body)
             pod = self.pods.get(one.pod_id)
             if trunk:
@@ -404,8 +426,14 @@ class Networks(Settle):
                 if there := self.pods.get(place.pod_id):
                     await self.remove_bottom(there, place.kind, id)
         else:
+            ports = await read(center, things.PORT, wanted)
+            for network, hints in (await self.hints([p["network_id"] for p in ports])).items():
+                if not in_scope(pod, hints):
+                    why = f"Network {network} is for availability zone {', '.join(hints)}, and the "
+                    why += f"trunk's parent port is in {pod.az_name} ({pod.pod_name})."
+                    raise Refused(400, why, "BadRequest", pod.pod_name)
             await self.store.write(lambda c: rows.put_attachments(c, list(wanted.values())))
-            await self.carry(pod, await read(center, things.PORT, wanted), fresh=False)
+            await self.carry(pod, ports, fresh=False)
             await self._settle_trunk(pod, trunk_wanted(found[0], wanted))
         for one in had:
             if one.stage == SUBPORT and one.port_id not in wanted:

@@ -50,6 +50,8 @@ def _changes(wanted: Wanted, row: Row) -> Row:
     names = [name for name in wanted.kind.changes if name in wanted.body]
     if wanted.kind is things.GROUP and row.get("name") == "default":
         names.remove("name")  # Neutron's own, which nobody may rename
+    if "dns_name" in names and "dns_name" not in row:
+        names.remove("dns_name")  # this Neutron has no DNS
     if "fixed_ips" in names:
         row = row | {"fixed_ips": _asked_for(wanted.body["fixed_ips"], row["fixed_ips"])}
     return {

@@ -191,6 +191,11 @@ class Reads:
         self.wake()
 
 
+def in_scope(pod: Pod, hints: list[str]) -> bool:
+    """Whether a network with these AZ hints may be in a pod: of the AZ, or the one named."""
+    return not hints or any(pod.is_in(hint) or hint == pod.pod_name for hint in hints)
+
+
 def by_id(found: Iterable[Row]) -> dict[str, Row]:
     return {row["id"]: row for row in found}
 

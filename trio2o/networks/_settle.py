@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -63,8 +63,12 @@ class Settle(Reads):
     def route_soon(self, router_id: str) -> None:
         """A router's networks came to a pod: it follows, behind the call."""
         run = self.routing.run(router_id, lambda: self.settle_router(self, router_id))
+        self.behind(run, "a router")
+
+    def behind(self, run: Coroutine[Any, Any, None], what: str) -> None:
+        """Do something behind the call; what fails is for a pass."""
         Deferred.fromCoroutine(run).addErrback(
-            lambda failure: log.warn("a router: {why}", why=str(failure.value))
+            lambda failure: log.warn("{what}: {why}", what=what, why=str(failure.value))
         )
 
     async def groups_in(self, pod: Pod, group_ids: Collection[str]) -> None:

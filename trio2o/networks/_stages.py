@@ -10,8 +10,9 @@ from trio2o.networks._things import Row
 
 @frozen
 class Verdict:
-    """`moved` is the attachment from now on, `tell`: the top does not know the server yet;
-    `free`: the port is to leave the pod, with `if_gone` only if the pod has no such server."""
+    """`moved` is the attachment from now on, `tell`: the top does not know the server yet, or what
+    its host is called; `free`: the port is to leave the pod, with `if_gone` only if the pod has no
+    such server."""
 
     moved: Attachment | None = None
     tell: bool = False
@@ -20,12 +21,12 @@ class Verdict:
 
 
 def judged(
-    one: Attachment, now: Attachment | None, row: Row | None, told: str | None, old: float
+    one: Attachment, now: Attachment | None, row: Row | None, twin: Row | None, old: float
 ) -> Verdict:
     """Judge an attachment, as it was when the pass began, by its port in the pod.
 
     `now` is what it is by now: if its server came or went meanwhile, what the pass has read is not
-    true any more, and nothing is done. `told` is the server's id at the top; an attachment from
+    true any more, and nothing is done. `twin` is the port at the top; an attachment from
     before `old` (seconds since 1970) had its time to come to something.
     """
     device = row["device_id"] if row else ""
@@ -34,9 +35,15 @@ def judged(
     if device:
         known = one.stage == BOUND and one.server_id == device
         moved = None if known else evolve(one, server_id=device, stage=BOUND)
-        return Verdict(moved, tell=told not in (None, device))
+        tell = twin is not None and (twin["device_id"] != device or bool(new_name(row, twin)))
+        return Verdict(moved, tell=tell)
     if one.stage != BOUND and one.since >= old:
         return Verdict()
     # a port that is not there any more was taken from its server
     lost = one.stage in (BOUND, CLAIMED) or row is None
     return Verdict(free=True, if_gone=not lost)
+
+
+def new_name(row: Row | None, twin: Row) -> str:
+    """What a pod's Nova called the host of a port, if the top has DNS and does not know it."""
+    return (row or {}).get("dns_name") or "" if twin.get("dns_name") == "" else ""

@@ -81,6 +81,7 @@ class Neutron:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
+        self.dns = False
 
     def __call__(self, call: Call) -> Answer:
         path = call.path.decode().strip("/").replace("qos/", "qos|").replace("ing/", "ing|")
@@ -95,6 +96,8 @@ class Neutron:
         key, plural = _keys(kind)
         body = json.loads(call.body) if call.body else {}
         try:
+            if "dns_name" in body.get(key, {}) and not self.dns:
+                raise Refusal(400, "Unrecognized attribute(s) 'dns_name'")
             if call.method == "GET":
                 if id and id not in rows:
                     raise Refusal(404, "NotFound")
@@ -129,7 +132,12 @@ class Neutron:
         name, labels = "metering_label_rules", self.rows["metering/metering-labels"]
         if call.method == "GET":
             ids = [id for key, id in parse_qsl(call.query.decode()) if key == "metering_label_id"]
-            return answer(200, {name: [rule for id in ids for rule in labels[id][name]]})
+            told = [
+                rule | {"metering_label_id": id}
+                for id in ids or labels
+                for rule in labels[id][name]
+            ]
+            return answer(200, {name: told})
         if call.method == "POST":
             rule = {"id": new_id()} | json.loads(call.body)["metering_label_rule"]
             labels[rule["metering_label_id"]][name].append(rule)
@@ -247,6 +255,8 @@ class Neutron:
             row["allocation_pools"] = [{"start": str(hosts[1]), "end": str(hosts[-1])}]
 
     def _new_ports(self, row: Row) -> None:
+        if self.dns:
+            row.setdefault("dns_name", "")
         self._has("networks", row["network_id"])
         row.setdefault("mac_address", "fa:" + row["id"][:8])
         groups = [self.default_group(row["project_id"])["id"]]
@@ -579,7 +589,9 @@ class Region:
         if pod.pod_id in self.down:
             raise PodUnavailable(pod.pod_name, "down")
         if target.service == "compute":
-            return answer(200 if call.path.decode().split("/")[-1] in self.servers else 404, {})
+            id = call.path.decode().split("/")[-1]
+            server = {"server": {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}"}}
+            return answer(200, server) if id in self.servers else answer(404, {})
         how = "" if call.method == "GET" else self.fail(pod, call)
         if how == "crash before":
             raise Crash

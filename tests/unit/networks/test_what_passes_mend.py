@@ -44,14 +44,14 @@ class Cloud:
         settings = NetworkSettings(mode="stretched")
         self.ours = Networks(*given, settings, settle_router)
 
-    def boot(self, number: int) -> None:
+    def boot(self, number: int, **more: Any) -> None:
         top, pod = self.region.top, self.region.all[number % 2]
         body = {"project_id": "p", "name": "n", "provider:segmentation_id": 100 + number}
         network = top.create("networks", body)["id"]
         cidr = f"10.{number}.0.0/27"
         top.create("subnets", {"network_id": network, "project_id": "p", "cidr": cidr})
         body = {"network_id": network, "project_id": "p", "device_id": f"{MADE}c{number}"}
-        port, server = top.create("ports", body), f"server-{number}"
+        port, server = top.create("ports", body | more), f"server-{number}"
 
         async def call() -> None:
             await self.ours.claim(f"c{number}", pod, [port], [port["id"]], lease=False)
@@ -398,3 +398,35 @@ def test_a_local_ip_is_in_the_pods_of_the_ports_that_have_it() -> None:
     row["port_associations"] = []
     cloud.converge()
     assert local() == [[], []]
+
+
+def test_ports_have_the_names_of_their_hosts_where_there_is_dns() -> None:
+    """The first pod has none; in the second Nova writes the name, too."""
+    cloud = Cloud(0)
+    top, (_, two) = cloud.region.top, cloud.region.all
+    top.dns = cloud.region.neutrons[two.pod_id].dns = True
+    for number in range(2):
+        cloud.boot(number)
+    ports = {
+        p["device_id"]: p for p in top.rows["ports"].values() if "compute" in p["device_owner"]
+    }
+    assert [ports[f"server-{n}"]["dns_name"] for n in (0, 1)] == [
+        "host-of-server-0",
+        "host-of-server-1",
+    ]
+    cloud.converge()
+    names = [
+        [p.get("dns_name") for p in some["ports"].values() if "compute" in p["device_owner"]]
+        for some in cloud.below
+    ]
+    assert names == [[None], ["host-of-server-1"]]
+    # what was lost when we ended is told later
+    ports["server-1"]["dns_name"] = ""
+    assert cloud.run().failed == 0
+    assert ports["server-1"]["dns_name"] == "host-of-server-1"
+    # a tenant's own name goes along, for the pod's Nova to judge
+    for number in (2, 3):
+        cloud.boot(number, dns_name="web")
+    cloud.converge()
+    named = [[p.get("dns_name") for p in some["ports"].values()] for some in cloud.below]
+    assert [names.count("web") for names in named] == [0, 1]

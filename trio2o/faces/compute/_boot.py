@@ -16,9 +16,9 @@ from trio2o.domain.errors import (
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.faces.network_resources import NETWORK, PORT
-from trio2o.faces.stretched import in_scope, networks_of
+from trio2o.faces.stretched import networks_of
 from trio2o.message import Answer
-from trio2o.networks import MADE, TAKEN, Refused
+from trio2o.networks import MADE, TAKEN, Refused, in_scope
 from trio2o.networks import things as kinds
 from trio2o.scheduling import Pin
 from trio2o.verbs import (
