@@ -22,14 +22,7 @@ from twisted.internet.task import LoopingCall, cooperate, deferLater
 from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
-from trio2o.definitions import (
-    KINDS,
-    NEUTRON_KINDS,
-    Definitions,
-    Keypairs,
-    Places,
-    ServerGroups,
-)
+from trio2o.definitions import KINDS, NEUTRON_KINDS, Definitions, Keypairs, Places, ServerGroups
 from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace, figures
@@ -117,11 +110,7 @@ class Appliance(Service):
     catalog were read."""
 
     def __init__(
-        self,
-        reactor: Any,
-        settings: Settings,
-        worker: Worker | None = None,
-        path: str = "",
+        self, reactor: Any, settings: Settings, worker: Worker | None = None, path: str = ""
     ) -> None:
         """`path` is the settings' file, for SIGHUP to read it again ('' = there is none)."""
         self._reactor, self._settings, self._worker = reactor, settings, worker
@@ -224,13 +213,7 @@ class Appliance(Service):
         passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, keystone.own_token))
         if stretched:
             self.networks = Networks(
-                reactor,
-                time.time,
-                store,
-                pods,
-                keystone.own_token,
-                settings.network,
-                settle_router,
+                reactor, time.time, store, pods, keystone.own_token, settings.network, settle_router
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
             mend = settings.reconcile.networks == "mend"

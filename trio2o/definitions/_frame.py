@@ -12,14 +12,7 @@ from txaio.tx import make_logger
 from trio2o.definitions._judge import is_abreast, judge
 from trio2o.definitions._kind import Document, Kind, canonical, content
 from trio2o.definitions._places import Outcome, Places, Refused
-from trio2o.domain.errors import (
-    Conflict,
-    Fault,
-    NotFound,
-    PodTimeout,
-    PodUnavailable,
-    Unavailable,
-)
+from trio2o.domain.errors import Conflict, Fault, NotFound, PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, Definition, Pod, Settled
 from trio2o.message import Answer

@@ -200,11 +200,7 @@ class Anywhere:
 
 
 async def _first(
-    places: Sequence[tuple[Pod, str]],
-    key: str,
-    call: Call,
-    context: Context,
-    fit: Fit = as_it_is,
+    places: Sequence[tuple[Pod, str]], key: str, call: Call, context: Context, fit: Fit = as_it_is
 ) -> Answer | None:
     """The answer of the first of these pods that has the thing; None if none can be asked."""
     last: tuple[Pod, Answer] | None = None

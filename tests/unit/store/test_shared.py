@@ -202,9 +202,7 @@ def server(postgresql: Cluster) -> Iterator[tuple[Cluster, World]]:
     world.store.close()
 
 
-def test_a_server_that_restarts_costs_no_read_and_no_write(
-    server: tuple[Cluster, World],
-) -> None:
+def test_a_server_that_restarts_costs_no_read_and_no_write(server: tuple[Cluster, World]) -> None:
     cluster, world = server
     world.write(add_pod, ONE)
     world.read(list_pods)
@@ -258,9 +256,7 @@ def test_texts_are_ordered_as_sqlite_orders_them(two: tuple[World, World]) -> No
             assert made.count('COLLATE "C"') == made.count("VARCHAR") + made.count("TEXT")
 
 
-def test_a_server_whose_commits_are_lazy_is_told_to_wait_for_the_disk(
-    postgresql: Cluster,
-) -> None:
+def test_a_server_whose_commits_are_lazy_is_told_to_wait_for_the_disk(postgresql: Cluster) -> None:
     url = postgresql.database()  # noqa: F811
     with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as other:
         name = other.engine.url.database

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from trio2o.faces._health import HEALTH
-from trio2o.faces.admin._bindings import (
-    create_binding,
-    delete_binding,
-    list_bindings,
-    show_binding,
-)
-from trio2o.faces.admin._definitions import (
-    choose_definition,
-    list_definitions,
-    show_definition,
-)
+from trio2o.faces.admin._bindings import create_binding, delete_binding, list_bindings, show_binding
+from trio2o.faces.admin._definitions import choose_definition, list_definitions, show_definition
 from trio2o.faces.admin._metrics import metrics, pod_health, pods_health
 from trio2o.faces.admin._pods import (
     create_pod,

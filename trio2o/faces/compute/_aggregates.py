@@ -12,14 +12,7 @@ import msgspec
 from attrs import evolve, frozen
 
 from trio2o.definitions import Definitions
-from trio2o.domain.errors import (
-    BadRequest,
-    Conflict,
-    Fault,
-    NotFound,
-    PodUnavailable,
-    Unavailable,
-)
+from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable, Unavailable
 from trio2o.domain.values import Definition, Pod
 from trio2o.domain.versions import Version
 from trio2o.faces.compute._kinds import SERVICE

@@ -48,10 +48,7 @@ PAGED_USAGE = Version(2, 40)
 
 ATTACHED = Ref("volumeAttachment.volumeId", VOLUME)
 
-INTERFACE = (
-    Ref("interfaceAttachment.port_id", PORT),
-    Ref("interfaceAttachment.net_id", NETWORK),
-)
+INTERFACE = (Ref("interfaceAttachment.port_id", PORT), Ref("interfaceAttachment.net_id", NETWORK))
 
 CREATE = Place(
     SERVER,
@@ -225,8 +222,7 @@ _ROWS: tuple[Operation, ...] = (
     *rows(aggregates.Changing(aggregates.delete_aggregate), "DELETE /v2.1/os-aggregates/{id}"),
     *rows(aggregates.Changing(aggregates.update_aggregate), "PUT /v2.1/os-aggregates/{id}"),
     *rows(
-        aggregates.Changing(aggregates.add_host),
-        "POST /v2.1/os-aggregates/{id}/action add_host",
+        aggregates.Changing(aggregates.add_host), "POST /v2.1/os-aggregates/{id}/action add_host"
     ),
     *rows(
         aggregates.Changing(aggregates.remove_host),

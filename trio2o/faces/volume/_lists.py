@@ -120,9 +120,7 @@ MESSAGES = _once_whole(Version(3, 5), _list(MESSAGE, "messages_links"))
 _ATTACHED = Order((), sorting)
 ATTACHMENTS_DETAIL = Gather(ATTACHMENT, _ATTACHED, scan=True)
 ATTACHMENTS = evolve(
-    ATTACHMENTS_DETAIL,
-    path="/attachments/detail",
-    brief=("id", "status", "instance", "volume_id"),
+    ATTACHMENTS_DETAIL, path="/attachments/detail", brief=("id", "status", "instance", "volume_id")
 )
 
 _TRANSFERS_DETAIL = evolve(_list(TRANSFER, "transfers_links"), path="/volume-transfers/detail")

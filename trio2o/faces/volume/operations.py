@@ -17,12 +17,7 @@ from trio2o.faces.volume import _lists as lists
 from trio2o.faces.volume import _totals as totals
 from trio2o.faces.volume import _types as types
 from trio2o.faces.volume._moves import accept, backend_pins, with_backend
-from trio2o.faces.volume._steps import (
-    embedded,
-    root,
-    version,
-    zones,
-)
+from trio2o.faces.volume._steps import embedded, root, version, zones
 from trio2o.faces.volume._types import GROUP_TYPE as GROUP_KIND
 from trio2o.verbs import (
     Anywhere,
