@@ -11,7 +11,7 @@ from txaio.tx import make_logger
 
 from trio2o.definitions._judge import is_abreast, judge
 from trio2o.definitions._kind import Document, Kind, canonical, content
-from trio2o.definitions._places import Outcome, Places, Refused
+from trio2o.definitions._places import Outcome, Places, Refused, count
 from trio2o.domain.errors import Conflict, Fault, NotFound, PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, Definition, Pod, Settled
@@ -360,18 +360,14 @@ class Definitions:
         view: Mapping[str, Document],
         ours: Settled | None,
         counted: Counted,
-    ) -> Outcome:
+    ) -> Outcome | Refused:
         """One definition in one pod, which had `view` a moment ago."""
-        counted.looked += 1
+        outcome: Outcome | Refused | None = None
         if ours is not None and is_abreast(ours, definition):
             seen = view.get(ours.bottom_id or definition.key)
             verdict = judge(self.kind, pod, definition, seen, ours, mend=self._mend)
             if not verdict.steps and not verdict.problem:
-                return Outcome.NOTHING
-        outcome = await self.places.attempt(definition.key, pod)
-        if isinstance(outcome, Refused):
-            outcome = Outcome.REPORTED
-        counted.drift += outcome in (Outcome.DONE, Outcome.REPORTED)
-        counted.mended += outcome is Outcome.DONE
-        counted.failed += outcome in (Outcome.REPORTED, Outcome.FAILED)
+                outcome = Outcome.NOTHING
+        outcome = outcome or await self.places.attempt(definition.key, pod)
+        count(counted, outcome)
         return outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from trio2o.definitions._kind import Document, Kind, Step, content
+from trio2o.definitions._kind import Document, Placed, Step, content
 from trio2o.domain.values import STRANGE, Definition, Pod, Settled
 
 
@@ -21,7 +21,7 @@ class Verdict:
 
 
 def judge(
-    kind: Kind,
+    kind: Placed,
     pod: Pod,
     definition: Definition,
     seen: Document | None,
@@ -41,7 +41,7 @@ def judge(
         return Verdict()
     if seen is not None and (ours is None or ours.version == STRANGE):
         if wanted is not None:
-            return Verdict(problem=f"the pod has another {words(kind)} in its place", strange=True)
+            return Verdict(problem=another(kind), strange=True)
         # the very same is what was deleted; another is new, and taken up once this is forgotten
         same = definition.deleted_at and last is not None and not kind.plan(last, seen)
         return Verdict(steps) if same else Verdict(strange=True)
@@ -56,5 +56,10 @@ def is_abreast(one: Settled, definition: Definition) -> bool:
     return not one.problem and one.version in (definition.version, STRANGE)
 
 
-def words(kind: Kind) -> str:
+def another(kind: Placed) -> str:
+    """The problem where somebody's is in the place of ours."""
+    return f"the pod has another {words(kind)} in its place"
+
+
+def words(kind: Placed) -> str:
     return kind.name.replace("_", " ")

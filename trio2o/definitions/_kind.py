@@ -20,8 +20,8 @@ class Step:
     """One call to a pod, which may be made again.
 
     `{id}` in the path stands for the definition's id there. `makes` is the key under which the
-    answer tells the id of what was made. A pod that does not speak `version` is not told. `gone`:
-    what is not there need not be taken away.
+    answer tells the id of what was made. A pod that does not speak `version` is not told. `fine`:
+    the status of a pod where it is done already (404: what is to go is not there).
     """
 
     method: str
@@ -29,11 +29,11 @@ class Step:
     body: Any = None
     version: Version | None = None
     makes: str = ""
-    gone: bool = False
+    fine: int = 0
 
 
-class Kind(Protocol):
-    """Flavors, say. Calls to pods raise `Fault`."""
+class Placed(Protocol):
+    """A kind of which each pod can be told. Calls to pods raise `Fault`."""
 
     @property
     def name(self) -> str:
@@ -42,20 +42,6 @@ class Kind(Protocol):
 
     @property
     def service(self) -> str: ...
-
-    @property
-    def adopts(self) -> bool:
-        """Whether what a pod has by itself becomes a definition."""
-        ...
-
-    @property
-    def taken(self) -> str:
-        """What is said where another stands in the place of a new one: of `{key}` and `{name}`."""
-        ...
-
-    async def observe(self, pod: Pod) -> Mapping[str, Document]:
-        """All that a pod has, by the ids there."""
-        ...
 
     async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
         """One of them with its id there. Without an id: what stands where `wanted` would."""
@@ -70,6 +56,24 @@ class Kind(Protocol):
 
         Only the members of `seen` are compared: an old pod does not know them all.
         """
+        ...
+
+
+class Kind(Placed, Protocol):
+    """Flavors, say: of which a pod tells all that it has."""
+
+    @property
+    def adopts(self) -> bool:
+        """Whether what a pod has by itself becomes a definition."""
+        ...
+
+    @property
+    def taken(self) -> str:
+        """What is said where another stands in the place of a new one: of `{key}` and `{name}`."""
+        ...
+
+    async def observe(self, pod: Pod) -> Mapping[str, Document]:
+        """All that a pod has, by the ids there."""
         ...
 
 

@@ -12,12 +12,13 @@ from attrs import evolve
 from txaio.tx import make_logger
 
 from trio2o.definitions._judge import Verdict, is_abreast, judge, words
-from trio2o.definitions._kind import Kind, Step, content
+from trio2o.definitions._kind import Placed, Step, content
 from trio2o.domain.errors import Fault, NotFound, PodUnavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, STRANGE, Definition, Pod, Settled
 from trio2o.message import Answer
 from trio2o.pods import OwnCalls, Pods, document
+from trio2o.reconcile import Counted
 from trio2o.store import Store
 from trio2o.store import definitions as rows
 
@@ -44,6 +45,15 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
+def count(counted: Counted, outcome: Outcome | Refused) -> None:
+    """Add to what a pass found."""
+    reported = isinstance(outcome, Refused) or outcome is Outcome.REPORTED
+    counted.looked += 1
+    counted.drift += reported or outcome is Outcome.DONE
+    counted.mended += outcome is Outcome.DONE
+    counted.failed += reported or outcome is Outcome.FAILED
+
+
 class Places:
     """Settles definitions in pods, and knows which pod has which."""
 
@@ -53,7 +63,7 @@ class Places:
         store: Store,
         pods: Pods,
         own_token: Callable[[], Awaitable[str]],
-        kind: Kind,
+        kind: Placed,
         *,
         mend: bool,
     ) -> None:
@@ -164,17 +174,22 @@ class Places:
 
         Raises `NotFound` if another is in its place, `PodUnavailable`.
         """
+        problem, id = await self.bring(key, pod)
+        if problem:
+            raise NotFound(f"{words(self.kind).capitalize()} {key} could not be found.")
+        return id
+
+    async def bring(self, key: str, pod: Pod) -> tuple[str, str]:
+        """As `carry`: the problem, if the pod cannot have it, and the id there."""
         definition = await self.known(key)
         if definition is None or definition.deleted_at:
-            return key  # the pod has its own words for that
+            return "", key  # the pod has its own words for that
         one = (await self.settled(key)).get(pod.pod_id)
         if one is None or not is_abreast(one, definition):
             with suppress(Refused):
                 await self.settle(key, pod)
             one = (await self.settled(key)).get(pod.pod_id)
-        if one is None or one.problem:
-            raise NotFound(f"{words(self.kind).capitalize()} {key} could not be found.")
-        return one.bottom_id or key
+        return (one.problem, one.bottom_id or key) if one else ("it is not there", key)
 
     async def settle(self, key: str, pod: Pod) -> Outcome:
         """Make a pod have what should be. It may be run again at any time: each step finds what
@@ -230,7 +245,7 @@ class Places:
         answer = await self._calls.ask(
             pod, token, step.method, path, step.body, version=step.version, fine=REFUSALS
         )
-        return None if step.gone and answer.status == 404 else answer
+        return None if answer.status == step.fine else answer
 
     async def _put(self, now: Settled, before: Settled | None) -> None:
         if now == before:

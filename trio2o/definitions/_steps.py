@@ -28,7 +28,7 @@ def access_steps(path: str, action: str, key: str, have: Document, want: Documen
 def specs_steps(path: str, key: str, have: Document, want: Document) -> list[Step]:
     """What makes extra specs (or the like, under a path of their own) these."""
     steps = [
-        Step("DELETE", f"{path}/{quote(name, safe='')}", gone=True)
+        Step("DELETE", f"{path}/{quote(name, safe='')}", fine=404)
         for name in sorted(set(have) - set(want))
     ]
     if changed := {name: value for name, value in want.items() if have.get(name) != value}:

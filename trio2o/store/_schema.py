@@ -91,34 +91,21 @@ routes = sa.Table(
 )
 sa.Index("routes_of_project", routes.c.pod_id, routes.c.type, routes.c.project_id)
 
-keypairs = sa.Table(
-    "keypairs",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("user_id", sa.String(255), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("type", sa.String(16), nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("fingerprint", sa.String(255), nullable=False),
-    sa.Column("created_at", sa.String(32), nullable=False),
-    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.UniqueConstraint("user_id", "name"),
-    sqlite_autoincrement=True,
-)
-
 definitions = sa.Table(
     "definitions",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("key", sa.String(512), nullable=False),
+    # the user or project whose it is, where it is not everybody's
+    sa.Column("owner", sa.String(255), nullable=False, server_default=""),
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     # the pod in which a change is being tried
     sa.Column("pending", sa.String(36), nullable=False, server_default=""),
     sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
     sa.UniqueConstraint("kind", "key"),
+    sa.Index("definitions_of_owner", "kind", "owner"),
     sqlite_autoincrement=True,
 )
 
