@@ -190,7 +190,7 @@ class Appliance(Service):
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
         keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
         groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
-        await groups.load()
+        await groups.places.load()
         passes = Passes(reactor, time.time, settings.reconcile.interval)
         lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
         self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
@@ -279,7 +279,7 @@ class Appliance(Service):
             self._every(LOOK, look)
         held = Held(store)
         held.follow(self._pods_changed(pods, routes), "pods", "bindings")
-        held.follow(groups.load, "server_group_pods")
+        held.follow(groups.places.load, "settled")
         for each in definitions.values():
             held.follow(each.places.load, "settled")
         held.follow(reconcilers.settle, "passes")

@@ -8,7 +8,7 @@ is asked for a user's when the user first comes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import reduce
+from functools import partial, reduce
 from operator import getitem
 from typing import Any
 from urllib.parse import quote
@@ -110,8 +110,8 @@ class Keypairs:
     async def of_user(self, user_id: str) -> list[Definition]:
         """A user's keys by name."""
         await self.adopt(user_id)
-        found = await self._store.read(lambda c: rows.list_definitions(c, KIND, user_id))
-        return sorted((one for one in found if not one.deleted_at), key=lambda one: one.key)
+        find = partial(rows.list_definitions, kind=KIND, owner=user_id, deleted=False)
+        return sorted(await self._store.read(find), key=lambda one: one.key)
 
     async def adopt(self, user_id: str) -> None:
         """Take up what the user had in pods before we knew of it; each pod is asked once."""

@@ -21,7 +21,8 @@ class Step:
 
     `{id}` in the path stands for the definition's id there. `makes` is the key under which the
     answer tells the id of what was made. A pod that does not speak `version` is not told. `fine`:
-    the status of a pod where it is done already (404: what is to go is not there).
+    the status of a pod where it is done already (404: what is to go is not there). `project`: the
+    one whose token it takes ('' = our own).
     """
 
     method: str
@@ -30,6 +31,7 @@ class Step:
     version: Version | None = None
     makes: str = ""
     fine: int = 0
+    project: str = ""
 
 
 class Placed(Protocol):

@@ -62,7 +62,7 @@ class Places:
         clock: Any,
         store: Store,
         pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
+        own_token: Callable[..., Awaitable[str]],
         kind: Placed,
         *,
         mend: bool,
@@ -241,7 +241,7 @@ class Places:
         if step.version and not self._pods.speaks(pod, self.kind.service, step.version):
             return None
         path = step.path.replace("{id}", quote(id, safe=""))
-        token = await self._own_token()
+        token = await (self._own_token(step.project) if step.project else self._own_token())
         answer = await self._calls.ask(
             pod, token, step.method, path, step.body, version=step.version, fine=REFUSALS
         )

@@ -115,21 +115,6 @@ class Route:
 
 
 @frozen
-class ServerGroup:
-    """A server group as tenants see it; `rules` is JSON. One with `deleted_at` is yet to go from
-    some pods."""
-
-    id: str
-    project_id: str
-    user_id: str
-    name: str
-    policy: str
-    rules: str = "{}"
-    deleted_at: str = ""
-    number: int = 0
-
-
-@frozen
 class Definition:
     """What must be the same in every pod: a flavor, say. `key` is the tenants' id of it.
 

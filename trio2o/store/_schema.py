@@ -123,31 +123,6 @@ settled = sa.Table(
     sqlite_with_rowid=False,
 )
 
-server_groups = sa.Table(
-    "server_groups",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("project_id", sa.String(255), nullable=False, index=True),
-    sa.Column("user_id", sa.String(255), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("policy", sa.String(64), nullable=False),
-    sa.Column("rules", sa.Text, nullable=False),
-    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
-    sqlite_autoincrement=True,
-)
-
-# a group's counterparts: pods choose their ids themselves
-server_group_pods = sa.Table(
-    "server_group_pods",
-    metadata,
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("pod_id", sa.String(36), primary_key=True, index=True),
-    sa.Column("bottom_id", sa.String(36), nullable=False),
-    info=HELD,
-    sqlite_with_rowid=False,
-)
-
 # whose keypairs a pod was asked for: no API lists those of all users
 keypair_users = sa.Table(
     "keypair_users",
