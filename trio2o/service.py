@@ -22,7 +22,15 @@ from twisted.internet.task import LoopingCall, cooperate, deferLater
 from twisted.python import usage
 from txaio.tx import make_logger, set_global_log_level
 
-from trio2o.definitions import KINDS, NEUTRON_KINDS, Definitions, Keypairs, Places, ServerGroups
+from trio2o.definitions import (
+    KINDS,
+    NEUTRON_KINDS,
+    Definitions,
+    Keypairs,
+    Means,
+    Places,
+    ServerGroups,
+)
 from trio2o.domain.errors import Unavailable
 from trio2o.faces import BaseFace, Parts
 from trio2o.faces.admin import AdminFace, figures
@@ -188,8 +196,8 @@ class Appliance(Service):
             settings.network.region if stretched else "",
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
-        keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
-        groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
+        means = Means(reactor, _shown_now, store, pods, keystone.own_token)
+        keypairs, groups = Keypairs(means), ServerGroups(means)
         await groups.places.load()
         passes = Passes(reactor, time.time, settings.reconcile.interval)
         lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
@@ -201,10 +209,8 @@ class Appliance(Service):
 
         mend = settings.reconcile.definitions == "mend"
         for kind in (*KINDS, *(() if stretched else NEUTRON_KINDS)):
-            one = kind(reactor, pods, keystone.own_token, places)
-            definitions[one.name] = Definitions(
-                reactor, _shown_now, store, pods, keystone.own_token, one, passes.wake, mend=mend
-            )
+            one = kind(means, places)
+            definitions[one.name] = Definitions(means, one, passes.wake, mend=mend)
         for each in definitions.values():
             await each.places.load()
             passes.add(each)

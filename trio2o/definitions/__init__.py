@@ -8,6 +8,7 @@ from trio2o.definitions._groups import ServerGroups
 from trio2o.definitions._keypairs import Keypairs
 from trio2o.definitions._kind import content
 from trio2o.definitions._neutron import NEUTRON_KINDS
+from trio2o.definitions._own import Means
 from trio2o.definitions._places import Places
 from trio2o.definitions._qos import DefaultTypes, QosSpecs
 from trio2o.definitions._volume_types import GroupTypes, VolumeTypes
@@ -20,6 +21,7 @@ __all__ = [
     "NEUTRON_KINDS",
     "Definitions",
     "Keypairs",
+    "Means",
     "Places",
     "ServerGroups",
     "content",

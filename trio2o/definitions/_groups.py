@@ -5,20 +5,18 @@ The pod that made a group first gave it its id; other pods have counterparts wit
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from trio2o.definitions._kind import Document, Step, canonical
-from trio2o.definitions._own import Reads
+from trio2o.definitions._own import Means, Reads
 from trio2o.definitions._places import Places, count
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Definition, Pod, Settled
 from trio2o.domain.versions import Version
-from trio2o.pods import OwnCalls, Pods, document
+from trio2o.pods import document
 from trio2o.reconcile import Counted
-from trio2o.store import Store
 from trio2o.store import definitions as rows
 
 KIND = "server_group"
@@ -34,8 +32,8 @@ class _InPods:
 
     name, service = KIND, "compute"
 
-    def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
-        self._pods, self._reads = pods, Reads(clock, pods, own_token)
+    def __init__(self, means: Means) -> None:
+        self._pods, self._reads = means.pods, Reads(means, "compute")
 
     async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
         shown = await self._reads.get(pod, f"{PATH}/{id}", (404,)) if id else {}
@@ -64,19 +62,10 @@ class ServerGroups:
 
     name = "server_groups"
 
-    def __init__(
-        self,
-        clock: Any,
-        now: Callable[[], str],
-        store: Store,
-        pods: Pods,
-        own_token: Callable[..., Awaitable[str]],
-    ) -> None:
-        """`own_token` gives a token of ours, also for a project."""
-        self._now, self._store, self._pods = now, store, pods
-        self._calls = OwnCalls(clock, pods)
-        kind = _InPods(clock, pods, own_token)
-        self.places = Places(clock, store, pods, own_token, kind, mend=True)
+    def __init__(self, means: Means) -> None:
+        self._now, self._store, self._pods = means.now, means.store, means.pods
+        self._calls = means.calls("compute")
+        self.places = Places(means, _InPods(means))
 
     async def find(self, id: str) -> Definition | None:
         found = await self.places.known(id)

@@ -7,7 +7,7 @@ is asked for a user's when the user first comes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial, reduce
 from operator import getitem
 from typing import Any
@@ -17,14 +17,14 @@ from txaio.tx import make_logger
 
 from trio2o.definitions._judge import another, judge
 from trio2o.definitions._kind import Document, Step, canonical
+from trio2o.definitions._own import Means
 from trio2o.definitions._places import Places, count
 from trio2o.domain.errors import Conflict, Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import STRANGE, Definition, Pod, Settled
 from trio2o.domain.versions import Version
-from trio2o.pods import OwnCalls, Pods, document
+from trio2o.pods import document
 from trio2o.reconcile import Counted
-from trio2o.store import Store
 from trio2o.store import definitions as rows
 
 log = make_logger()
@@ -52,8 +52,8 @@ class _InPods:
 
     name, service = KIND, "compute"
 
-    def __init__(self, clock: Any, pods: Pods, own_token: Callable[[], Awaitable[str]]) -> None:
-        self._calls, self._own_token = OwnCalls(clock, pods), own_token
+    def __init__(self, means: Means) -> None:
+        self._calls, self._own_token = means.calls("compute"), means.own_token
 
     async def get(self, pod: Pod, path: str, *keys: str) -> Any:
         """What a pod shows at these keys; None if it knows nothing of that. Raises `Fault`."""
@@ -88,18 +88,9 @@ class Keypairs:
 
     name = "keypairs"
 
-    def __init__(
-        self,
-        clock: Any,
-        now: Callable[[], str],
-        store: Store,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-    ) -> None:
-        """`now` is the time of day as it is shown; `own_token` one that may act for any user."""
-        self._now, self._store = now, store
-        self._kind = _InPods(clock, pods, own_token)
-        self.places = Places(clock, store, pods, own_token, self._kind, mend=True)
+    def __init__(self, means: Means) -> None:
+        self._now, self._store, self._kind = means.now, means.store, _InPods(means)
+        self.places = Places(means, self._kind)
 
     async def find(self, user_id: str, name: str) -> Definition | None:
         """A user's key, if there is one of that name."""

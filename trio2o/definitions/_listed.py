@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
 
 from trio2o.definitions._kind import Document
-from trio2o.definitions._own import Reads
+from trio2o.definitions._own import Means, Reads
 from trio2o.definitions._places import Places
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
-from trio2o.pods import Pods
 
 
 class Listed(ABC):
@@ -29,16 +28,10 @@ class Listed(ABC):
     links: str = ""
     id: str = "id"
 
-    def __init__(
-        self,
-        clock: Any,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        places: Callable[[str], Places],
-    ) -> None:
+    def __init__(self, means: Means, places: Callable[[str], Places]) -> None:
         """`places` gives those of a kind of this name."""
-        self._pods, self._places = pods, places
-        self._reads = Reads(clock, pods, own_token, self.service, self.version)
+        self._pods, self._places = means.pods, places
+        self._reads = Reads(means, self.service, self.version)
 
     async def observe(self, pod: Pod) -> dict[str, Document]:
         shown = await self._all(pod)

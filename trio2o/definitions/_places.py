@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Any
 from urllib.parse import quote
 
 from attrs import evolve
@@ -13,13 +12,13 @@ from txaio.tx import make_logger
 
 from trio2o.definitions._judge import Verdict, is_abreast, judge, words
 from trio2o.definitions._kind import Placed, Step, content
+from trio2o.definitions._own import Means
 from trio2o.domain.errors import Fault, NotFound, PodUnavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, STRANGE, Definition, Pod, Settled
 from trio2o.message import Answer
-from trio2o.pods import OwnCalls, Pods, document
+from trio2o.pods import document
 from trio2o.reconcile import Counted
-from trio2o.store import Store
 from trio2o.store import definitions as rows
 
 log = make_logger()
@@ -57,19 +56,10 @@ def count(counted: Counted, outcome: Outcome | Refused) -> None:
 class Places:
     """Settles definitions in pods, and knows which pod has which."""
 
-    def __init__(
-        self,
-        clock: Any,
-        store: Store,
-        pods: Pods,
-        own_token: Callable[..., Awaitable[str]],
-        kind: Placed,
-        *,
-        mend: bool,
-    ) -> None:
+    def __init__(self, means: Means, kind: Placed, *, mend: bool = True) -> None:
         self.kind, self._mend = kind, mend
-        self._store, self._pods, self._own_token = store, pods, own_token
-        self._calls = OwnCalls(clock, pods, kind.service)
+        self._store, self._pods, self._own_token = means.store, means.pods, means.own_token
+        self._calls = means.calls(kind.service)
         self.turns: Turns[tuple[str, str]] = Turns()
         self.tops: dict[str, str] = {}
         """Ids in pods that are not the tenants', with those."""

@@ -10,7 +10,7 @@ from test_keypairs import PODS, Pods, Store, said
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from trio2o.definitions import ServerGroups, content
+from trio2o.definitions import Means, ServerGroups, content
 from trio2o.definitions._groups import ONE_POLICY
 from trio2o.domain.errors import PodUnavailable
 from trio2o.message import Answer, Call
@@ -67,13 +67,9 @@ class World:
         async def token(project_id: str = "") -> str:
             return f"own-of-{project_id}"
 
-        self.groups = ServerGroups(
-            Clock(),
-            lambda: "now",
-            Store(self.connection),  # type: ignore[arg-type]
-            self.pods,  # type: ignore[arg-type]
-            token,
-        )
+        store: Any = Store(self.connection)
+        pods: Any = self.pods
+        self.groups = ServerGroups(Means(Clock(), lambda: "now", store, pods, token))
         self.nova(1).groups["top"] = {}
         result_of(self.groups.created(PODS[0], "top", GROUP))
 

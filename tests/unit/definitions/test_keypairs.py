@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from trio2o.definitions import Keypairs, content
+from trio2o.definitions import Keypairs, Means, content
 from trio2o.definitions._keypairs import KIND
 from trio2o.domain.errors import Conflict, PodUnavailable
 from trio2o.domain.values import Definition, Pod
@@ -111,7 +111,9 @@ class World:
         async def token() -> str:
             return "own"
 
-        self.keypairs = Keypairs(Clock(), lambda: "now", Store(self.connection), self.pods, token)  # type: ignore[arg-type]
+        store: Any = Store(self.connection)
+        pods: Any = self.pods
+        self.keypairs = Keypairs(Means(Clock(), lambda: "now", store, pods, token))
 
     def nova(self, number: int) -> Nova:
         return self.pods.novas[PODS[number - 1]]
