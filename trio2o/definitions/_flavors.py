@@ -5,8 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._listed import Listed
-from trio2o.definitions._steps import access_steps, specs_steps
+from trio2o.definitions._listed import Listed, access_steps, specs_steps
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version

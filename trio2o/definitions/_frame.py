@@ -9,8 +9,7 @@ from typing import Any
 from attrs import evolve
 from txaio.tx import make_logger
 
-from trio2o.definitions._judge import is_abreast, judge
-from trio2o.definitions._kind import Document, Kind, canonical, content
+from trio2o.definitions._kind import Document, Kind, canonical, content, is_abreast, judge
 from trio2o.definitions._own import Means
 from trio2o.definitions._places import Outcome, Places, Refused, count
 from trio2o.domain.errors import Conflict, Fault, NotFound, PodTimeout, PodUnavailable, Unavailable

@@ -15,8 +15,7 @@ from urllib.parse import quote
 
 from txaio.tx import make_logger
 
-from trio2o.definitions._judge import another, judge
-from trio2o.definitions._kind import Document, Step, canonical
+from trio2o.definitions._kind import Document, Step, another, canonical, judge
 from trio2o.definitions._own import Means
 from trio2o.definitions._places import Places, count
 from trio2o.domain.errors import Conflict, Fault, PodUnavailable

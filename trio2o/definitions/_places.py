@@ -10,8 +10,7 @@ from urllib.parse import quote
 from attrs import evolve
 from txaio.tx import make_logger
 
-from trio2o.definitions._judge import Verdict, is_abreast, judge, words
-from trio2o.definitions._kind import Placed, Step, content
+from trio2o.definitions._kind import Placed, Step, Verdict, content, is_abreast, judge, words
 from trio2o.definitions._own import Means
 from trio2o.domain.errors import Fault, NotFound, PodUnavailable
 from trio2o.domain.tasks import Turns, together

@@ -6,8 +6,7 @@ from attrs import evolve
 
 from trio2o.definitions._extra_specs import to_pod, to_top
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._listed import Listed
-from trio2o.definitions._steps import PLAIN, access_steps, plain_steps, specs_steps
+from trio2o.definitions._listed import PLAIN, Listed, access_steps, plain_steps, specs_steps
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
 
