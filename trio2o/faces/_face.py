@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from attrs import frozen
@@ -162,7 +162,7 @@ class BaseFace:
         name = FAULT_NAMES.get(fault.status, "computeFault")
         return json_answer(fault.status, {name: body})
 
-    async def perform(self, row: Operation, call: Call, asked: Asked) -> Answer:
+    def perform(self, row: Operation, call: Call, asked: Asked) -> Awaitable[Answer]:
         parts = self.parts
         context = Context(
             surface=self.surface,
@@ -183,4 +183,4 @@ class BaseFace:
             parts=parts,
             trace=asked.trace,
         )
-        return await row.verb(call, context)
+        return row.verb(call, context)

@@ -19,7 +19,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate, Task
-from trio2o.message import Aborted, Answer, Body, Call, Stream
+from trio2o.message import Aborted, Answer, Body, Call, Stream, has_breaks
 from trio2o.web._head import BEYOND, NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
 
@@ -366,11 +366,9 @@ class Channel(TwistedProtocol):
         if length is not None and status not in NO_BODY_CODES:
             lines.append(b"Content-Length: %d" % length)
         lines += (*more, b"", b"")
-        text = b"\r\n".join(lines)
-        breaks = len(lines) - 1
-        if text.count(b"\n") == text.count(b"\r") == breaks:
-            return text
-        return b"\r\n".join([b" ".join(line.split()) for line in lines])
+        if has_breaks(lines):
+            lines = [b" ".join(line.split()) for line in lines]
+        return b"\r\n".join(lines)
 
     async def _copy(self, exchange: Exchange, body: Stream, chunked: bool) -> bool:
         """Write a stream as fast as the client takes it; whether all of it was written."""

@@ -7,7 +7,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -117,7 +117,7 @@ class Face(Protocol):
         """An error in this API's shape."""
         ...
 
-    async def perform(self, row: Any, call: Call, asked: Asked) -> Answer:
+    def perform(self, row: Any, call: Call, asked: Asked) -> Awaitable[Answer]:
         """Run the operation's verb."""
         ...
 
