@@ -15,18 +15,3 @@ from trio2o.definitions._volume_types import GroupTypes, VolumeTypes
 
 KINDS = (Flavors, Aggregates, VolumeTypes, GroupTypes, QosSpecs, DefaultTypes)
 """What is defined with or without a Neutron of our own: with one, it has `NEUTRON_KINDS`."""
-
-__all__ = [
-    "KINDS",
-    "NEUTRON_KINDS",
-    "Definitions",
-    "Keypairs",
-    "Means",
-    "Places",
-    "ServerGroups",
-    "content",
-    "kept_as",
-    "local",
-    "to_top",
-    "zones_of",
-]
