@@ -182,9 +182,7 @@ class StoreSettings:
 @frozen
 class PodsSettings:
     interface: str = _setting(
-        "internal",
-        "Which endpoints of the pods are used.",
-        _one_of("internal", "public", "admin"),
+        "internal", "Which endpoints of the pods are used.", _one_of("internal", "public", "admin")
     )
     timeout: float = _number(60.0, 0.1, "Seconds that a call to a pod may take in all.")
     connect_timeout: float = _number(5.0, 0.1, "Seconds that connecting to a pod may take.")

@@ -134,7 +134,7 @@ class BaseFace:
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
             tops=ChainMap(
-                parts.groups.tops, *(one.places.tops for one in parts.definitions.values())
+                parts.groups.places.tops, *(one.places.tops for one in parts.definitions.values())
             ),
             rules=_rules(parts.settings),
             sorted_links=self.sorted_links,

@@ -11,14 +11,7 @@ from txaio.tx import make_logger
 
 from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
-from trio2o.domain.values import (
-    BOUND,
-    CLAIMED,
-    LEASED,
-    Attachment,
-    Counterpart,
-    Pod,
-)
+from trio2o.domain.values import BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
 from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations

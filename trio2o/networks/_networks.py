@@ -14,11 +14,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import BOOTED, BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
-from trio2o.networks._desired import (
-    Top,
-    policies_wanted,
-    port_wanted,
-)
+from trio2o.networks._desired import Top, policies_wanted, port_wanted
 from trio2o.networks._plan import plan, translated
 from trio2o.networks._reads import by_id
 from trio2o.networks._settle import Settle, all_done

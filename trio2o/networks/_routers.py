@@ -67,10 +67,7 @@ def external_pod(
 
 
 def reach(
-    top: Top,
-    needed: Mapping[str, set[str]],
-    pods: Sequence[Pod],
-    hints: Mapping[str, list[str]],
+    top: Top, needed: Mapping[str, set[str]], pods: Sequence[Pod], hints: Mapping[str, list[str]]
 ) -> Reach:
     """From the networks that servers need in each pod: those that routers need besides."""
     networks = {pod.pod_id: set(needed.get(pod.pod_id, ())) for pod in pods}
@@ -124,10 +121,7 @@ class Float:
 
 
 def floats(
-    top: Top,
-    pods: Sequence[Pod],
-    hints: Mapping[str, list[str]],
-    attachments: Iterable[Attachment],
+    top: Top, pods: Sequence[Pod], hints: Mapping[str, list[str]], attachments: Iterable[Attachment]
 ) -> list[Float]:
     """The floating IPs of which both pods are known."""
     at, by_id = {o.port_id: o.pod_id for o in attachments}, {pod.pod_id: pod for pod in pods}

@@ -14,13 +14,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade, Result
-from trio2o.networks._desired import (
-    Top,
-    desired,
-    groups_wanted,
-    policies_wanted,
-    reservations,
-)
+from trio2o.networks._desired import Top, desired, groups_wanted, policies_wanted, reservations
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import Reads, by_id, defaults_of
 from trio2o.networks._things import Found, Wanted

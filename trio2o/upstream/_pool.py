@@ -111,13 +111,7 @@ class Pool:
         return self._server(origin).places
 
     async def send(
-        self,
-        call: Call,
-        origin: Origin,
-        deadline: float,
-        *,
-        probe: bool = False,
-        share: str = "",
+        self, call: Call, origin: Origin, deadline: float, *, probe: bool = False, share: str = ""
     ) -> Answer:
         """The origin's answer: its body a stream, or bytes if all of it came with the head.
 

@@ -75,8 +75,7 @@ class Surface:
     unavailable: str = "standard"
     patience: float = math.inf
     kinds: Kinds = field(
-        init=False,
-        default=Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True),
+        init=False, default=Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
     )
     ours: frozenset[bytes] = field(
         init=False,

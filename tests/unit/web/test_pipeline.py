@@ -14,10 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from trio2o.domain.errors import (
-    NotFound,
-    Unauthorized,
-)
+from trio2o.domain.errors import NotFound, Unauthorized
 from trio2o.domain.values import AccessRule, Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy

@@ -12,12 +12,7 @@ from typing import Any
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.domain.errors import (
-    BadRequest,
-    Fault,
-    GatewayTimeout,
-    NotFound,
-)
+from trio2o.domain.errors import BadRequest, Fault, GatewayTimeout, NotFound
 from trio2o.domain.values import Pod
 from trio2o.faces.compute._addresses import Addressed, dressed
 from trio2o.faces.compute._boot import Boot, count_of, id_of, is_text
