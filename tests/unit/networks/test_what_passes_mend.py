@@ -282,3 +282,29 @@ def test_an_interface_that_is_half_made_when_the_store_is_lost_stays_the_routers
     (port,) = [p for p in cloud.region.top.rows["ports"].values() if p["device_id"] == router]
     assert port["device_owner"] == "network:router_interface"
     assert own["device_id"] in pod.rows["routers"]
+
+
+def test_a_port_that_its_pod_let_go_of_is_free_though_the_pod_still_shows_the_server() -> None:
+    """Nova shows a server as DELETED for a moment when all that it had is free."""
+    cloud = Cloud(1)
+    (id,) = (p["id"] for p in cloud.region.top.rows["ports"].values() if p["device_id"][:1] == "s")
+    assert not result_of(cloud.ours.let_go([id]))
+    result_of(cloud.ours.leaving("server-0"))
+    assert not result_of(cloud.ours.let_go([id]))
+    for port in cloud.region.neutrons[cloud.region.all[0].pod_id].rows["ports"].values():
+        port |= {"device_id": "", "device_owner": ""} if port["device_id"] == "server-0" else {}
+    assert "server-0" in cloud.region.servers
+    assert result_of(cloud.ours.let_go([id]))
+    assert id not in cloud.region.top.rows["ports"]
+
+
+def test_a_port_that_no_server_had_yet_is_not_taken_for_one_that_was_let_go_of() -> None:
+    cloud, claim = Cloud(1), "c9"
+    top, pod = cloud.region.top, cloud.region.all[0]
+    (network,) = top.rows["networks"]
+    port = top.create("ports", {"network_id": network, "project_id": "p", "device_id": MADE})
+    result_of(cloud.ours.claim(claim, pod, [port], [port["id"]], lease=False))
+    result_of(cloud.ours.carry(pod, [port], fresh=True))
+    cloud.region.servers.add("server-9")
+    result_of(cloud.ours.booted(claim, "server-9", pod))
+    assert not result_of(cloud.ours.let_go([port["id"]]))
