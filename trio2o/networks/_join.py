@@ -16,7 +16,15 @@ from trio2o.networks._desired import Top
 from trio2o.networks._networks import Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id
-from trio2o.networks._routers import Reach, bridge_of, floats, reach, routers_wanted, unheld
+from trio2o.networks._routers import (
+    Reach,
+    bridge_of,
+    floats,
+    reach,
+    routers_wanted,
+    unheld,
+    versions,
+)
 from trio2o.networks._things import Ref, Row
 from trio2o.store import networks as rows
 
@@ -26,18 +34,19 @@ async def make_bridges(networks: Networks, top: Top, routers: Iterable[str]) -> 
     made: list[Row] = []
     subnets: list[Row] = []
     ask, center = networks.neutron.ask, networks.center
+    cidrs = {4: networks.settings.bridge_cidr, 6: networks.settings.bridge_cidr_v6}
     for id in routers:
         bridge = bridge_of(top, id)
-        if bridge is not None and top.subnets_of(bridge["id"]):
-            continue
         if bridge is None:
             body: Row = {"name": "router bridge", "description": things.bridge_mark(id)}
             bridge = (await ask(center, "POST", "/networks", {"network": body}))["network"]
-        made.append(bridge)
-        body = {"network_id": bridge["id"], "ip_version": 4, "enable_dhcp": False}
-        body |= {"cidr": networks.settings.bridge_cidr, "gateway_ip": None}
-        subnets.append((await ask(center, "POST", "/subnets", {"subnet": body}))["subnet"])
-    if not made:
+            made.append(bridge)
+        have = {row["ip_version"] for row in top.subnets_of(bridge["id"])}
+        for version in sorted(versions(top, id) - have):
+            body = {"network_id": bridge["id"], "ip_version": version, "enable_dhcp": False}
+            body |= {"cidr": cidrs[version], "gateway_ip": None}
+            subnets.append((await ask(center, "POST", "/subnets", {"subnet": body}))["subnet"])
+    if not subnets:
         return top
     return evolve(top, networks=top.networks | by_id(made), subnets=top.subnets | by_id(subnets))
 
