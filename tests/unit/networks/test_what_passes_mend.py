@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from helpers import result_of
-from neutrons import Region, Store
+from neutrons import Refusal, Region, Store
 from twisted.internet.task import Clock
 
-from trio2o.domain.errors import Fault
-from trio2o.networks import MADE, NetworkPass, Networks, settle_router
+from trio2o.domain.errors import BadRequest, Fault
+from trio2o.networks import MADE, NetworkPass, Networks, NotMade, settle_router
 from trio2o.networks._things import bridge_mark
 from trio2o.settings import NetworkSettings
 from trio2o.store._schema import attachments, counterparts, homes
@@ -308,3 +308,41 @@ def test_a_port_that_no_server_had_yet_is_not_taken_for_one_that_was_let_go_of()
     cloud.region.servers.add("server-9")
     result_of(cloud.ours.booted(claim, "server-9", pod))
     assert not result_of(cloud.ours.let_go([port["id"]]))
+
+
+def boot_beside(cloud: Cloud) -> Any:
+    """A server of the second pod is to be on the first network, which is in the first pod."""
+    top, pod = cloud.region.top, cloud.region.all[1]
+    network = min(top.rows["networks"].values(), key=lambda row: row["provider:segmentation_id"])
+    body = {"network_id": network["id"], "project_id": "p", "device_id": MADE}
+    port = top.create("ports", body)
+    result_of(cloud.ours.claim("c", pod, [port], [port["id"]], lease=False))
+    return cloud.ours.carry(pod, [port], fresh=True)
+
+
+def test_a_pod_that_refuses_the_tops_segment_is_named_to_who_boots_and_by_passes() -> None:
+    cloud = Cloud(1)
+
+    def refuse(row: Any) -> None:
+        raise Refusal(400, "physical_network 'bridge' unknown")
+
+    cloud.region.neutrons[cloud.region.all[1].pod_id]._new_networks = refuse  # type: ignore[method-assign]
+    with pytest.raises(NotMade, match="Pod2 could not be given the network: .*'bridge' unknown"):
+        result_of(boot_beside(cloud))
+    counted = cloud.run()
+    assert counted.failed > 0
+    assert counted.notes[0].startswith("Pod2: POST /networks: 400 physical_network 'bridge'")
+
+
+def test_only_a_vlan_spans_pods() -> None:
+    """The same VXLAN in two pods joins nothing: each Neutron's agents tunnel among themselves."""
+    cloud = Cloud(1)
+    (network,) = cloud.region.top.rows["networks"].values()
+    network["provider:network_type"] = "vxlan"
+    cloud.converge()
+    assert cloud.run().failed == 0
+    said = "is a vxlan network, and only a vlan spans pods: it is needed in Pod1 and Pod2"
+    with pytest.raises(BadRequest, match=said):
+        result_of(boot_beside(cloud))
+    counted = cloud.run()
+    assert counted.failed == 1 and said in counted.notes[0]
