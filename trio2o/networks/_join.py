@@ -55,7 +55,7 @@ async def settle_router(networks: Networks, router_id: str) -> None:
     """Make the pods have a router as it is at the top now, or not at all."""
     top = await _top(networks, router_id)
     pods = networks.pods.serving("network")
-    places = await networks.places_of([router_id, *top.networks])
+    places = await networks.places_of([router_id, *top.networks, *top.subnets])
     hints = await networks.hints(list(top.networks))
     needed: dict[str, set[str]] = {}
     for one in places:
@@ -69,7 +69,8 @@ async def settle_router(networks: Networks, router_id: str) -> None:
     known = {(one.pod_id, one.top_id) for one in places}
     for pod in at.routers.get(router_id, []):
         for id in sorted(at.networks[pod.pod_id]):
-            if (pod.pod_id, id) not in known and not networks.pods.is_down(pod, "network"):
+            parts = {(pod.pod_id, one) for one in (id, *(row["id"] for row in top.subnets_of(id)))}
+            if not parts <= known and not networks.pods.is_down(pod, "network"):
                 await networks.network_in(pod, id)
     if at.routers:  # addresses on the bridge were reserved by that
         top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)

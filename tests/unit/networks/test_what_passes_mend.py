@@ -35,7 +35,7 @@ class Cloud:
             return "token"
 
         given: Any = (self.clock, self.clock.seconds, store, self.region, token)
-        settings = NetworkSettings(mode="stretched")
+        settings = NetworkSettings(mode="stretched", bridge_cidr_v6="fd00::/123")
         self.ours = Networks(*given, settings, settle_router)
 
     def boot(self, number: int) -> None:
@@ -60,13 +60,17 @@ class Cloud:
     def route(self) -> str:
         """The id of a router that has all networks."""
         top = self.region.top
-        router = top.create("routers", {"project_id": "p", "name": "r"})["id"]
-        for subnet in list(top.rows["subnets"].values()):
+        router = str(top.create("routers", {"project_id": "p", "name": "r"})["id"])
+        self.join(router, list(top.rows["subnets"].values()))
+        return router
+
+    def join(self, router: str, subnets: list[Any]) -> None:
+        top = self.region.top
+        for subnet in subnets:
             fixed = [{"subnet_id": subnet["id"]}]
             body = {"network_id": subnet["network_id"], "fixed_ips": fixed, "project_id": "p"}
             owner = {"device_id": router, "device_owner": "network:router_interface"}
             top.create("ports", body | owner)
-        return str(router)
 
     def end(self, server: str) -> None:
         """Nova lets a server's port go, and says that there is no such server."""
@@ -202,6 +206,20 @@ def test_a_bridge_that_was_made_without_its_subnet_gets_one() -> None:
     assert len(top.subnets(bridge)) == 1
     told = [row["routes"] for rows in cloud.below for row in rows["routers"].values()]
     assert [len(routes) for routes in told] == [1, 1]
+
+
+def test_a_router_that_gets_ipv6_leads_it_over_its_bridge_at_once() -> None:
+    cloud = Cloud(2)
+    top, router = cloud.region.top, cloud.route()
+    result_of(settle_router(cloud.ours, router))
+    for number, network in enumerate(list(top.rows["networks"])[:2]):
+        body = {"network_id": network, "project_id": "p", "ip_version": 6}
+        made = top.create("subnets", body | {"cidr": f"2001:db8:{number}::/123"})
+        cloud.join(router, [made])
+    result_of(settle_router(cloud.ours, router))
+    told = [row["routes"] for rows in cloud.below for row in rows["routers"].values()]
+    assert sorted(len(routes) for routes in told) == [2, 2]
+    cloud.converge()
 
 
 def test_a_default_group_that_a_pods_own_port_uses_stays_as_the_tops() -> None:
