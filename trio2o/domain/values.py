@@ -166,6 +166,9 @@ CLAIMED, LEASED, BOOTED, BOUND = "claimed", "leased", "booted", "bound"
 """Stages of an attachment: the pod was not heard yet; its address is the pod's to give to one of
 several servers; the pod took the call; it was seen to use the port."""
 
+SUBPORT = "subport"
+"""The stage of a port that is in a pod as one of a trunk, which `claim` names."""
+
 
 @frozen
 class Attachment:

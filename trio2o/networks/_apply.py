@@ -14,11 +14,12 @@ from trio2o.domain.tasks import Once, together
 from trio2o.domain.values import Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._calls import Neutron, Refused
-from trio2o.networks._plan import says
+from trio2o.networks._parts import less
 from trio2o.networks._things import (
     Create,
     Delete,
     Key,
+    Kind,
     Ref,
     Row,
     Step,
@@ -124,8 +125,9 @@ class Applier:
         body |= {name: value for name, value in wanted.first.items() if value is not None}
         for name in [name for name, value in wanted.first.items() if value is None]:
             del body[name]
-        for name in ("qos_policy_id", "extra_dhcp_opts"):
-            if name in body and not body[name]:
+        parts = kind.parts.name if kind.parts else ""
+        for name in {"qos_policy_id", "extra_dhcp_opts", parts} & set(body):
+            if not body[name]:
                 del body[name]  # a pod without the extension does not know the word
         body["project_id"] = wanted.project_id
         if kind is not things.RBAC:
@@ -203,13 +205,10 @@ class Applier:
         kind, id = step.wanted.kind, ids.get(step.wanted.key)
         if id is None:
             raise NotMade(f"{step.wanted.id} is not there yet")
-        changes = resolved(step.changes, ids, pod)
-        if kind is things.ADDRESSES and "addresses" in changes:
-            wanted, have = set(changes.pop("addresses")), set(step.row.get("addresses") or ())
-            for how, which in (("add", wanted - have), ("remove", have - wanted)):
-                if which:
-                    path = f"/{kind.path}/{id}/{how}_addresses"
-                    await self._neutron.ask(pod, "PUT", path, {"addresses": sorted(which)})
+        changes, path = resolved(step.changes, ids, pod), f"/{kind.path}/{id}"
+        more: Callable[[], Awaitable[None]] | None = None
+        if kind.parts is not None and kind.parts.name in changes:
+            more = await less(self._neutron, pod, kind, id, changes.pop(kind.parts.name))
         if "extra_dhcp_opts" in changes:  # what is not named stays
             told = {
                 (o["opt_name"], o["ip_version"]): o | {"opt_value": None} for o in _options(step)
@@ -217,27 +216,16 @@ class Applier:
             for one in changes["extra_dhcp_opts"]:
                 told.pop((one["opt_name"], one.get("ip_version", 4)), None)
             changes["extra_dhcp_opts"] = [*changes["extra_dhcp_opts"], *told.values()]
-        if kind is things.QOS and "rules" in changes:
-            await self._rules(pod, f"/{kind.path}/{id}", changes.pop("rules"))
+        gateway = changes.get("external_gateway_info")
+        if gateway and (step.row.get("external_gateway_info") or {}).get("qos_policy_id"):
+            gateway.setdefault("qos_policy_id", None)  # what is not named stays
         # a router's routes are judged before its new gateway is there
         first = {name: changes.pop(name) for name in ("external_gateway_info",) if name in changes}
         for part in (first, changes):
             if part:
-                await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", {kind.key: part})
-
-    async def _rules(self, pod: Pod, path: str, wanted: list[Row]) -> None:
-        """Give a QoS policy its rules: one of a type and direction at a time, so old ones go
-        first."""
-        have = (await self._neutron.ask(pod, "GET", path))["policy"]["rules"]
-        told, asked = [says(rule) for rule in have], [says(rule) for rule in wanted]
-        for rule in (rule for rule in have if says(rule) not in asked):
-            await self._neutron.ask(pod, "DELETE", f"{path}/{rule['type']}_rules/{rule['id']}")
-        for rule in (rule for rule in wanted if says(rule) not in told):
-            body = {
-                k: v for k, v in rule.items() if k not in ("id", "qos_policy_id", "type", "tags")
-            }
-            key = f"{rule['type']}_rule"
-            await self._neutron.ask(pod, "POST", f"{path}/{key}s", {key: body})
+                await self._neutron.ask(pod, "PUT", path, {kind.key: part})
+        if more is not None:
+            await more()
 
     async def _delete(self, pod: Pod, step: Delete) -> None:
         kind = things.BY_PATH[step.key.kind]
@@ -245,12 +233,21 @@ class Applier:
             if kind is things.INTERFACE:
                 await self._part(pod, step.bottom_id)
             else:
-                await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{step.bottom_id}")
+                await self._remove(pod, kind, step.bottom_id)
         except Refused as refused:
             if refused.status != 404:
                 raise
         gone = Counterpart(kind.path, step.key.id, pod.pod_id, step.bottom_id)
         await self._store.write(lambda c: rows.drop_counterparts(c, [gone]))
+
+    async def _remove(self, pod: Pod, kind: Kind, id: str) -> None:
+        try:
+            await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
+        except Refused as refused:
+            if refused.status != 409 or kind not in (things.FLOATING, things.LOCAL_IP):
+                raise
+            await less(self._neutron, pod, kind, id, [])  # it is in use by what it leads to
+            await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
 
 
 def _options(step: Update) -> list[Row]:

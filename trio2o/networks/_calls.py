@@ -12,7 +12,7 @@ from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Headers
-from trio2o.networks._things import QOS, Kind, Row
+from trio2o.networks._things import FLOATING, LABEL, LOCAL_IP, OPTIONAL, Kind, Row
 from trio2o.pods import OwnCalls, Pods
 
 PAGE = 1000
@@ -90,7 +90,7 @@ class Neutron:
                     pod, "GET", f"/{kind.path}", query=query + marker, token=token
                 )
             except Refused as refused:
-                if refused.status == 404 and kind is QOS:
+                if refused.status == 404 and kind in OPTIONAL:
                     return []  # this Neutron does not have the extension
                 raise
             try:
@@ -98,7 +98,7 @@ class Neutron:
                 found += page
                 links = said.get(f"{kind.rows}_links") or ()
                 if not page or not any(link["rel"] == "next" for link in links):
-                    return found
+                    return await self._whole(pod, kind, found, token)
                 marker = [("marker", page[-1]["id"])]
             except (KeyError, TypeError):
                 raise PodUnavailable(pod.pod_name, f"{kind.path}: its list is none") from None
@@ -130,4 +130,33 @@ class Neutron:
             rows: list[Row] = said.get(kind.rows) or []
             return rows
 
-        return [row for rows in await together(ask(part) for part in some) for row in rows]
+        found = [row for rows in await together(ask(part) for part in some) for row in rows]
+        return await self._whole(pod, kind, found, token)
+
+    async def parts(self, pod: Pod, kind: Kind, id: str, token: str = "") -> list[Any]:
+        """The parts of a thing. Raises `Refused`, `Fault`."""
+        parts = kind.parts
+        assert parts is not None
+        thing = f"/{kind.path}/{id}"
+        path = parts.path.format(thing=thing) if parts.apart else thing
+        query = [(parts.owner, id)] if parts.owner else []
+        said = await self.ask(pod, "GET", path, query=query, token=token)
+        found: list[Any] = (said if parts.apart else said[kind.key])[parts.name]
+        return found
+
+    async def _whole(self, pod: Pod, kind: Kind, found: list[Row], token: str) -> list[Row]:
+        """The rows with those of their parts that a list leaves out: ranges of ports, and what is
+        listed apart only."""
+
+        async def fill(row: Row, name: str) -> None:
+            row[name] = await self.parts(pod, kind, row["id"], token)
+
+        def is_bare(row: Row) -> bool:
+            ways = row.get("port_forwardings") or ()
+            both = ("internal_port", "external_port")
+            return kind is not FLOATING or not all(way.get(n) for way in ways for n in both)
+
+        if kind in (FLOATING, LABEL, LOCAL_IP) and kind.parts:
+            name = kind.parts.name
+            await together(fill(row, name) for row in found if is_bare(row))
+        return found

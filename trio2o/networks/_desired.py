@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from trio2o.domain.values import LEASED, Attachment, Pod
+from trio2o.domain.values import LEASED, SUBPORT, Attachment, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._things import Key, Ref, Row, Wanted, mark
 
@@ -27,6 +27,9 @@ class Top:
     routers: dict[str, Row] = field(factory=dict)
     floating: dict[str, Row] = field(factory=dict)
     policies: dict[str, Row] = field(factory=dict)
+    trunks: dict[str, Row] = field(factory=dict)
+    local_ips: dict[str, Row] = field(factory=dict)
+    labels: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:
@@ -118,11 +121,17 @@ def unspanned(row: Row, pods: Sequence[Pod]) -> str:
 
 
 def needed(top: Top, attachments: Iterable[Attachment]) -> dict[str, set[str]]:
-    """The networks that each pod (by id) should have."""
+    """The networks that each pod (by id) should have: of its ports, and of local IPs of these."""
     found: dict[str, set[str]] = {}
-    for one in attachments:
-        if (port := top.ports.get(one.port_id)) and port["network_id"] in top.networks:
-            found.setdefault(one.pod_id, set()).add(port["network_id"])
+    local: dict[str, list[str]] = {}
+    for row in top.local_ips.values():
+        for one in row["port_associations"]:
+            local.setdefault(one["fixed_port_id"], []).append(row["network_id"])
+    for at in attachments:
+        port = top.ports.get(at.port_id)
+        for id in (port["network_id"], *local.get(at.port_id, ())) if port else ():
+            if id in top.networks:
+                found.setdefault(at.pod_id, set()).add(id)
     return found
 
 
@@ -187,8 +196,13 @@ def desired(
         top.ports[one.port_id] for one in own if one.port_id in top.ports and one.stage != LEASED
     ]
     ports = [port for port in ports if port["network_id"] in top.networks]
+    there = {port["id"] for port in ports}
+    for row in top.local_ips.values():
+        if row["local_port_id"] in top.ports:
+            wanted += _local_ip(row, there, top)
     for port in ports:
         wanted.append(port_wanted(port, top))
+    wanted += [trunk_wanted(t, there) for t in top.trunks.values() if t["port_id"] in there]
     wanted += policies_wanted(top, [*(top.networks[id] for id in networks), *ports])
     groups = {id for port in ports for id in port.get("security_groups") or ()}
     wanted += groups_wanted(top, groups)
@@ -205,7 +219,7 @@ def policies_wanted(top: Top, users: Iterable[Row]) -> list[Wanted]:
     return found
 
 
-def _policy(row: Row) -> Ref | None:
+def policy_of(row: Row) -> Ref | None:
     id = row.get("qos_policy_id")
     return Ref(things.QOS.path, id) if id else None
 
@@ -240,7 +254,7 @@ def _network(row: Row, place: Place) -> Wanted:
         for name in ("name", "admin_state_up", "mtu", "port_security_enabled", "router:external")
         if row.get(name) is not None
     }
-    body["qos_policy_id"] = _policy(row)
+    body["qos_policy_id"] = policy_of(row)
     if row["description"].startswith(things.bridge_mark("")):
         body["router:external"] = True  # of the routers that have their gateway over it
     for name in ("network_type", "segmentation_id", "physical_network"):
@@ -363,7 +377,7 @@ def port_wanted(row: Row, top: Top) -> Wanted:
         "admin_state_up": row["admin_state_up"],
         "security_groups": [Ref(things.GROUP.path, id) for id in row.get("security_groups") or ()],
         "allowed_address_pairs": list(row.get("allowed_address_pairs") or ()),
-        "qos_policy_id": _policy(row),
+        "qos_policy_id": policy_of(row),
         "extra_dhcp_opts": list(row.get("extra_dhcp_opts") or ()),
     }
     if row.get("port_security_enabled") is not None:
@@ -371,6 +385,69 @@ def port_wanted(row: Row, top: Top) -> Wanted:
     if row.get("binding:vnic_type"):
         body["binding:vnic_type"] = row["binding:vnic_type"]
     return Wanted(things.PORT, row["id"], row["project_id"], body)
+
+
+def trunk_wanted(row: Row, ports: Collection[str]) -> Wanted:
+    """A trunk with those of its subports that are among the pod's."""
+    body = {
+        "name": row["name"],
+        "admin_state_up": row["admin_state_up"],
+        "port_id": Ref(things.PORT.path, row["port_id"]),
+        "sub_ports": [
+            one | {"port_id": Ref(things.PORT.path, one["port_id"])}
+            for one in row["sub_ports"]
+            if one["port_id"] in ports
+        ],
+    }
+    return Wanted(things.TRUNK, row["id"], row["project_id"], body)
+
+
+def _local_ip(row: Row, ports: Collection[str], top: Top) -> list[Wanted]:
+    """A local IP where ports have it: its own port is in each such pod, as it is on each host."""
+    some = [
+        {"fixed_port_id": Ref(things.PORT.path, one["fixed_port_id"]), "fixed_ip": one["fixed_ip"]}
+        for one in row["port_associations"]
+        if one["fixed_port_id"] in ports
+    ]
+    if not some:
+        return []
+    held = port_wanted(top.ports[row["local_port_id"]] | {"security_groups": []}, top)
+    held.body["device_owner"] = "network:local_ip"
+    body = {
+        "name": row["name"],
+        "local_port_id": Ref(things.PORT.path, row["local_port_id"]),
+        "local_ip_address": row["local_ip_address"],
+        "ip_mode": row["ip_mode"],
+        "port_associations": some,
+    }
+    first = {"port_associations": None}
+    return [held, Wanted(things.LOCAL_IP, row["id"], row["project_id"], body, first)]
+
+
+def label_wanted(row: Row) -> Wanted:
+    """A label by which agents meter what routers let through."""
+    body = {name: row[name] for name in ("name", "shared", "metering_label_rules")}
+    first: Row = {"metering_label_rules": None} if row["metering_label_rules"] else {}
+    return Wanted(things.LABEL, row["id"], row["project_id"], body, first)
+
+
+def subports(trunks: Iterable[Row], attached: Iterable[Attachment]) -> dict[str, Attachment]:
+    """Where the subports of trunks should be, by id: each where the parent port is."""
+    at = {one.port_id: one for one in attached if one.stage not in (LEASED, SUBPORT)}
+    return {
+        one["port_id"]: evolve(
+            parent,
+            port_id=one["port_id"],
+            server_id="",
+            claim=trunk["id"],
+            ours=False,
+            stage=SUBPORT,
+        )
+        for trunk in trunks
+        if (parent := at.get(trunk["port_id"]))
+        for one in trunk["sub_ports"]
+        if one["port_id"] not in at
+    }
 
 
 def _group(row: Row) -> Wanted:

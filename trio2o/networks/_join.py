@@ -19,13 +19,14 @@ from trio2o.networks._reads import by_id
 from trio2o.networks._routers import (
     Reach,
     bridge_of,
+    ends,
     floats,
     reach,
     routers_wanted,
     unheld,
     versions,
 )
-from trio2o.networks._things import Ref, Row
+from trio2o.networks._things import Found, Ref, Row
 from trio2o.store import networks as rows
 
 
@@ -74,7 +75,7 @@ async def settle_router(networks: Networks, router_id: str) -> None:
                 await networks.network_in(pod, id)
     if at.routers:  # addresses on the bridge were reserved by that
         top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)
-    fixed = [row["port_id"] for row in top.floating.values() if row["port_id"]]
+    fixed = {port for row in top.floating.values() for port in ends(row)}
     attached = await networks.store.read(lambda c: rows.attachments_of(c, "port_id", fixed))
     top = await networks.reserve(top, unheld(top, floats(top, pods, hints, attached)))
     had = {one.pod_id for one in places if one.kind == things.ROUTER.path}
@@ -97,7 +98,7 @@ async def free_floats(
     """Give back the addresses on bridges that no floating IP needs and no pod has any more."""
     start = things.floating("")
     ours = {
-        row["id"]: row["device_id"].removeprefix(start)
+        row["id"]: row["device_id"].removeprefix(start).partition(":")[0]
         for row in top.ports.values()
         if row["device_id"].startswith(start)
     }
@@ -107,8 +108,8 @@ async def free_floats(
         return
     read = networks.neutron.by_ids  # what was joined to a port since the top was read
     floating = await read(networks.center, things.FLOATING, [ours[id] for id in spare])
-    had = {id: row["port_id"] for id, row in top.floating.items()}
-    now = {r["id"] for r in floating if r["port_id"] and r["port_id"] != had.get(r["id"])}
+    had = {id: ends(row) for id, row in top.floating.items()}
+    now = {row["id"] for row in floating if ends(row) - had.get(row["id"], set())}
     await together(
         networks.gone(networks.center, f"/ports/{id}") for id in spare if ours[id] not in now
     )
@@ -134,13 +135,15 @@ async def _top(networks: Networks, router_id: str) -> Top:
         ]
     )
     held = [port for port in reserved if port["device_id"].startswith(things.RESERVED)]
-    return Top(
+    top = Top(
         by_id(named),
         by_id(subnets),
         by_id([*ports, *held]),
         routers=by_id(routers),
         floating=by_id(floating),
     )
+    gateways = [row["external_gateway_info"] or {} for row in routers]
+    return await networks.with_policies(top, [*floating, *gateways])
 
 
 async def _settle_in(
@@ -168,6 +171,7 @@ async def _settle_in(
             bottom = ids.get(Ref(things.ROUTER.path, router_id))
             told = await _told(networks, pod, bottom, ids.get(bridge_ref))
             found = recognise(told, {}, {id: key for key, id in ids.items()})[0]
+            found |= {key: Found(id) for key, id in ids.items() if key.kind == things.QOS.path}
             if not (await networks.applier.apply(pod, plan(wanted, found), ids)).failed:
                 return
         networks.wake()

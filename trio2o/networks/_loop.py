@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
-from attrs import evolve, frozen
+from attrs import frozen
 from sqlalchemy import Connection
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
-from trio2o.domain.values import BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
+from trio2o.domain.values import BOUND, CLAIMED, SUBPORT, Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
-from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations, unspanned
+from trio2o.networks._desired import (
+    Top,
+    desired,
+    groups_wanted,
+    needed,
+    reservations,
+    subports,
+    unspanned,
+)
 from trio2o.networks._join import free_floats, make_bridges
 from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id, defaults_of
 from trio2o.networks._routers import Reach, floats, reach, routers_wanted, unheld
+from trio2o.networks._stages import Verdict, judged
 from trio2o.networks._things import Delete, Found, Key, Ref, Row, Step, Update, Wanted, key_of
 from trio2o.reconcile import Counted
 from trio2o.store import networks as rows
@@ -100,6 +109,9 @@ class NetworkPass:
             routers,
             floating,
             policies,
+            trunks,
+            local_ips,
+            labels,
         ) = await together(
             read(center, kind)
             for kind in (
@@ -112,6 +124,9 @@ class NetworkPass:
                 things.ROUTER,
                 things.FLOATING,
                 things.QOS,
+                things.TRUNK,
+                things.LOCAL_IP,
+                things.LABEL,
             )
         )
         return Top(
@@ -124,6 +139,9 @@ class NetworkPass:
             by_id(routers),
             by_id(floating),
             by_id(policies),
+            by_id(trunks),
+            by_id(local_ips),
+            by_id(labels),
         )
 
     async def _rebuild(self, top: Top) -> None:
@@ -189,7 +207,8 @@ class NetworkPass:
                 claim = device.partition(":")[2]
                 ours = device.startswith(things.MADE)
                 await networks.release(Attachment(row["id"], "", "", claim, ours, CLAIMED, 0.0))
-        gone = [one for id, one in known.items() if id not in top.ports]
+        await self._subports(top, attached)
+        gone = [o for id, o in known.items() if id not in top.ports and o.stage != SUBPORT]
         if gone:
             # a port that was made since the top was read is there
             ids = [one.port_id for one in gone]
@@ -198,6 +217,18 @@ class NetworkPass:
                 if one.port_id not in there:
                     await networks.release(one)
         await self._forget_hints(top)
+
+    async def _subports(self, top: Top, attached: Iterable[Attachment]) -> None:
+        """The record of the ports of trunks: it follows those of their parents."""
+        have = {one.port_id: one for one in attached if one.stage == SUBPORT}
+        wanted = subports(top.trunks.values(), attached)
+        new = [one for id, one in wanted.items() if have.get(id) != one]
+
+        def keep(connection: Connection) -> None:
+            rows.drop_attachments(connection, have.keys() - wanted.keys())
+            rows.put_attachments(connection, new)
+
+        await self.networks.store.write(keep)
 
     async def _forget_hints(self, top: Top) -> None:
         networks = self.networks
@@ -313,28 +344,25 @@ class NetworkPass:
         moved: list[Attachment] = []
         released: set[str] = set()
         for one in attached:
-            if one.pod_id != pod.pod_id or one.stage == LEASED:
+            if one.pod_id != pod.pod_id:
                 continue
             have = found.get(Ref("ports", one.port_id))
-            device = have.row["device_id"] if have and have.row else ""
-            told = top.ports.get(one.port_id, {}).get("device_id", device)
-            if device and told == one.server_id == device and one.stage == BOUND:
+            seen = have.row if have else None, top.ports.get(one.port_id, {}).get("device_id"), old
+            if judged(one, one, *seen) == Verdict():
                 continue
             now = await networks.store.read(
                 lambda c, id=one.port_id: rows.attachments_of(c, "port_id", [id])  # type: ignore[misc]
             )
-            if tuple(now) != (one,):
-                continue  # its server came or went since this pass began
-            if device and told != device:
-                await networks.take(one.port_id, device, pod)
-            if device and (one.stage != BOUND or one.server_id != device):
-                moved.append(evolve(one, server_id=device, stage=BOUND))
-            elif not device and (one.stage == BOUND or one.since < old):
-                # a port that is not there any more was taken from its server
-                lost = one.stage in (BOUND, CLAIMED) or have is None
-                if lost or not await networks.has_server(pod, one.server_id):
-                    await networks.release(one)
-                    released.add(one.port_id)
+            verdict = judged(one, next(iter(now), None), *seen)
+            if verdict.tell:
+                assert have is not None and have.row is not None
+                await networks.take(one.port_id, have.row["device_id"], pod)
+            if verdict.moved is not None:
+                moved.append(verdict.moved)
+            here = verdict.if_gone and await networks.has_server(pod, one.server_id)
+            if verdict.free and not here:
+                await networks.release(one)
+                released.add(one.port_id)
         if moved:
 
             def move(connection: Connection) -> None:

@@ -9,16 +9,26 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Fault
+from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
-from trio2o.domain.values import BOOTED, BOUND, CLAIMED, LEASED, Attachment, Counterpart, Pod
+from trio2o.domain.values import (
+    BOOTED,
+    BOUND,
+    CLAIMED,
+    LEASED,
+    SUBPORT,
+    Attachment,
+    Counterpart,
+    Pod,
+)
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
-from trio2o.networks._desired import Top, policies_wanted, port_wanted
-from trio2o.networks._plan import plan, translated
+from trio2o.networks._desired import Top, policies_wanted, port_wanted, subports, trunk_wanted
+from trio2o.networks._plan import plan, recognise, translated
 from trio2o.networks._reads import by_id
+from trio2o.networks._routers import INTERFACES, ends
 from trio2o.networks._settle import Settle, all_done
-from trio2o.networks._things import Found, Key, Ref, Row
+from trio2o.networks._things import Found, Key, Ref, Row, Wanted
 from trio2o.pods import OwnCalls
 from trio2o.store import networks as rows
 
@@ -45,6 +55,10 @@ class Networks(Settle):
         self, claim: str, pod: Pod, ports: Sequence[Row], ours: Collection[str], *, lease: bool
     ) -> None:
         """Record, durably, that ports are wanted in a pod, before anything is made there."""
+        ids = [port["id"] for port in ports]
+        for one in await self.store.read(lambda c: rows.attachments_of(c, "port_id", ids)):
+            if one.stage == SUBPORT:
+                raise Conflict(f"Port {one.port_id} is still in use.")
         stage = LEASED if lease else CLAIMED
         wanted = [
             Attachment(port["id"], pod.pod_id, "", claim, port["id"] in ours, stage, self.now())
@@ -96,6 +110,9 @@ class Networks(Settle):
         missing = plan({one.key: one for one in some if one.key not in ids}, {})
         all_done(await self.applier.apply(pod, missing, ids, fresh=fresh), pod)
         self.members_changed(groups)
+        for port in ports:
+            if trunk := port.get("trunk_details"):  # a server's port gets none later
+                await self.settle_trunk(trunk["trunk_id"])
         return {port["id"]: ids[Ref("ports", port["id"])] for port in ports}
 
     async def _forget(self, pod: Pod, ports: Sequence[Row]) -> None:
@@ -179,7 +196,9 @@ class Networks(Settle):
         await self.store.write(lambda c: rows.put_attachments(c, taken))
         await together(self.take(one.port_id, server_id, pod) for one in taken)
         try:  # a tenant's own port may have floating IPs already
-            for id in await self._routers_of([one.port_id for one in taken if not one.ours]):
+            own = [one.port_id for one in taken if not one.ours]
+            ports = await self.neutron.by_ids(self.center, things.PORT, own)
+            for id in await self._routers_of(ports):
                 self.route_soon(id)
         except Fault as fault:
             self.later(pod, fault)
@@ -203,15 +222,18 @@ class Networks(Settle):
         What fails is for a pass: the attachment stays.
         """
         try:
-            routers = await self._routers_of([one.port_id])
             found = await self.neutron.by_ids(self.center, things.PORT, [one.port_id])
+            routers = await self._routers_of(found)
             path = f"/ports/{one.port_id}"
-            if found and one.ours:
+            trunk = (found and found[0].get("trunk_details")) or {}
+            if found and one.ours and not trunk:
                 await self.gone(self.center, path)
             elif found:
                 body = {"port": {"device_id": "", "device_owner": ""}}
                 await self.neutron.ask(self.center, "PUT", path, body)
             pod = self.pods.get(one.pod_id)
+            if trunk:
+                await self.settle_trunk(trunk["trunk_id"], leave=True)
             if pod is not None:
                 await self.remove_bottom(pod, "ports", one.port_id)
         except Fault as fault:
@@ -222,11 +244,17 @@ class Networks(Settle):
         for id in routers:
             self.route_soon(id)
 
-    async def _routers_of(self, port_ids: Collection[str]) -> set[str]:
-        """The routers that lead floating IPs to ports."""
-        read, fields = self.neutron.by_ids, ("router_id",)
-        found = await read(self.center, things.FLOATING, port_ids, name="port_id", fields=fields)
-        return {row["router_id"] for row in found if row["router_id"]}
+    async def _routers_of(self, ports: Collection[Row]) -> set[str]:
+        """The routers that lead floating IPs to ports of the top."""
+        read, center = self.neutron.by_ids, self.center
+        networks, owners = (
+            {row["network_id"] for row in ports},
+            [("device_owner", o) for o in INTERFACES],
+        )
+        joined = await read(center, things.PORT, networks, name="network_id", also=owners)
+        routers = {row["device_id"] for row in joined}
+        found = await read(center, things.FLOATING, routers, name="router_id")
+        return {row["router_id"] for row in found if ends(row) & {port["id"] for port in ports}}
 
     async def consent(self) -> None:
         """The next pass mends what it would only tell of, and removes what the top has lost."""
@@ -360,6 +388,42 @@ class Networks(Settle):
             except Fault as fault:
                 self.later(pod, fault)
         self.members_changed(changed)
+
+    async def settle_trunk(self, id: str, *, leave: bool = False) -> None:
+        """Make the pod of a trunk's parent port have it as it is at the top now; with `leave`, or
+        if it is gone there, no pod. Raises `Fault`."""
+        read, center = self.neutron.by_ids, self.center
+        found = [] if leave else await read(center, things.TRUNK, [id])
+        parents = [row["port_id"] for row in found]
+        of = rows.attachments_of
+        at = await self.store.read(lambda c: of(c, "port_id", parents))
+        had = await self.store.read(lambda c: of(c, "claim", [id]))
+        wanted = subports(found, at)
+        pod = self.pods.get(at[0].pod_id) if at and at[0].stage != LEASED else None
+        if pod is None:
+            for place in await self.places_of([id]):
+                if there := self.pods.get(place.pod_id):
+                    await self.remove_bottom(there, place.kind, id)
+        else:
+            await self.store.write(lambda c: rows.put_attachments(c, list(wanted.values())))
+            await self.carry(pod, await read(center, things.PORT, wanted), fresh=False)
+            await self._settle_trunk(pod, trunk_wanted(found[0], wanted))
+        for one in had:
+            if one.stage == SUBPORT and one.port_id not in wanted:
+                if there := self.pods.get(one.pod_id):
+                    await self.remove_bottom(there, "ports", one.port_id)
+                await self.store.write(lambda c, one=one: rows.drop_attachments(c, [one.port_id]))  # type: ignore[misc]
+
+    async def _settle_trunk(self, pod: Pod, wanted: Wanted) -> None:
+        body = wanted.body
+        named = {ref.id for ref in (body["port_id"], *(s["port_id"] for s in body["sub_ports"]))}
+        ids = await self.ids_in(pod, named | {wanted.id})
+        there = [bottom for key, bottom in ids.items() if key == wanted.key]
+        told = {wanted.kind.path: await self.neutron.by_ids(pod, things.TRUNK, there)}
+        have, _ = recognise(told, {}, {bottom: key for key, bottom in ids.items()})
+        result = await self.applier.apply(pod, plan({wanted.key: wanted}, have), ids)
+        if result.failed:
+            raise result.failed[0]
 
     async def _settle_port(self, pod: Pod, row: Row) -> None:
         bottoms = await self.carry(pod, [row], fresh=False)

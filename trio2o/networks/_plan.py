@@ -80,23 +80,35 @@ def _normal(name: str, value: Any, row: Row) -> Any:
         if not value:
             return None
         ips = [(str(i["subnet_id"]), i["ip_address"]) for i in value["external_fixed_ips"]]
-        return str(value["network_id"]), value.get("enable_snat", True), sorted(ips)
+        network, policy = str(value["network_id"]), str(value.get("qos_policy_id"))
+        return network, value.get("enable_snat", True), sorted(ips), policy
     if name in ("host_routes", "routes"):
         return sorted((r["destination"], r["nexthop"]) for r in value or ())
-    if name == "rules":
-        return sorted(says(rule) for rule in value or ())
+    if name in _PARTS:
+        return sorted(says(part) for part in value or ())
     if name in ("security_groups", "addresses"):
         return sorted(map(str, value or ()))
     return value
 
 
-NAMES = ("id", "qos_policy_id", "tags")
-"""What Neutron calls a rule of a QoS policy by."""
+_PARTS = {kind.parts.name for kind in things.KINDS if kind.parts} - {"addresses"}
+
+_NAMES = (
+    *("id", "qos_policy_id", "metering_label_id", "local_ip_id"),
+    *("tags", "description", "host", "local_ip_address"),
+)
+"""What Neutron calls a part of a thing by, and what it does not go by."""
 
 
-def says(rule: Row) -> list[tuple[str, str]]:
-    """What a rule of a QoS policy says."""
-    return sorted((k, str(v)) for k, v in rule.items() if k not in NAMES)
+def body_of(part: Row) -> Row:
+    """What a part of a thing says: a rule of a QoS policy, a port forwarding."""
+    kept = {k: v for k, v in part.items() if k not in _NAMES and v is not None}
+    # a range of one port is told twice
+    return {k: v for k, v in kept.items() if not (k[-6:] == "_range" and k[:-6] in kept)}
+
+
+def says(part: Row) -> list[tuple[str, str]]:
+    return sorted((k, str(v)) for k, v in body_of(part).items())
 
 
 def _ranges(value: Iterable[Mapping[str, str]]) -> list[tuple[int, int]]:
@@ -164,24 +176,26 @@ def recognise(
     return found, keys
 
 
+_NAMED = [
+    "security_groups",
+    "port_id",
+    "qos_policy_id",
+    "fixed_ips",
+    "external_gateway_info",
+    "port_forwardings",
+    "sub_ports",
+    "port_associations",
+]
+
+
 def translated(row: Row, keys: Mapping[str, Key]) -> Row:
     """The row with keys in place of the pod's ids, where they are compared."""
-    told = dict(row)
-    if "security_groups" in row:
-        told["security_groups"] = [keys.get(id, id) for id in row["security_groups"]]
-    for name in ("port_id", "qos_policy_id"):
-        if row.get(name) in keys:
-            told[name] = keys[row[name]]
-    if "fixed_ips" in row:
-        told["fixed_ips"] = [
-            ip | {"subnet_id": keys.get(ip["subnet_id"], ip["subnet_id"])}
-            for ip in row["fixed_ips"]
-        ]
-    if info := row.get("external_gateway_info"):
-        ips = [
-            ip | {"subnet_id": keys.get(ip["subnet_id"], ip["subnet_id"])}
-            for ip in info["external_fixed_ips"]
-        ]
-        network = keys.get(info["network_id"], info["network_id"])
-        told["external_gateway_info"] = info | {"network_id": network, "external_fixed_ips": ips}
-    return told
+
+    def told(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: told(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [told(one) for one in value]
+        return keys.get(value, value) if isinstance(value, str) else value
+
+    return row | {name: told(row[name]) for name in _NAMED if name in row}

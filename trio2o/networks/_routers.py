@@ -12,12 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from itertools import groupby
 
 from attrs import frozen
 
 from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
-from trio2o.networks._desired import Place, Reserve, Top, automatic
+from trio2o.networks._desired import (
+    Place,
+    Reserve,
+    Top,
+    automatic,
+    label_wanted,
+    policies_wanted,
+    policy_of,
+)
 from trio2o.networks._things import Ref, Row, Wanted
 
 ALL = {4: ("0.0.0.0/1", "128.0.0.0/1"), 6: ("::/1", "8000::/1")}
@@ -113,38 +122,61 @@ def routers_wanted(
         if place.pod in there:
             home = gateway_pod(top.routers[id], pods, hints)
             wanted += _router(place.pod, top.routers[id], there, home, top, at, homes)
-    for one in floats(top, pods, hints, attachments):
-        wanted += _floating(one, place.pod, top)
+    owners = {
+        top.routers[id]["project_id"] for id, there in at.routers.items() if place.pod in there
+    }
+    for label in top.labels.values():
+        if label["project_id"] in owners or (label["shared"] and owners):
+            wanted.append(label_wanted(label))
+    for id, some in groupby(floats(top, pods, hints, attachments), lambda one: one.row["id"]):
+        wanted += _floating(top.floating[id], list(some), place.pod, top)
     return wanted
 
 
 @frozen
 class Float:
-    """A floating IP that is used: the pod of its network, the pod of its port, and what joins them
-    if these differ, with the address that it has there (none yet if there is no `held`)."""
+    """A floating IP that leads to a port, or to some by `forwards`: the pod of its network, that of
+    the ports, and what joins them if these differ, with the address that it has there: that of a
+    port of the top's called `device_id` (none yet if there is no `held`)."""
 
     row: Row
     home: Pod
     where: Pod
+    forwards: list[Row]
+    device_id: str
     bridge: Row | None
     held: Row | None
+
+
+def ends(row: Row) -> set[str]:
+    """The ports that a floating IP leads to."""
+    forwards = row.get("port_forwardings") or ()
+    return {row["port_id"], *(one["internal_port_id"] for one in forwards)} - {None}
 
 
 def floats(
     top: Top, pods: Sequence[Pod], hints: Mapping[str, list[str]], attachments: Iterable[Attachment]
 ) -> list[Float]:
-    """The floating IPs of which both pods are known."""
-    at, by_id = {o.port_id: o.pod_id for o in attachments}, {pod.pod_id: pod for pod in pods}
+    """The floating IPs of which both pods are known, in each pod that they lead to."""
+    at = {one.port_id: one.pod_id for one in attachments}
     found = []
     for row in top.floating.values():
         router = top.routers.get(row["router_id"] or "")
         home = gateway_pod(router, pods, hints) if router else None
-        where = by_id.get(at.get(row["port_id"] or "", ""))
-        if home is None or where is None:
+        if home is None:
             continue
-        bridge = bridge_of(top, row["router_id"]) if home is not where else None
-        held = top.reserved(things.floating(row["id"]), bridge["id"]) if bridge else []
-        found.append(Float(row, home, where, bridge, next(iter(held), None)))
+        there = {at.get(port) for port in ends(row)}
+        for where in (pod for pod in pods if pod.pod_id in there):
+            forwards = [
+                way
+                for way in row.get("port_forwardings") or ()
+                if at.get(way["internal_port_id"]) == where.pod_id
+            ]
+            device = things.floating(f"{row['id']}:{where.pod_name}" if forwards else row["id"])
+            bridge = bridge_of(top, row["router_id"]) if home is not where else None
+            held = top.reserved(device, bridge["id"]) if bridge else []
+            held_one = next(iter(held), None)
+            found.append(Float(row, home, where, forwards, device, bridge, held_one))
     return found
 
 
@@ -154,7 +186,7 @@ def unheld(top: Top, found: Iterable[Float]) -> list[Reserve]:
         Reserve(
             one.bridge["id"],
             one.bridge["project_id"],
-            things.floating(one.row["id"]),
+            one.device_id,
             tuple(row["id"] for row in top.subnets_of(one.bridge["id"]) if row["ip_version"] == 4),
         )
         for one in found
@@ -162,31 +194,61 @@ def unheld(top: Top, found: Iterable[Float]) -> list[Reserve]:
     ]
 
 
-def _floating(one: Float, pod: Pod, top: Top) -> list[Wanted]:
-    row, held = one.row, one.held
-    network, address = row["floating_network_id"], row["floating_ip_address"]
-    port, fixed = row["port_id"], row["fixed_ip_address"]
+def _floating(row: Row, some: Sequence[Float], pod: Pod, top: Top) -> list[Wanted]:
+    """What a pod has of a floating IP: itself in the pod of its network, where it leads to ports of
+    the pod and to addresses on the bridge; elsewhere such an address, which leads to its ports."""
     found: list[Wanted] = []
-    id = row["id"]
-    if one.home is not one.where:
-        if one.bridge is None or held is None:
-            return []
-        middle = held["fixed_ips"][0]["ip_address"]
-        if pod is one.home:
-            subnet = top.subnets[held["fixed_ips"][0]["subnet_id"]]
-            found.append(_held_port(held, [(subnet, middle)]))
-            port, fixed = held["id"], middle
-        else:
-            id, network, address = held["id"], one.bridge["id"], middle
-    if pod not in (one.home, one.where):
-        return []
-    body = {
+    port, fixed, ways = None, None, []
+    ready = [one for one in some if one.home is one.where or one.held]
+    for one in ready:
+        port, fixed, here = row["port_id"], row["fixed_ip_address"], one.forwards
+        if one.bridge is not None and one.held is not None:
+            middle = one.held["fixed_ips"][0]
+            address = middle["ip_address"]
+            if pod is one.where:
+                body = _leading(one.bridge["id"], address, port, fixed, here)
+                found.append(_float(one.held["id"], row, body))
+            port, fixed = one.held["id"], address
+            here = [_hop(way, port, address) for way in here]
+            if pod is one.home:
+                subnet = top.subnets[middle["subnet_id"]]
+                found.append(_held_port(one.held, [(subnet, address)]))
+        ways += here
+    if ready and pod is ready[0].home:
+        network, address = row["floating_network_id"], row["floating_ip_address"]
+        body = _leading(network, address, port, fixed, ways) | {"qos_policy_id": policy_of(row)}
+        found += [*policies_wanted(top, [row]), _float(row["id"], row, body)]
+    return found
+
+
+def _float(id: str, row: Row, body: Row) -> Wanted:
+    first: Row = {"port_forwardings": None} if body["port_forwardings"] else {}
+    return Wanted(things.FLOATING, id, row["project_id"], body, first)
+
+
+def _leading(
+    network: str, address: str, port: str | None, fixed: str | None, ways: list[Row]
+) -> Row:
+    """A floating IP that leads to a port or, by `ways`, to some."""
+    return {
         "floating_network_id": Ref(things.NETWORK.path, network),
         "floating_ip_address": address,
-        "port_id": Ref(things.PORT.path, port),
-        "fixed_ip_address": fixed,
+        "port_id": Ref(things.PORT.path, port) if port and not ways else None,
+        "fixed_ip_address": None if ways else fixed,
+        "port_forwardings": [
+            way | {"internal_port_id": Ref(things.PORT.path, way["internal_port_id"])}
+            for way in ways
+        ],
     }
-    return [*found, Wanted(things.FLOATING, id, row["project_id"], body)]
+
+
+def _hop(way: Row, port: str, address: str) -> Row:
+    """A port forwarding to the bridge, where each port is what it is outside."""
+    same = {
+        name.replace("external", "internal"): way.get(name)
+        for name in ("external_port", "external_port_range")
+    }
+    return way | same | {"internal_port_id": port, "internal_ip_address": address}
 
 
 def _router(
@@ -203,9 +265,11 @@ def _router(
     addresses = {one.pod_id: _bridge_addresses(top, bridge, one) for one in there}
     body: Row = {"name": row["name"], "admin_state_up": row["admin_state_up"]}
     body["external_gateway_info"] = None
+    body["conntrack_helpers"] = row.get("conntrack_helpers") or []
+    found: list[Wanted] = []
     if home is pod:
         body["external_gateway_info"] = _gateway(row["external_gateway_info"])
-    found: list[Wanted] = []
+        found += policies_wanted(top, [row["external_gateway_info"]])
     held: list[Row] = []
     routes: dict[str, str] = {}
     for port in interfaces(top, row["id"]):
@@ -244,11 +308,14 @@ def _router(
             routes[route["destination"]] = route["nexthop"]
     body["routes"] = [{"destination": d, "nexthop": n} for d, n in sorted(routes.items()) if n]
     first: Row = {"routes": None}  # they are refused before there is an interface
+    if body["conntrack_helpers"]:
+        first["conntrack_helpers"] = None
     return [*found, Wanted(things.ROUTER, row["id"], row["project_id"], body, first)]
 
 
 def _gateway(info: Row) -> Row:
-    return {
+    policy = {"qos_policy_id": policy_of(info)} if "qos_policy_id" in info else {}
+    return policy | {
         "network_id": Ref(things.NETWORK.path, info["network_id"]),
         "enable_snat": info.get("enable_snat", True),
         "external_fixed_ips": [

@@ -18,6 +18,23 @@ RESERVED = "trio2o-"
 
 
 @frozen
+class Parts:
+    """A member that is a list and is changed by calls of its own, not with its thing.
+
+    `path` is where one is made, as `key`: `{thing}` stands for the path of the thing, `{type}` for
+    the row's. Without it some are added and removed at once. `id` is the member it is called by,
+    `owner` the one that names its thing, if it is not under it. `apart`: they are listed there.
+    """
+
+    name: str
+    path: str = ""
+    key: str = ""
+    id: str = "id"
+    owner: str = ""
+    apart: bool = True
+
+
+@frozen
 class Kind:
     """A collection of Neutron's: its path and keys, what is read of it, what may be changed."""
 
@@ -26,21 +43,30 @@ class Kind:
     rows: str
     fields: tuple[str, ...]
     changes: tuple[str, ...] = ()
+    parts: Parts | None = None
 
 
-def _kind(key: str, fields: str, changes: str = "", rows: str = "") -> Kind:
+def _kind(
+    key: str,
+    fields: str,
+    changes: str = "",
+    rows: str = "",
+    path: str = "",
+    parts: Parts | None = None,
+) -> Kind:
     rows = rows or f"{key}s"
     common = ("id", "project_id", "description")
-    path = rows.replace("_", "-")
-    return Kind(path, key, rows, (*common, *fields.split()), tuple(changes.split()))
+    path = path or rows.replace("_", "-")
+    return Kind(path, key, rows, (*common, *fields.split()), tuple(changes.split()), parts)
 
 
-QOS = Kind(
-    "qos/policies",
+QOS = _kind(
     "policy",
+    "name rules",
+    "name rules",
     "policies",
-    ("id", "project_id", "description", "name", "rules"),
-    ("name", "rules"),
+    "qos/policies",
+    Parts("rules", "{thing}/{type}_rules", "{type}_rule", apart=False),
 )
 NETWORK = _kind(
     "network",
@@ -55,7 +81,9 @@ SUBNET = _kind(
     "name enable_dhcp allocation_pools dns_nameservers host_routes",
 )
 GROUP = _kind("security_group", "name stateful security_group_rules", "name description stateful")
-ADDRESSES = _kind("address_group", "name addresses", "name addresses")
+ADDRESSES = _kind(
+    "address_group", "name addresses", "name addresses", parts=Parts("addresses", apart=False)
+)
 RULE = _kind(
     "security_group_rule",
     "security_group_id direction ethertype protocol port_range_min port_range_max "
@@ -65,28 +93,65 @@ PORT = _kind(
     "port",
     "name network_id mac_address fixed_ips admin_state_up security_groups allowed_address_pairs "
     "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type updated_at "
-    "revision_number qos_policy_id",
+    "revision_number qos_policy_id trunk_details",
     "name fixed_ips admin_state_up security_groups allowed_address_pairs port_security_enabled "
     "extra_dhcp_opts qos_policy_id",
+)
+TRUNK = _kind(
+    "trunk",
+    "name admin_state_up port_id sub_ports",
+    "name admin_state_up sub_ports",
+    parts=Parts("sub_ports", apart=False),
 )
 RBAC = _kind("rbac_policy", "object_type object_id action target_tenant", rows="rbac_policies")
 
 ROUTER = _kind(
     "router",
-    "name admin_state_up external_gateway_info routes",
-    "name admin_state_up external_gateway_info routes",
+    "name admin_state_up external_gateway_info routes conntrack_helpers",
+    "name admin_state_up external_gateway_info routes conntrack_helpers",
+    parts=Parts("conntrack_helpers", "{thing}/conntrack_helpers", "conntrack_helper"),
 )
 INTERFACE = Kind("router-interfaces", "", "", ())
 """That a port is an interface of a router, which has no id of its own."""
 
 FLOATING = _kind(
     "floatingip",
-    "floating_network_id floating_ip_address port_id fixed_ip_address router_id",
-    "port_id fixed_ip_address",
+    "floating_network_id floating_ip_address port_id fixed_ip_address router_id qos_policy_id "
+    "port_forwardings",
+    "port_id fixed_ip_address qos_policy_id port_forwardings",
+    parts=Parts("port_forwardings", "{thing}/port_forwardings", "port_forwarding"),
 )
 
-KINDS = (QOS, NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT, ROUTER, INTERFACE, FLOATING)
+LABEL = _kind(
+    "metering_label",
+    "name shared",
+    "metering_label_rules",
+    path="metering/metering-labels",
+    parts=Parts(
+        "metering_label_rules",
+        "/metering/metering-label-rules",
+        "metering_label_rule",
+        owner="metering_label_id",
+    ),
+)
+LOCAL_IP = _kind(
+    "local_ip",
+    "name network_id local_port_id local_ip_address ip_mode",
+    "name port_associations",
+    path="local_ips",
+    parts=Parts(
+        "port_associations", "{thing}/port_associations", "port_association", "fixed_port_id"
+    ),
+)
+
+KINDS = (
+    *(QOS, NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT),
+    *(TRUNK, LOCAL_IP, ROUTER, INTERFACE, FLOATING, LABEL),
+)
 """In the order in which they are made; they are deleted in the opposite one."""
+
+OPTIONAL = (QOS, TRUNK, LOCAL_IP, LABEL)
+"""What a Neutron may not have."""
 
 BY_PATH = {kind.path: kind for kind in KINDS}
 

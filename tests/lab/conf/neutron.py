@@ -11,7 +11,8 @@ from . import ini
 
 CENTRAL_RANGES = {"vlan": "bridge:101:1000,extern", "vxlan": "10001:20000"}
 POD_RANGES = {"vlan": "bridge:2001:3000,extern:3001:4000", "vxlan": "1001:5000"}
-EXTENSIONS = "router,trunk,qos,port_forwarding,metering"
+EXTENSIONS = "router,trunk,qos,port_forwarding,metering,conntrack_helper,local_ip,ndp_proxy"
+DNS_DOMAIN = "lab.test."
 
 
 def central(folder: Path) -> None:
@@ -34,6 +35,7 @@ def _write(
     sections["DEFAULT"] |= {
         "core_plugin": "ml2",
         "service_plugins": EXTENSIONS,
+        "dns_domain": DNS_DOMAIN,  # with the default one Neutron takes no names of ports
         "api_paste_config": settings.VENV / "etc" / "neutron" / "api-paste.ini",
         "rpc_workers": 1,
         "rpc_state_report_workers": 0,
@@ -48,7 +50,7 @@ def _write(
             "type_drivers": "local,flat,vlan,vxlan",
             "tenant_network_types": tenants,
             "mechanism_drivers": drivers,
-            "extension_drivers": "port_security,qos",
+            "extension_drivers": "port_security,qos,dns_domain_ports",
         },
         "ml2_type_flat": {"flat_networks": "*"},
         "ml2_type_vlan": {"network_vlan_ranges": ranges["vlan"]},

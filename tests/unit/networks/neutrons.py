@@ -43,11 +43,21 @@ DEFAULTS: dict[str, Row] = {
         "remote_ip_prefix": None, "remote_group_id": None, "remote_address_group_id": None,
     },
     "rbac-policies": {},
-    "floatingips": {"port_id": None, "router_id": None, "fixed_ip_address": None},
-    "routers": {"name": "", "admin_state_up": True, "external_gateway_info": None, "routes": []},
+    "metering/metering-labels": {"name": "", "shared": False, "metering_label_rules": []},
+    "local_ips": {"name": "", "ip_mode": "translate", "port_associations": []},
+    "trunks": {"name": "", "admin_state_up": True, "sub_ports": [], "status": "DOWN"},
+    "floatingips": {
+        "port_id": None, "router_id": None, "fixed_ip_address": None, "port_forwardings": [],
+    },
+    "routers": {
+        "name": "", "admin_state_up": True, "external_gateway_info": None, "routes": [],
+        "conntrack_helpers": [],
+    },
 }  # fmt: skip
 SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",
         "remote_ip_prefix", "remote_group_id", "remote_address_group_id")  # fmt: skip
+
+PARTS = ("_rules", "port_forwardings", "conntrack_helpers", "port_associations")
 
 _IDS = random.Random(1)
 
@@ -73,8 +83,11 @@ class Neutron:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
 
     def __call__(self, call: Call) -> Answer:
-        words = call.path.decode().strip("/").replace("qos/", "qos|").split("/")
+        path = call.path.decode().strip("/").replace("qos/", "qos|").replace("ing/", "ing|")
+        words = path.split("/")
         words[0] = words[0].replace("|", "/")
+        if words[0] == "metering/metering-label-rules":
+            return self._label_rule(call, words[1:])
         kind, id = words[0], words[1] if len(words) > 1 else ""
         if kind == "quotas":
             return answer(200, {"quota": {}})
@@ -83,12 +96,16 @@ class Neutron:
         body = json.loads(call.body) if call.body else {}
         try:
             if call.method == "GET":
-                found = [self.shown(kind, row) for row in self._found(kind, call)]
+                if id and id not in rows:
+                    raise Refusal(404, "NotFound")
+                if len(words) > 2:
+                    return answer(200, {words[2]: rows[id][words[2]]})
                 if id:
-                    return answer(200, {key: found[0]})
+                    return answer(200, {key: self.shown(kind, rows[id])})
+                found = [self.shown(kind, row) for row in self._found(kind, call)]
                 return answer(200, {plural: found})
-            if kind == "qos/policies" and len(words) > 2:
-                return self._rule(rows[id], words[2:], call.method, body)
+            if len(words) > 2 and words[2].endswith(PARTS):
+                return self._part(rows[id], words[2:], call.method, body)
             if call.method == "POST":
                 return answer(201, {key: self.shown(kind, self.create(kind, dict(body[key])))})
             if id not in rows:
@@ -98,6 +115,8 @@ class Neutron:
                 return Answer(204)
             if kind == "routers" and len(words) > 2:
                 self._interface(rows[id], words[2], body["port_id"])
+            elif kind == "trunks" and len(words) > 2:
+                self._subports(rows[id], words[2], body["sub_ports"])
             elif len(words) > 2:
                 self._addresses(rows[id], words[2], body["addresses"])
             else:
@@ -106,12 +125,31 @@ class Neutron:
         except Refusal as refusal:
             return refusal.answer
 
+    def _label_rule(self, call: Call, words: list[str]) -> Answer:
+        name, labels = "metering_label_rules", self.rows["metering/metering-labels"]
+        if call.method == "GET":
+            ids = [id for key, id in parse_qsl(call.query.decode()) if key == "metering_label_id"]
+            return answer(200, {name: [rule for id in ids for rule in labels[id][name]]})
+        if call.method == "POST":
+            rule = {"id": new_id()} | json.loads(call.body)["metering_label_rule"]
+            labels[rule["metering_label_id"]][name].append(rule)
+            return answer(201, {"metering_label_rule": rule})
+        for label in labels.values():
+            label[name] = [rule for rule in label[name] if rule["id"] != words[0]]
+        return Answer(204)
+
     def shown(self, kind: str, row: Row) -> Row:
+        apart = ("metering_label_rules", "port_associations")
+        row = {name: value for name, value in row.items() if name not in apart}
         if kind == "security-groups":
             rules = self.rows["security-group-rules"].values()
             return row | {
                 "security_group_rules": [r for r in rules if r["security_group_id"] == row["id"]]
             }
+        if kind == "ports":
+            mine = [t for t in self.rows["trunks"].values() if t["port_id"] == row["id"]]
+            details = {"trunk_id": mine[0]["id"], "sub_ports": mine[0]["sub_ports"]} if mine else {}
+            return row | ({"trunk_details": details} if mine else {})
         if kind == "networks":
             subnets = [s["id"] for s in self.subnets(row["id"])]
             return row | {"subnets": subnets}
@@ -133,24 +171,41 @@ class Neutron:
                     return False
             return True
 
-        words = call.path.decode().strip("/").split("/")
-        if kind == "qos/policies" and len(words) > 2:
-            return [self.rows[kind][words[2]]]
         return [row for _, row in sorted(self.rows[kind].items()) if fits(row)]
 
-    def _rule(self, policy: Row, words: list[str], method: str, body: Row) -> Answer:
-        """A QoS policy has one rule of a type and direction."""
-        type = words[0].removesuffix("_rules")
+    def _part(self, thing: Row, words: list[str], method: str, body: Row) -> Answer:
+        """Rules of a QoS policy, one of a type and direction; port forwardings, helpers."""
+        name = "rules" if words[0].endswith("_rules") else words[0]
         if method == "DELETE":
-            policy["rules"] = [rule for rule in policy["rules"] if rule["id"] != words[1]]
+            id = "fixed_port_id" if name == "port_associations" else "id"
+            thing[name] = [part for part in thing[name] if part[id] != words[1]]
+            if name == "port_forwardings" and not thing[name]:
+                thing["router_id"] = None
             return Answer(204)
-        rule = {"id": new_id(), "qos_policy_id": policy["id"], "type": type}
-        rule |= body[f"{type}_rule"]
-        same = ("type", "direction")
-        if any([o.get(n) for n in same] == [rule.get(n) for n in same] for o in policy["rules"]):
-            raise Refusal(409, "QoSRulesConflict")
-        policy["rules"].append(rule)
-        return answer(201, {f"{type}_rule": rule})
+        part = {"id": new_id()} | body[words[0][:-1]]
+        if name == "rules":
+            part |= {"qos_policy_id": thing["id"], "type": words[0].removesuffix("_rules")}
+            same = ["type", "direction"]
+        elif name == "port_forwardings":
+            if thing["port_id"] or any(
+                f["port_id"] == part["internal_port_id"] for f in self.rows["floatingips"].values()
+            ):
+                raise Refusal(409, "FloatingIPPortAlreadyAssociated")
+            self._has("ports", part["internal_port_id"])
+            router = self._router_of(thing, part["internal_port_id"])
+            if thing["router_id"] not in (None, router):
+                raise Refusal(400, "BadRequest")
+            thing["router_id"] = router
+            same = ["protocol", "external_port"]
+        elif name == "port_associations":
+            self._has("ports", part["fixed_port_id"])
+            same = ["fixed_port_id"]
+        else:
+            same = ["protocol", "port", "helper"]
+        if any([o.get(n) for n in same] == [part.get(n) for n in same] for o in thing[name]):
+            raise Refusal(409, "Conflict")
+        thing[name].append(part)
+        return answer(201, {words[0][:-1]: part})
 
     def create(self, kind: str, body: Row) -> Row:
         row = {"id": new_id(), "description": "", "project_id": ""} | DEFAULTS[kind] | body
@@ -268,6 +323,9 @@ class Neutron:
             raise Refusal(409, "RouterExternalGatewayInUseByFloatingIp")
         for port in old:
             del ports[port["id"]]
+        had = router["external_gateway_info"] or {}
+        if info and "qos_policy_id" in had:  # what is not named stays
+            info.setdefault("qos_policy_id", had["qos_policy_id"])
         if info:
             self._has("networks", network)
             if not self.rows["networks"][network]["router:external"]:
@@ -298,17 +356,23 @@ class Neutron:
         fixed = body.get("fixed_ip_address") or ports[id]["fixed_ips"][0]["ip_address"]
         if any(f["port_id"] == id and f is not row for f in self.rows["floatingips"].values()):
             raise Refusal(409, "FloatingIPPortAlreadyAssociated")
+        if row["port_forwardings"]:
+            raise Refusal(409, "FipInUseByPortForwarding")
+        row |= {"router_id": self._router_of(row, id), "fixed_ip_address": fixed}
+
+    def _router_of(self, floating: Row, port_id: str) -> str:
+        """The router that leads a floating IP to a port."""
+        ports = self.rows["ports"]
         joined = {
             p["device_id"] for p in ports.values()
             if p["device_owner"] == "network:router_interface"
-            and p["network_id"] == ports[id]["network_id"]
+            and p["network_id"] == ports[port_id]["network_id"]
         }  # fmt: skip
         for port in ports.values():
             gateway = port["device_owner"] == "network:router_gateway"
-            fits = port["network_id"] == row["floating_network_id"]
+            fits = port["network_id"] == floating["floating_network_id"]
             if gateway and fits and port["device_id"] in joined:
-                row |= {"router_id": port["device_id"], "fixed_ip_address": fixed}
-                return
+                return str(port["device_id"])
         raise Refusal(404, "ExternalGatewayForFloatingIPNotFound")
 
     def _held(self, router: Row) -> list[Row]:
@@ -334,6 +398,7 @@ class Neutron:
             and ports[f["port_id"]]["network_id"] == port["network_id"]
             for ports in [self.rows["ports"]]
             for f in self.rows["floatingips"].values()
+            if f["port_id"]
         ):
             raise Refusal(409, "RouterInterfaceInUseByFloatingIP")
         if any(self._near(port, route["nexthop"]) for route in router["routes"]):
@@ -346,6 +411,37 @@ class Neutron:
         for route in routes:
             if route["nexthop"] in own or not any(self._near(p, route["nexthop"]) for p in held):
                 raise Refusal(400, "InvalidRoutes")
+
+    def _new_trunks(self, row: Row) -> None:
+        """A port that a server uses gets no trunk any more."""
+        self._has("ports", row["port_id"])
+        self._free(row["port_id"])
+        if self.rows["ports"][row["port_id"]]["device_owner"] == "compute:nova":
+            raise Refusal(409, "ParentPortInUse")
+        some, row["sub_ports"] = row["sub_ports"], []
+        self._subports(row, "add_subports", some)
+
+    def _free(self, port_id: str) -> None:
+        for trunk in self.rows["trunks"].values():
+            if port_id in (trunk["port_id"], *(one["port_id"] for one in trunk["sub_ports"])):
+                raise Refusal(409, "TrunkPortInUse")
+
+    def _subports(self, trunk: Row, action: str, some: list[Row]) -> None:
+        ids = [one["port_id"] for one in some]
+        if action == "remove_subports":
+            if set(ids) - {one["port_id"] for one in trunk["sub_ports"]}:
+                raise Refusal(404, "SubPortNotFound")
+            trunk["sub_ports"] = [o for o in trunk["sub_ports"] if o["port_id"] not in ids]
+            return
+        numbers = {one["segmentation_id"] for one in trunk["sub_ports"]}
+        for one in some:
+            self._has("ports", one["port_id"])
+            self._free(one["port_id"])
+            if self.rows["ports"][one["port_id"]]["device_id"]:
+                raise Refusal(409, "PortInUse")
+            if one["segmentation_id"] in numbers:
+                raise Refusal(409, "DuplicateSubPort")
+        trunk["sub_ports"] = [*trunk["sub_ports"], *some]
 
     def _addresses(self, row: Row, action: str, which: list[str]) -> None:
         have = set(row["addresses"])
@@ -369,9 +465,31 @@ class Neutron:
             for row in self.rows["floatingips"].values():
                 if row["port_id"] == id:
                     row |= {"port_id": None, "router_id": None, "fixed_ip_address": None}
+                if forwards := row["port_forwardings"]:
+                    left = [one for one in forwards if one["internal_port_id"] != id]
+                    row |= {
+                        "port_forwardings": left,
+                        "router_id": left and row["router_id"] or None,
+                    }
+        if kind == "floatingips" and self.rows[kind][id]["port_forwardings"]:
+            raise Refusal(409, "FipInUseByPortForwarding")
         if kind == "floatingips":
             for port in [p["id"] for p in ports.values() if p["device_id"] == id]:
                 del ports[port]
+        local = self.rows["local_ips"]
+        if kind == "local_ips" and local[id]["port_associations"]:
+            raise Refusal(409, "LocalIPInUse")
+        if kind == "ports":
+            if any(row["local_port_id"] == id for row in local.values()):
+                raise Refusal(409, "ServicePortInUse")
+            self._free(id)
+            for row in local.values():
+                had = row["port_associations"]
+                row["port_associations"] = [one for one in had if one["fixed_port_id"] != id]
+        if kind == "trunks":
+            parent = ports[self.rows[kind][id]["port_id"]]
+            if parent["device_owner"] == "compute:nova":
+                raise Refusal(409, "TrunkInUse")
         owners = ("network:router_", "network:floatingip")
         if kind == "ports" and ports[id]["device_owner"].startswith(owners):
             raise Refusal(409, "L3PortInUse")
@@ -408,7 +526,10 @@ class Neutron:
         ):
             raise Refusal(409, "AddressGroupInUse")
         if kind == "qos/policies":
-            users = (*ports.values(), *self.rows["networks"].values())
+            users = [*ports.values(), *self.rows["networks"].values()]
+            users += self.rows["floatingips"].values()
+            gateways = (r["external_gateway_info"] for r in self.rows["routers"].values())
+            users += [info for info in gateways if info]
             if any(row.get("qos_policy_id") == id for row in users):
                 raise Refusal(409, "QosPolicyInUse")
         del self.rows[kind][id]
@@ -417,7 +538,7 @@ class Neutron:
 def _keys(kind: str) -> tuple[str, str]:
     if kind == "qos/policies":
         return "policy", "policies"
-    plural = kind.replace("-", "_")
+    plural = kind.rpartition("/")[2].replace("-", "_")
     return ("rbac_policy" if kind == "rbac-policies" else plural[:-1]), plural
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from twisted.internet.task import Clock
 from trio2o.domain.errors import Fault
 from trio2o.domain.values import Pod
 from trio2o.message import Call
-from trio2o.networks import MADE, NetworkPass, Networks, settle_router
+from trio2o.networks import MADE, TAKEN, NetworkPass, Networks, settle_router
+from trio2o.networks._plan import says
 from trio2o.settings import NetworkSettings
 
 PROJECTS = ("p1", "p2")
@@ -29,9 +31,9 @@ class Convergence(RuleBasedStateMachine):
     servers = Bundle("servers")
     routers = Bundle("routers")
 
-    @initialize(target=networks, seed=st.integers(0, 99))
-    def begin(self, seed: int) -> str:
-        """Two servers are on one network, each in its pod."""
+    @initialize(target=networks, seed=st.integers(0, 99), pick=st.integers(1, 8))
+    def begin(self, seed: int, pick: int = 0) -> str:
+        """Two servers are on one network, each in its pod, and may be reached from outside."""
         number_ids(seed)
         self.region, self.store, self.clock = Region(2), Store(), Clock()
         self.clock.advance(1_800_000_000)
@@ -49,10 +51,16 @@ class Convergence(RuleBasedStateMachine):
                 "subnets", {"network_id": id, "cidr": cidr, "enable_dhcp": False}
             )
             self.outside[id] = [one.pod_name]
+        policy = {"name": "slow", "rules": [{"id": "r", "type": "dscp_marking", "dscp_mark": 8}]}
+        self.policy = self.region.top.create("qos/policies", policy)["id"]
         self.restart()
         id = self.make_network("p1", True)
         for which in (0, 1):
             self.boot(id, "", True, which, True, "", 0)
+        if pick % 2:
+            self.float(pick // 2, pick % 3 % 2, True)
+        if pick > 4:
+            self.forward(pick, seed % 2, 1, True)
         return id
 
     @rule()
@@ -195,18 +203,21 @@ class Convergence(RuleBasedStateMachine):
         self, id: str, group: str, default: bool, which: int, ours: bool, how: str, after: int
     ) -> str:
         """As the compute face does it; Nova binds the port, or nothing came of it."""
-        top, pod, claim = self.region.top, self.region.all[which], new_id()
-        network = top.rows["networks"].get(id)
-        if network is None:
+        top = self.region.top
+        if id not in top.rows["networks"]:
             return ""
-        body = {"network_id": id, "project_id": network["project_id"], "device_id": MADE + claim}
-        if not default and group in top.rows["security-groups"]:
-            body["security_groups"] = [group]
+        named = not default and group in top.rows["security-groups"]
         try:
-            port = top.create("ports", body)
+            port = self.new_port(id, **({"security_groups": [group]} if named else {}))
         except IndexError:  # no address is left
             return ""
-        server = new_id()
+        return self.boot_on(port, which, ours, how, after)
+
+    def boot_on(self, port: Any, which: int, ours: bool, how: str = "", after: int = 0) -> str:
+        """A port of the top's is claimed for a new server."""
+        pod, claim, server = self.region.all[which], new_id(), new_id()
+        top = self.region.top.rows["ports"][port["id"]]
+        top["device_id"] = MADE + claim if ours else TAKEN + claim
 
         async def call() -> None:
             await self.ours.claim(claim, pod, [port], [port["id"]] if ours else [], lease=False)
@@ -285,17 +296,15 @@ class Convergence(RuleBasedStateMachine):
             self.region.top._change("routers", row, {"external_gateway_info": info})
         except Refusal:
             return
+        row["conntrack_helpers"] = [{"protocol": "udp", "port": 69, "helper": "tftp"}][:which]
         if told:
             self.run(self.ours.settle_router(self.ours, router))
 
-    @rule(pick=st.integers(0, 20), which=st.integers(0, 1), told=st.booleans())
-    def float(self, pick: int, which: int, told: bool) -> None:
-        """A server gets a floating IP: a new one, or another's. Its network is joined to a router
-        with a gateway before, where it is not."""
+    def led_to(self, pick: int, which: int, told: bool) -> str:
+        """The port of a server on a network that is joined to a router with a gateway; ''."""
         top, ports = self.region.top, sorted(self.used.values())
         if not ports or (port := ports[pick % len(ports)]) not in top.rows["ports"]:
-            return
-        network, floats = list(self.outside)[which], top.rows["floatingips"]
+            return ""
         joined = top.rows["ports"][port]["network_id"]
         there = [p for p in top.rows["ports"].values() if p["network_id"] == joined]
         routers = sorted({p["device_id"] for p in there} & set(top.rows["routers"]))
@@ -303,7 +312,18 @@ class Convergence(RuleBasedStateMachine):
         router = routers[pick % len(routers)]
         self.open(router, which, told)
         self.join(router, joined, told)
-        old = next((f for f in floats.values() if f["floating_network_id"] == network), None)
+        return port
+
+    @rule(pick=st.integers(0, 20), which=st.integers(0, 1), told=st.booleans())
+    def float(self, pick: int, which: int, told: bool) -> None:
+        """A server gets a floating IP: a new one, or another's. Its network is joined to a router
+        with a gateway before, where it is not."""
+        top, port = self.region.top, self.led_to(pick, which, told)
+        if not port:
+            return
+        network, floats = list(self.outside)[which], top.rows["floatingips"].values()
+        mine = (f for f in floats if f["floating_network_id"] == network)
+        old = next((f for f in mine if not f["port_forwardings"]), None)
         routers = {old["router_id"]} if old else set()
         try:
             if old and pick % 3:
@@ -313,9 +333,42 @@ class Convergence(RuleBasedStateMachine):
                 old = top.create("floatingips", body)
         except Refusal:
             return
-        if told:
-            for router in {*routers, old["router_id"]} - {None}:
-                self.run(self.ours.settle_router(self.ours, router))
+        old["qos_policy_id"] = self.policy if pick % 2 else None
+        self.route({*routers, old["router_id"]}, told)
+
+    def route(self, routers: set[str | None], told: bool) -> None:
+        for router in routers - {None} if told else ():
+            self.run(self.ours.settle_router(self.ours, str(router)))
+
+    @rule(
+        pick=st.integers(0, 20),
+        which=st.integers(0, 1),
+        outside=st.integers(1, 3),
+        told=st.booleans(),
+    )
+    def forward(self, pick: int, which: int, outside: int, told: bool) -> None:
+        """A floating IP forwards a port of its own to a server, or does so no more."""
+        top, port = self.region.top, self.led_to(pick, which, told)
+        if not port:
+            return
+        network, floats = list(self.outside)[which], top.rows["floatingips"].values()
+        mine = (f for f in floats if f["floating_network_id"] == network)
+        row = next((f for f in mine if not f["port_id"]), None)
+        body = {"floating_network_id": network, "project_id": "p1"}
+        row = row or top.create("floatingips", body)
+        routers, words = {row["router_id"]}, ["port_forwardings"]
+        old = [way["id"] for way in row["port_forwardings"] if way["external_port"] == outside]
+        way = {"protocol": "tcp", "external_port": outside, "internal_port": pick + 10}
+        address = top.rows["ports"][port]["fixed_ips"][0]["ip_address"]
+        way |= {"internal_port_id": port, "internal_ip_address": address}
+        try:
+            if old:
+                top._part(row, [*words, old[0]], "DELETE", {})
+            if not old or pick % 2:
+                top._part(row, words, "POST", {"port_forwarding": way})
+        except Refusal:
+            pass
+        self.route({*routers, row["router_id"]}, told)
 
     @rule(pick=st.integers(0, 20), told=st.booleans())
     def sink(self, pick: int, told: bool) -> None:
@@ -323,11 +376,55 @@ class Convergence(RuleBasedStateMachine):
         if not floats:
             return
         row = floats[sorted(floats)[pick % len(floats)]]
+        router = row["router_id"]
+        for way in list(row["port_forwardings"]):
+            self.region.top._part(row, ["port_forwardings", way["id"]], "DELETE", {})
         self.region.top.delete("floatingips", row["id"])
         if told:
             self.run(self.ours.remove_everywhere(row["id"]))
-            if row["router_id"]:
-                self.run(self.ours.settle_router(self.ours, row["router_id"]))
+        self.route({router}, told)
+
+    @rule(id=networks, other=networks, home=st.integers(0, 1), number=st.integers(1, 3))
+    def trunk(self, id: str, other: str, home: int, number: int) -> None:
+        """A server that has a trunk comes up."""
+        top = self.region.top
+        if not {id, other} <= set(top.rows["networks"]):
+            return
+        try:
+            parent = self.new_port(id)
+            sub = {"port_id": self.new_port(other)["id"], "segmentation_type": "vlan"}
+            subs = [sub | {"segmentation_id": number}]
+            body = {"port_id": parent["id"], "project_id": "p1", "name": "t", "sub_ports": subs}
+        except IndexError:  # no address is left
+            return
+        top.create("trunks", body)
+        self.boot_on(top.shown("ports", parent), home, False)
+
+    def new_port(self, network: str, **more: Any) -> Any:
+        project = self.region.top.rows["networks"][network]["project_id"]
+        body = {"network_id": network, "project_id": project, **more}
+        return self.region.top.create("ports", body)
+
+    @rule(pick=st.integers(0, 5), how=st.integers(0, 2), id=networks, told=st.booleans())
+    def change_trunk(self, pick: int, how: int, id: str, told: bool) -> None:
+        """A trunk loses a subport, gets one, or goes: if its pod lets it, which is asked first."""
+        top = self.region.top
+        trunks = top.rows["trunks"]
+        if not trunks:
+            return
+        row = trunks[sorted(trunks)[pick % len(trunks)]]
+        if how == 0:
+            top._subports(row, "remove_subports", row["sub_ports"][:1])
+        elif how == 1 and id in top.rows["networks"]:
+            with contextlib.suppress(Refusal, IndexError):
+                one = {"port_id": self.new_port(id)["id"], "segmentation_type": "vlan"}
+                top._subports(row, "add_subports", [one | {"segmentation_id": pick + 4}])
+        elif how == 2:
+            if not self.run(self.ours.settle_trunk(row["id"], leave=True)):
+                return
+            top.delete("trunks", row["id"])
+        if told:
+            self.run(self.ours.settle_trunk(row["id"]))
 
     # the rest of the world
 
@@ -393,6 +490,11 @@ class Convergence(RuleBasedStateMachine):
         for server in self.region.servers & set(self.used):
             assert top.rows["ports"][self.used[server]]["device_id"] == server
         bound: dict[str, str] = {}
+        inner = {
+            one["port_id"]: trunk["port_id"]
+            for trunk in top.rows["trunks"].values()
+            for one in trunk["sub_ports"]
+        }
         for one in self.region.all:
             rows = self.region.neutrons[one.pod_id].rows
             for port in rows["ports"].values():
@@ -410,7 +512,9 @@ class Convergence(RuleBasedStateMachine):
                 told = [ip["ip_address"] for ip in port["fixed_ips"]]
                 assert sorted(told) == sorted(ip["ip_address"] for ip in twin["fixed_ips"])
                 assert port["mac_address"] == twin["mac_address"]
-                if port["device_owner"] != "network:dhcp":
+                if twin["id"] in inner:
+                    assert not port["device_id"]
+                elif port["device_owner"] != "network:dhcp":
                     assert twin["device_id"] == port["device_id"] in self.region.servers
                 for group in port["security_groups"]:
                     self.assert_group(rows, rows["security-groups"][group])
@@ -424,8 +528,31 @@ class Convergence(RuleBasedStateMachine):
             other = port["device_id"].startswith(("trio2o-g", "trio2o-b", "trio2o-f"))
             other |= "router" in port["device_owner"] or "floatingip" in port["device_owner"]
             if not other and port["id"] not in self.unknown:
-                assert (port["id"] in bound) == bool(port["device_id"])
+                user = top.rows["ports"][inner.get(port["id"], port["id"])]
+                assert (port["id"] in bound) == bool(user["device_id"])
+        self.assert_trunks(bound)
         self.assert_floats(bound)
+
+    def assert_trunks(self, bound: dict[str, str]) -> None:
+        """A trunk is in the pod of its parent port, with the subports that it has."""
+        told = []
+        for one in self.region.all:
+            rows = self.region.neutrons[one.pod_id].rows
+            for trunk in rows["trunks"].values():
+                name = {id: row["description"][7:] for id, row in rows["ports"].items()}
+                subs = {(name[s["port_id"]], s["segmentation_id"]) for s in trunk["sub_ports"]}
+                told.append((one.pod_id, trunk["description"][7:], name[trunk["port_id"]], subs))
+        wanted = [
+            (
+                bound[trunk["port_id"]],
+                trunk["id"],
+                trunk["port_id"],
+                {(s["port_id"], s["segmentation_id"]) for s in trunk["sub_ports"]},
+            )
+            for trunk in self.region.top.rows["trunks"].values()
+            if trunk["port_id"] in bound
+        ]
+        assert sorted(told, key=str) == sorted(wanted, key=str)
 
     def assert_floats(self, bound: dict[str, str]) -> None:
         """Each floating IP of a server leads to its port from the pod of its network, there or over
@@ -442,6 +569,8 @@ class Convergence(RuleBasedStateMachine):
             (one,) = [f for f in below[home] if f["description"] == f"trio2o:{row['id']}"]
             below[home].remove(one)
             assert one["floating_ip_address"] == row["floating_ip_address"]
+            policy = rows[home]["qos/policies"].get(one.get("qos_policy_id"), {})
+            assert policy.get("description") == (row["qos_policy_id"] and f"trio2o:{self.policy}")
             if home != where:
                 held += 1
                 hop = rows[home]["ports"][one["port_id"]]
@@ -453,9 +582,42 @@ class Convergence(RuleBasedStateMachine):
             port = rows[where]["ports"][one["port_id"]]
             assert port["description"] == f"trio2o:{row['port_id']}"
             assert one["fixed_ip_address"] == row["fixed_ip_address"]
+        held += self.assert_forwards(bound, rows, below)
         assert not any(below.values())
         ports = self.region.top.rows["ports"].values()
         assert len([p for p in ports if "trio2o-f" in p["device_id"]]) == held
+
+    def assert_forwards(self, bound: dict[str, str], rows: Any, below: Any) -> int:
+        """Each port that a floating IP forwards to a server leads there, likewise; how many hops
+        over bridges there are, one for each pod. What was looked at is taken from `below`."""
+        hops = set()
+        for row in self.region.top.rows["floatingips"].values():
+            ways = [w for w in row["port_forwardings"] if w["internal_port_id"] in bound]
+            if not ways:
+                continue
+            (name,) = self.outside[row["floating_network_id"]]
+            (home,) = [one.pod_id for one in self.region.all if one.pod_name == name]
+            (one,) = [f for f in below[home] if f["description"] == f"trio2o:{row['id']}"]
+            below[home].remove(one)
+            assert len(one["port_forwardings"]) == len(ways)
+            for way in ways:
+                where, outside = bound[way["internal_port_id"]], way["external_port"]
+                (step,) = [s for s in one["port_forwardings"] if s["external_port"] == outside]
+                if home != where:
+                    hop = rows[home]["ports"][step["internal_port_id"]]
+                    assert step["internal_port"] == outside
+                    assert step["internal_ip_address"] == hop["fixed_ips"][0]["ip_address"]
+                    far = rows[where]["floatingips"].values()
+                    (two,) = [f for f in far if f["description"] == hop["description"]]
+                    assert two["floating_ip_address"] == step["internal_ip_address"]
+                    below[where] = [f for f in below[where] if f is not two]
+                    (step,) = [s for s in two["port_forwardings"] if s["external_port"] == outside]
+                    hops.add(two["id"])
+                port = rows[where]["ports"][step["internal_port_id"]]
+                assert port["description"] == f"trio2o:{way['internal_port_id']}"
+                for same in ("internal_port", "internal_ip_address", "protocol"):
+                    assert step[same] == way[same]
+        return len(hops)
 
     def assert_routers(self, pod: Pod, rows: dict[str, Any]) -> None:
         """A router is where a network of it is, and leads to all of its networks elsewhere."""
@@ -476,6 +638,8 @@ class Convergence(RuleBasedStateMachine):
             mine = [r for r in rows["routers"].values() if r["description"] == f"trio2o:{id}"]
             assert len(mine) == bool(here or (home and any(there)))
             for router in mine:
+                helpers = [says(one) for one in router["conntrack_helpers"]]
+                assert helpers == [says(one) for one in top["routers"][id]["conntrack_helpers"]]
                 elsewhere = set().union(*there) - here
                 told = {route["destination"] for route in router["routes"]}
                 halves = {"0.0.0.0/1", "128.0.0.0/1"} | ({"::/1", "8000::/1"} if six else set())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +12,14 @@ import sqlalchemy as sa
 from helpers import result_of
 from neutrons import Refusal, Region, Store
 from twisted.internet.task import Clock
+from world import Pods, context
 
-from trio2o.domain.errors import BadRequest, Fault
+from trio2o.domain.errors import BadRequest, Fault, NotFound
+from trio2o.faces.admin.operations import OPERATIONS
+from trio2o.message import Call
 from trio2o.networks import MADE, NetworkPass, Networks, NotMade, settle_router
 from trio2o.networks._things import bridge_mark
+from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.settings import NetworkSettings
 from trio2o.store._schema import attachments, counterparts, homes
 
@@ -166,6 +172,41 @@ def test_what_drifted_is_only_told_where_passes_may_not_mend() -> None:
     result_of(cloud.ours.consent())
     assert cloud.run(mend=False).mended == 1
     assert network["name"] == "n"
+
+
+def test_an_operator_forces_a_pass_that_would_only_tell() -> None:
+    """`POST /v1.0/reconcilers/networks/run`, with `force=true` and without, by its table's row."""
+    cloud = Cloud(2)
+    (network,) = cloud.region.neutrons[cloud.region.all[0].pod_id].rows["networks"].values()
+    network["name"] = "changed"
+    passes = Passes(cloud.clock, cloud.clock.seconds, 300.0)
+    passes.add(NetworkPass(cloud.ours, mend=False))
+    store: Any = cloud.store
+    reconcilers = Reconcilers(
+        cloud.clock, store, passes, Lease(cloud.clock.seconds, store, "a", 9.0)
+    )
+    result_of(reconcilers.look())
+    path = "/v1.0/reconcilers/{id}/run"
+    (row,) = [row for row in OPERATIONS if (row.method, row.path) == ("POST", path)]
+    parts = SimpleNamespace(networks=cloud.ours, reconcilers=reconcilers)
+
+    def post(query: bytes, name: str = "networks") -> Any:
+        here = context(Pods({}), operation=row, params={"id": name}, parts=parts)
+        said = result_of(row.verb(Call("POST", b"", query), here))
+        return said.status, json.loads(said.body)["reconciler"]
+
+    for query in (b"", b"force=false"):
+        status, told = post(query)
+        assert (status, told["drift"], told["mended"], told["failed"]) == (200, 1, 0, 1)
+        assert [note[:25] for note in told["notes"]] == ["Pod1: update of networks "]
+    assert network["name"] == "changed"
+    status, told = post(b"force=true")
+    assert (status, told["drift"], told["mended"], told["failed"]) == (200, 1, 1, 0)
+    assert network["name"] == "n"
+    network["name"] = "again"
+    assert post(b"")[1]["mended"] == 0  # one that is forced is one
+    with pytest.raises(NotFound):
+        post(b"force=true", "flavors")
 
 
 def test_what_is_recorded_of_things_that_are_gone_everywhere_goes_too() -> None:
@@ -364,3 +405,78 @@ def test_only_a_vlan_spans_pods() -> None:
         result_of(boot_beside(cloud))
     counted = cloud.run()
     assert counted.failed == 1 and said in counted.notes[0]
+
+
+def test_metering_labels_are_where_routers_of_their_project_are() -> None:
+    cloud = Cloud(2)
+    top, router = cloud.region.top, cloud.route()
+    rule = {"id": "r1", "direction": "ingress", "remote_ip_prefix": "192.0.2.0/24"}
+    body = {"name": "mine", "project_id": "p", "metering_label_rules": [rule]}
+    label = top.create("metering/metering-labels", body)
+    top.create("metering/metering-labels", {"name": "another's", "project_id": "q"})
+
+    def labels() -> list[dict[str, list[str]]]:
+        """Of each pod: the prefixes of labels, by name."""
+        return [
+            {
+                one["name"]: [rule["remote_ip_prefix"] for rule in one["metering_label_rules"]]
+                for one in some["metering/metering-labels"].values()
+            }
+            for some in cloud.below
+        ]
+
+    cloud.converge()
+    assert labels() == [{"mine": ["192.0.2.0/24"]}] * 2
+    label["metering_label_rules"] = [rule | {"remote_ip_prefix": "198.51.100.0/24"}]
+    cloud.converge()
+    assert labels() == [{"mine": ["198.51.100.0/24"]}] * 2
+    for port in [p for p in top.rows["ports"].values() if p["device_id"] == router]:
+        top._interface(top.rows["routers"][router], "remove_router_interface", port["id"])
+    cloud.converge()
+    assert labels() == [{}, {}]
+
+
+def test_a_local_ip_is_in_the_pods_of_the_ports_that_have_it() -> None:
+    cloud = Cloud(2)
+    top = cloud.region.top
+    servers = {
+        p["device_id"]: p for p in top.rows["ports"].values() if "compute" in p["device_owner"]
+    }
+    ports = [servers["server-0"], servers["server-1"]]
+    network = ports[0]["network_id"]
+    owner = {"project_id": "p", "device_owner": "network:local_ip", "security_groups": []}
+    own = top.create("ports", {"network_id": network, **owner})
+    address = own["fixed_ips"][0]["ip_address"]
+    had = [
+        {"fixed_port_id": port["id"], "fixed_ip": port["fixed_ips"][0]["ip_address"]}
+        for port in ports
+    ]
+    body = {"name": "l", "project_id": "p", "network_id": network, "local_port_id": own["id"]}
+    body |= {"local_ip_address": address, "port_associations": had}
+    row = top.create("local_ips", body)
+
+    def local() -> list[list[tuple[str, list[str]]]]:
+        """Of each pod: addresses of local IPs, and of what has them."""
+        found = []
+        for some in cloud.below:
+            ips = {id: p["fixed_ips"][0]["ip_address"] for id, p in some["ports"].items()}
+            found.append(
+                [
+                    (
+                        ips[o["local_port_id"]],
+                        [ips[a["fixed_port_id"]] for a in o["port_associations"]],
+                    )
+                    for o in some["local_ips"].values()
+                ]
+            )
+        return found
+
+    cloud.converge()
+    assert local() == [[(address, [one["fixed_ip"]])] for one in had]
+    row["port_associations"] = had[:1]
+    cloud.converge()
+    assert local() == [[(address, [had[0]["fixed_ip"]])], []]
+    assert [len(some["networks"]) for some in cloud.below] == [1, 1]
+    row["port_associations"] = []
+    cloud.converge()
+    assert local() == [[], []]

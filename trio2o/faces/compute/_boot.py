@@ -47,7 +47,10 @@ class Boot:
         found_ports, found = await together(
             [self.seen(kinds.PORT, ports), self.seen(kinds.NETWORK, nets)]
         )
-        more = {p["network_id"] for p in found_ports.values()} - set(found)
+        trunks = [p.get("trunk_details") or {} for p in found_ports.values()]
+        inner = [one["port_id"] for trunk in trunks for one in trunk.get("sub_ports", ())]
+        some = [*found_ports.values(), *(await self.seen(kinds.PORT, inner)).values()]
+        more = {port["network_id"] for port in some} - set(found)
         self.known = found | found_ports | await self.seen(kinds.NETWORK, sorted(more))
         self._check(nets, ports)
         self.hints = await self.networks.hints([*found, *more])

@@ -18,10 +18,10 @@ from trio2o.domain.errors import Fault, NotFound, NotImplementedHere, PodUnavail
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
-from trio2o.faces.network_resources import ALL, NETWORK, PORT, ROUTER, SECURITY_GROUP
+from trio2o.faces.network_resources import ALL, NETWORK, PORT, ROUTER, SECURITY_GROUP, TRUNK
 from trio2o.faces.stretched import ByMode, networks_of
 from trio2o.message import Answer, Call
-from trio2o.networks import marked
+from trio2o.networks import Refused, marked
 from trio2o.networks import things as kinds
 from trio2o.verbs import (
     Context,
@@ -34,6 +34,7 @@ from trio2o.verbs import (
     json_answer,
     raw,
     rewrite,
+    value_at,
 )
 
 log = make_logger()
@@ -51,6 +52,7 @@ LIVE = ("status", "binding:host_id", "binding:vif_type", "binding:vif_details")
 _OVERLAID = {
     PORT.type: LIVE,
     "floatingip": ("status",),
+    TRUNK.type: ("status",),
     NETWORK.type: (HINTS, ZONES),
     ROUTER.type: (HINTS, ZONES),
 }
@@ -205,8 +207,11 @@ class TopFirst:
     async def __call__(self, call: Call, context: Context) -> Answer:
         networks = networks_of(context)
         sent, hints = self._without_hints(below(call, context), context)
+        if self.resource is ROUTER and value_at(decode(call.body), _ENABLE) is True:
+            raise NotImplementedHere(_NO_PROXIES)
         before = await self._before(context)
-        self._refuse(decode(call.body))
+        if self.resource is TRUNK and call.method == "DELETE":
+            await self._untrunk(sent, context)
         answer = await context.send(networks.center, sent)
         if answer.status in (403, 409) and call.method == "DELETE" and await self._let_go(context):
             answer = await context.send(networks.center, sent)
@@ -219,17 +224,34 @@ class TopFirst:
                 if not await within(context.clock, FOLLOW, follow):
                     networks.wake()
             except Fault as fault:  # the top has it: what was not brought now is for a pass
+                if self.resource is TRUNK and isinstance(fault, Refused):
+                    await self._take_back(sent, answer, context)
+                    raise await _by_top(fault, context) from None
                 log.warn("a change of the top: {why}", why=str(fault))
                 networks.wake()
         return await self._dressed(answer, context)
 
-    def _refuse(self, body: Any) -> None:
-        """What no pod would be told of must not seem to work. Raises `Fault`."""
-        asked = body.get(self.resource.key) if isinstance(body, dict) else None
-        gateway = isinstance(asked, dict) and asked.get("external_gateway_info")
-        for row in (asked, gateway) if self.resource.type in ("floatingip", "router") else ():
-            if isinstance(row, dict) and row.get("qos_policy_id"):
-                raise NotImplementedHere("QoS policies are for networks and ports that span pods.")
+    async def _untrunk(self, sent: Call, context: Context) -> None:
+        """The pod of a trunk may refuse to let go of it: it is asked before the top, which does not
+        know what uses the parent port. Raises `Refused`."""
+        networks = networks_of(context)
+        if context.below == TRUNK.path(_subject(context)).encode():
+            shown = evolve(sent, method="GET", body=b"")
+            if (await context.send(networks.center, shown)).ok:
+                try:
+                    await networks.settle_trunk(_subject(context), leave=True)
+                except Refused as refused:
+                    raise await _by_top(refused, context) from None
+
+    async def _take_back(self, sent: Call, answer: Answer, context: Context) -> None:
+        """The pod of a trunk refused what the top did."""
+        networks, action = networks_of(context), context.operation.action
+        if sent.method == "POST":
+            for row in self._rows(answer):
+                await networks.gone(networks.center, TRUNK.path(row["id"]))
+        elif action == "add_subports":
+            path = f"{TRUNK.path(_subject(context))}/remove_subports"
+            await networks.neutron.ask(networks.center, "PUT", path, decode(sent.body))
 
     def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
         """The call without AZ hints, which a Neutron without agents refuses, and the hints.
@@ -262,11 +284,10 @@ class TopFirst:
 
     async def _before(self, context: Context) -> Row:
         """What is about to be changed, where that decides which pods follow."""
-        kind = kinds.BY_PATH.get(self.resource.collection.strip("/"))
-        id = context.params.get("id")
+        kind, id = kinds.BY_PATH.get(self.resource.collection.strip("/")), _subject(context)
         deletes = context.operation.method == "DELETE" and kind in _FOLLOW_BY_ROW
         moves = context.operation.method == "PUT" and kind in (kinds.PORT, kinds.FLOATING)
-        if kind is None or id is None or not (deletes or moves):
+        if kind is None or not id or not (deletes or moves):
             return {}
         networks = networks_of(context)
         found = await networks.neutron.by_ids(networks.center, kind, [id])
@@ -274,7 +295,7 @@ class TopFirst:
 
     async def _let_go(self, context: Context) -> bool:
         """What is in use may be so by servers that are gone already: look, and free it."""
-        networks, id = networks_of(context), context.params.get("id", "")
+        networks, id = networks_of(context), _subject(context)
         center, neutron = networks.center, networks.neutron
         name = {"network": "network_id", "security_group": "security_groups", "port": "id"}
         fields = ("id", "device_id")
@@ -330,7 +351,7 @@ class TopFirst:
     async def _follow(self, answer: Answer, before: Row, context: Context) -> None:
         """Bring the change to the pods that have the thing."""
         networks, type, rows = networks_of(context), self.resource.type, self._rows(answer)
-        id = context.params.get("id", "")
+        id = _subject(context)
         if type == "network" and id:
             await networks.settle_network(id)
             if context.operation.method == "DELETE" and context.below == NETWORK.path(id).encode():
@@ -354,13 +375,19 @@ class TopFirst:
         elif type == "router" and id:
             await self._settle_router(id, context)
         elif type == "floatingip":
-            if context.operation.method == "DELETE":
-                await networks.remove_everywhere(id)
+            if context.below == self.resource.path(id).encode():
+                if context.operation.method == "DELETE":
+                    await networks.remove_everywhere(id)
+            elif id:
+                rows = await networks.neutron.by_ids(networks.center, kinds.FLOATING, [id])
             for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
                 await self._settle_router(router, context)
+        elif type == "trunk":
+            for trunk in [id] if id else [row["id"] for row in rows]:
+                await networks.settle_trunk(trunk)
         elif type == "policy":
-            await networks.settle_policy(context.params.get("policy_id", id))
-        elif type.startswith("alias_"):
+            await networks.settle_policy(id)
+        elif type.startswith(_BY_PASS):
             networks.wake()
         elif type == "address_group" and id:
             networks.members_changed([id])
@@ -383,6 +410,14 @@ class TopFirst:
         return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
 
 
+async def _by_top(refused: Refused, context: Context) -> Refused:
+    """What a pod refused, in the words of the top."""
+    text = refused.message
+    for id in re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", text):
+        text = text.replace(id, (await networks_of(context).tops([id])).get(id, id))
+    return Refused(refused.status, text, refused.kind, refused.where)
+
+
 async def by_top(call: Call, context: Context) -> Answer:
     """What only the top has to know: pods get what comes of it by the next pass."""
     networks = networks_of(context)
@@ -399,12 +434,16 @@ class NotCarried(TopFirst):
     async def __call__(self, call: Call, context: Context) -> Answer:
         if await self._is_a_pods(call, context):
             return await self.local(call, context)
-        raise NotImplementedHere("This is not served for networks that span pods yet.")
+        raise NotImplementedHere(_NO_PROXIES)
 
 
-_NOT_CARRIED = re.compile(
-    r"/v2\.0/(trunks|ndp-proxies|local-ips|local_ips|metering/.*|.*/port_forwardings"
-    r"|.*/conntrack_helpers)(/|$)"
+_NOT_CARRIED = re.compile(r"/v2\.0/ndp-proxies(/|$)")
+
+_ENABLE = ("router", "enable_ndp_proxy")
+
+_NO_PROXIES = (
+    "NDP proxies are not carried to pods: they need the address scopes of networks, which are "
+    "the top's alone. Route the prefix, or use a network of one pod's own."
 )
 
 _TOPS_OWN = re.compile(
@@ -412,7 +451,15 @@ _TOPS_OWN = re.compile(
     r"|security-groups-default-statefulness|auto-allocated-topology)(/|$)"
 )
 
+_BY_PASS = ("alias_", "metering_", "local_ip")
+"""Types of what the next pass brings to pods."""
+
 _FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
+
+
+def _subject(context: Context) -> str:
+    """The id of the thing that a row is about, or a part of; '' if there is none yet."""
+    return next(iter(context.params.values()), "")
 
 
 def _ids(value: Any) -> list[str]:
@@ -460,7 +507,7 @@ def _stretched(row: Operation) -> Operation:
         return evolve(row, verb=ByMode(row.verb, InPod(row.verb, PORT, "port_id")))
     if _TOPS_OWN.match(row.path):
         return evolve(row, verb=ByMode(row.verb, by_top))
-    path = row.path.removeprefix("/v2.0")
+    path = row.path.removeprefix("/v2.0").replace("local_ips", "local-ips")
     found = next(
         (one for one in ALL if re.fullmatch(re.escape(one.collection) + r"(/.*)?", path)), None
     )
