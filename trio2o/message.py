@@ -16,6 +16,7 @@ __all__ = [
     "Headers",
     "Stream",
     "end_to_end",
+    "has_breaks",
     "header",
     "read_answer",
     "value",
@@ -141,6 +142,12 @@ def end_to_end(headers: Headers, more: frozenset[bytes] = HOP_BY_HOP) -> Headers
         elif name == b"connection":
             named += [option.strip().lower() for option in item[1].split(b",")]
     return without(tuple(kept), named) if set(named) - _HARMLESS else tuple(kept)
+
+
+def has_breaks(lines: Iterable[bytes]) -> bool:
+    """Whether any of these lines of a head would be read as two."""
+    text = b"".join(lines)
+    return b"\n" in text or b"\r" in text
 
 
 def with_header(headers: Headers, name: bytes, value: bytes) -> Headers:

@@ -27,6 +27,7 @@ from trio2o.definitions import (
     NEUTRON_KINDS,
     Definitions,
     Keypairs,
+    Means,
     Places,
     ServerGroups,
 )
@@ -117,11 +118,7 @@ class Appliance(Service):
     catalog were read."""
 
     def __init__(
-        self,
-        reactor: Any,
-        settings: Settings,
-        worker: Worker | None = None,
-        path: str = "",
+        self, reactor: Any, settings: Settings, worker: Worker | None = None, path: str = ""
     ) -> None:
         """`path` is the settings' file, for SIGHUP to read it again ('' = there is none)."""
         self._reactor, self._settings, self._worker = reactor, settings, worker
@@ -199,9 +196,9 @@ class Appliance(Service):
             settings.network.region if stretched else "",
         )
         routes = Routes(reactor, time.time, store, pods, keystone.own_token)
-        keypairs = Keypairs(reactor, _shown_now, store, pods, keystone.own_token)
-        groups = ServerGroups(reactor, _shown_now, store, pods, keystone.own_token)
-        await groups.load()
+        means = Means(reactor, _shown_now, store, pods, keystone.own_token)
+        keypairs, groups = Keypairs(means), ServerGroups(means)
+        await groups.places.load()
         passes = Passes(reactor, time.time, settings.reconcile.interval)
         lease = Lease(time.monotonic, store, _process_name(), settings.reconcile.lease)
         self.reconcilers = reconcilers = Reconcilers(reactor, store, passes, lease)
@@ -212,10 +209,8 @@ class Appliance(Service):
 
         mend = settings.reconcile.definitions == "mend"
         for kind in (*KINDS, *(() if stretched else NEUTRON_KINDS)):
-            one = kind(reactor, pods, keystone.own_token, places)
-            definitions[one.name] = Definitions(
-                reactor, _shown_now, store, pods, keystone.own_token, one, passes.wake, mend=mend
-            )
+            one = kind(means, places)
+            definitions[one.name] = Definitions(means, one, passes.wake, mend=mend)
         for each in definitions.values():
             await each.places.load()
             passes.add(each)
@@ -224,13 +219,7 @@ class Appliance(Service):
         passes.add(Sweep(reactor, time.time, routes, pods, SWEPT, keystone.own_token))
         if stretched:
             self.networks = Networks(
-                reactor,
-                time.time,
-                store,
-                pods,
-                keystone.own_token,
-                settings.network,
-                settle_router,
+                reactor, time.time, store, pods, keystone.own_token, settings.network, settle_router
             )
             self.networks.wake = lambda: passes.wake("networks", 5.0)
             mend = settings.reconcile.networks == "mend"
@@ -296,7 +285,7 @@ class Appliance(Service):
             self._every(LOOK, look)
         held = Held(store)
         held.follow(self._pods_changed(pods, routes), "pods", "bindings")
-        held.follow(groups.load, "server_group_pods")
+        held.follow(groups.places.load, "settled")
         for each in definitions.values():
             held.follow(each.places.load, "settled")
         held.follow(reconcilers.settle, "passes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network, ip_address
+from ipaddress import ip_address, ip_network
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,18 @@ def _addresses(value: str) -> str:
     return ""
 
 
-def _cidr(value: str) -> str:
-    try:
-        fine = IPv4Network(value).num_addresses >= 8
-    except ValueError:
-        fine = False
-    return "" if fine else "an IPv4 network such as 100.64.0.0/24"
+def _cidr(like: str) -> Callable[[str], str]:
+    version = ip_network(like).version
+
+    def check(value: str) -> str:
+        try:
+            found = ip_network(value)
+            fine = found.version == version and found.num_addresses >= 8
+        except ValueError:
+            fine = False
+        return "" if fine else f"an IPv{version} network such as {like}"
+
+    return check
 
 
 def _physical_networks(value: str) -> str:
@@ -182,9 +188,7 @@ class StoreSettings:
 @frozen
 class PodsSettings:
     interface: str = _setting(
-        "internal",
-        "Which endpoints of the pods are used.",
-        _one_of("internal", "public", "admin"),
+        "internal", "Which endpoints of the pods are used.", _one_of("internal", "public", "admin")
     )
     timeout: float = _number(60.0, 0.1, "Seconds that a call to a pod may take in all.")
     connect_timeout: float = _number(5.0, 0.1, "Seconds that connecting to a pod may take.")
@@ -273,7 +277,12 @@ class NetworkSettings:
     bridge_cidr: str = _setting(
         "100.64.0.0/24",
         "The addresses of the network that joins the pods of a router (stretched).",
-        _cidr,
+        _cidr("100.64.0.0/24"),
+    )
+    bridge_cidr_v6: str = _setting(
+        "fd74:7269:6f32::/64",
+        "The same for routers with IPv6 subnets.",
+        _cidr("fd74:7269:6f32::/64"),
     )
     claim_seconds: float = _number(
         300.0,

@@ -127,6 +127,16 @@ def test_a_quota_is_written_to_every_pod(project: Project, admin: Any):
     assert status(admin, "PUT", path, "2.60", json={"quota_set": {"nonsense": 1}}) == 400
 
 
+def test_a_quota_that_a_later_pod_refuses_is_changed_in_none(project: Project, admin: Any):
+    project.server("az2")  # so that Pod2 has more than none, and Pod1 has not
+    path = f"/os-quota-sets/{project.id}"
+    ask(admin, "PUT", path, "2.60", json={"quota_set": {"instances": 7}})
+    assert status(admin, "PUT", path, "2.60", json={"quota_set": {"instances": 0}}) == 400
+    for pod in ("Pod1", "Pod2"):
+        there = ask(admin_cloud(pod), "GET", path, "2.60")["quota_set"]
+        assert there["instances"] == 7, pod
+
+
 def test_events_reach_the_servers_of_both_pods(project: Project, admin: Any):
     servers = [project.server("az1").id, project.server("az2").id]
     unknown = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"

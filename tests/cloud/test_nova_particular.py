@@ -93,10 +93,7 @@ def test_servers_made_at_once_are_in_one_pod_and_are_found_at_once(project: Proj
         wrong = json.dumps({"server": wish | {"availability_zone": "nova"} | count})
         ours, theirs = (
             ask(project, "POST", "/servers", data=data, base=base)
-            for data, base in (
-                (wrong.replace('"nova"', '"az1"'), ""),
-                (wrong, PODS["az1"]),
-            )
+            for data, base in ((wrong.replace('"nova"', '"az1"'), ""), (wrong, PODS["az1"]))
         )
         assert (ours.status_code, ours.json()) == (theirs.status_code, theirs.json())
         assert ours.status_code == 400

@@ -50,9 +50,7 @@ def nothing_is_left(project: Project, *more: Callable[[str], Any]) -> bool:
     return eventually(lambda: not left("Pod1") and not left("Pod2"), 30)
 
 
-def test_ports_are_forwarded_to_servers_of_both_pods_from_the_pod_of_the_address(
-    spanning: Project,
-):
+def test_ports_are_forwarded_to_servers_of_both_pods_from_the_pod_of_the_address(spanning: Project):
     network, net = spanning.tenant.network, network_of(spanning)
     with outside_of(spanning) as outside:
         router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})

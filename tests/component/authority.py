@@ -57,9 +57,7 @@ class Authority:
         path.write_bytes(
             made.sign(self.key, hashes.SHA256()).public_bytes(PEM)
             + key.private_bytes(
-                PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
+                PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
         return path

@@ -61,7 +61,7 @@ def add_pods(shell: Shell) -> str:
             pod = {"pod_name": name} | ({"az_name": zone} if zone else {})
             made = shell.run(
                 f'curl -s -X POST {url} -H "X-Auth-Token: $token"'
-                f" -H 'Content-Type: application/json' -d '{json.dumps({'pod': pod})}'",
+                f" -H 'Content-Type: application/json' -d '{json.dumps({'pod': pod})}'"
             )
             expect(json.loads(made.out).get("pod", {}).get("pod_name"), name, "the pod made")
         else:

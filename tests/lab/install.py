@@ -29,6 +29,8 @@ WIRES = {
     "dnsmasq-base": "/usr/sbin/dnsmasq",
     "dnsmasq-utils": "/usr/bin/dhcp_release",
     "busybox": "/usr/bin/busybox",
+    "radvd": "/usr/sbin/radvd",
+    "isc-dhcp-client": "/usr/sbin/dhclient",
 }
 STAMP = settings.VENV / ".lab-requirements"
 

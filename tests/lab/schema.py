@@ -154,10 +154,7 @@ _COMMANDS: dict[str, tuple[list[str], list[list[str]]]] = {
         ["nova-manage"],
         [
             ["api_db", "sync"],
-            [
-                *("cell_v2", "map_cell0", "--database_connection"),
-                CELL_URL + "_cell0?{query}",
-            ],
+            [*("cell_v2", "map_cell0", "--database_connection"), CELL_URL + "_cell0?{query}"],
             [
                 *("cell_v2", "create_cell", "--name", "cell1"),
                 *("--database_connection", CELL_URL + "?{query}"),

@@ -10,15 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio2o.settings import (
-    BadSettings,
-    FaceSettings,
-    Settings,
-    commented,
-    differences,
-    load,
-    parse,
-)
+from trio2o.settings import BadSettings, FaceSettings, Settings, commented, differences, load, parse
 
 
 def leaves(base: Any = None, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -92,10 +84,7 @@ def test_toml_may_be_written_in_any_of_its_ways(text: str) -> None:
     ("text", "words"),
     [
         ("[pods]\n\nx = 1\n", "line 3: pods.x: no such setting; there are: interface, timeout, "),
-        (
-            "\n[pod]\n",
-            "line 2: pod: no such setting; there are: service, log, telemetry, ",
-        ),
+        ("\n[pod]\n", "line 2: pod: no such setting; there are: service, log, telemetry, "),
         ("[faces.nova]\n", "line 1: faces.nova: no such setting; there are: admin, compute, "),
         (
             "[log]\nlevel = 'loud'",

@@ -81,7 +81,7 @@ class Pods:
         return {name: [pod for pod in self.all if pod.is_in(name)] for name in names}
 
     async def send(
-        self, pod: Pod, target: Target, call: Call, deadline: float, *, stream: bool = False
+        self, pod: Pod, target: Target, call: Call, deadline: float, **more: object
     ) -> Answer:
         if pod in self.down:
             raise PodUnavailable(pod.pod_name, "down")

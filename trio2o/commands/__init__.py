@@ -9,8 +9,6 @@ from trio2o.commands._db import db
 from trio2o.commands._local import init, operations, serve
 from trio2o.commands._remote import binding, definition, pod, register
 
-__all__ = ["main"]
-
 
 @click.group()
 @click.version_option(__version__, prog_name="trio2o")

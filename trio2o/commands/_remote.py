@@ -60,12 +60,7 @@ def _endpoint(client: Client, service_id: str, region: str, interface: str, url:
     for extra in found[1:]:
         client.keystone("DELETE", f"/endpoints/{extra['id']}")
     if not found:
-        body = {
-            "service_id": service_id,
-            "region_id": region,
-            "interface": interface,
-            "url": url,
-        }
+        body = {"service_id": service_id, "region_id": region, "interface": interface, "url": url}
         client.keystone("POST", "/endpoints", {"endpoint": body})
         return "created"
     if found[0]["url"] != url:

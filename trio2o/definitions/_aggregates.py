@@ -55,7 +55,7 @@ class Aggregates(Listed):
         if wanted is None:
             if seen is None:
                 return ()
-            return (*_hosts([], seen["hosts"]), Step("DELETE", _ONE, gone=True))
+            return (*_hosts([], seen["hosts"]), Step("DELETE", _ONE, fine=404))
         steps: list[Step] = []
         if seen is None:
             told = {"name": wanted["name"]}
@@ -78,6 +78,6 @@ class Aggregates(Listed):
 def _hosts(wanted: list[str], seen: list[str]) -> tuple[Step, ...]:
     gone, new = sorted(set(seen) - set(wanted)), sorted(set(wanted) - set(seen))
     return (
-        *(Step("POST", _ACTION, {"remove_host": {"host": host}}, gone=True) for host in gone),
+        *(Step("POST", _ACTION, {"remove_host": {"host": host}}, fine=404) for host in gone),
         *(Step("POST", _ACTION, {"add_host": {"host": host}}) for host in new),
     )

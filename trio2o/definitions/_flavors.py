@@ -5,8 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._listed import Listed
-from trio2o.definitions._steps import access_steps, specs_steps
+from trio2o.definitions._listed import Listed, access_steps, specs_steps
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
@@ -68,11 +67,11 @@ class Flavors(Listed):
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
         """What cannot be changed is made anew: servers keep a copy of the flavor they have."""
         if wanted is None:
-            return () if seen is None else (Step("DELETE", "/flavors/{id}", gone=True),)
+            return () if seen is None else (Step("DELETE", "/flavors/{id}", fine=404),)
         if seen is None:
             return _create(wanted)
         if any(wanted[name] != seen[name] for name in _NAMES):
-            return (Step("DELETE", "/flavors/{id}", gone=True), *_create(wanted))
+            return (Step("DELETE", "/flavors/{id}", fine=404), *_create(wanted))
         return _change(wanted, seen)
 
 

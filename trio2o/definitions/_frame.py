@@ -9,23 +9,14 @@ from typing import Any
 from attrs import evolve
 from txaio.tx import make_logger
 
-from trio2o.definitions._judge import is_abreast, judge
-from trio2o.definitions._kind import Document, Kind, canonical, content
-from trio2o.definitions._places import Outcome, Places, Refused
-from trio2o.domain.errors import (
-    Conflict,
-    Fault,
-    NotFound,
-    PodTimeout,
-    PodUnavailable,
-    Unavailable,
-)
+from trio2o.definitions._kind import Document, Kind, canonical, content, is_abreast, judge
+from trio2o.definitions._own import Means
+from trio2o.definitions._places import Outcome, Places, Refused, count
+from trio2o.domain.errors import Conflict, Fault, NotFound, PodTimeout, PodUnavailable, Unavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, Definition, Pod, Settled
 from trio2o.message import Answer
-from trio2o.pods import Pods
 from trio2o.reconcile import Counted
-from trio2o.store import Store
 from trio2o.store import definitions as rows
 
 log = make_logger()
@@ -44,22 +35,13 @@ class Definitions:
     """All definitions of one kind. As a reconciler: each of them in each pod."""
 
     def __init__(
-        self,
-        clock: Any,
-        now: Callable[[], str],
-        store: Store,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        kind: Kind,
-        wake: Callable[[str, float], None],
-        *,
-        mend: bool = True,
+        self, means: Means, kind: Kind, wake: Callable[[str, float], None], *, mend: bool = True
     ) -> None:
-        """`now` is the time of day as it is shown; `wake` asks for a pass within some seconds.
-        Without `mend`, what changed in a pod is only reported."""
+        """`wake` asks for a pass within some seconds. Without `mend`, what changed in a pod is
+        only reported."""
         self.kind, self.name = kind, f"{kind.name}s"
-        self.places = Places(clock, store, pods, own_token, kind, mend=mend)
-        self._now, self._store, self._wake, self._mend = now, store, wake, mend
+        self.places = Places(means, kind, mend=mend)
+        self._now, self._store, self._wake, self._mend = means.now, means.store, wake, mend
         self._turns: Turns[str] = Turns()
 
     async def find(self, key: str) -> Definition | None:
@@ -367,18 +349,14 @@ class Definitions:
         view: Mapping[str, Document],
         ours: Settled | None,
         counted: Counted,
-    ) -> Outcome:
+    ) -> Outcome | Refused:
         """One definition in one pod, which had `view` a moment ago."""
-        counted.looked += 1
+        outcome: Outcome | Refused | None = None
         if ours is not None and is_abreast(ours, definition):
             seen = view.get(ours.bottom_id or definition.key)
             verdict = judge(self.kind, pod, definition, seen, ours, mend=self._mend)
             if not verdict.steps and not verdict.problem:
-                return Outcome.NOTHING
-        outcome = await self.places.attempt(definition.key, pod)
-        if isinstance(outcome, Refused):
-            outcome = Outcome.REPORTED
-        counted.drift += outcome in (Outcome.DONE, Outcome.REPORTED)
-        counted.mended += outcome is Outcome.DONE
-        counted.failed += outcome in (Outcome.REPORTED, Outcome.FAILED)
+                outcome = Outcome.NOTHING
+        outcome = outcome or await self.places.attempt(definition.key, pod)
+        count(counted, outcome)
         return outcome

@@ -5,26 +5,56 @@ The pod that made a group first gave it its id; other pods have counterparts wit
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-import msgspec
-from txaio.tx import make_logger
-
+from trio2o.definitions._kind import Document, Step, canonical
+from trio2o.definitions._own import Means, Reads
+from trio2o.definitions._places import Places, count
 from trio2o.domain.errors import Fault, PodUnavailable
-from trio2o.domain.tasks import Once, together
-from trio2o.domain.values import Pod, ServerGroup
+from trio2o.domain.tasks import together
+from trio2o.domain.values import Definition, Pod, Settled
 from trio2o.domain.versions import Version
-from trio2o.pods import OwnCalls, Pods, document
+from trio2o.pods import document
 from trio2o.reconcile import Counted
-from trio2o.store import Store
-from trio2o.store import server_groups as rows
+from trio2o.store import definitions as rows
 
-log = make_logger()
-
+KIND = "server_group"
 PATH = "/os-server-groups"
+
+POLICIES = Version(2, 15)
 ONE_POLICY = Version(2, 64)
 """From here on a group has one policy, and rules."""
+
+
+class _InPods:
+    """A group in a pod. It never changes; names are not unique, so only its id finds it."""
+
+    name, service = KIND, "compute"
+
+    def __init__(self, means: Means) -> None:
+        self._pods, self._reads = means.pods, Reads(means, "compute")
+
+    async def look(self, pod: Pod, id: str, wanted: Document) -> tuple[str, Document] | None:
+        shown = await self._reads.get(pod, f"{PATH}/{id}", (404,)) if id else {}
+        return (id, {}) if "server_group" in shown else None
+
+    def in_pod(self, wanted: Document, pod: Pod) -> Document:
+        return wanted | {"one_policy": self._pods.speaks(pod, "compute", ONE_POLICY)}
+
+    def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
+        """It is made with a token of its project: a group is its token's project's."""
+        if wanted is None:
+            return () if seen is None else (Step("DELETE", f"{PATH}/{{id}}", fine=404),)
+        if seen is not None:
+            return ()
+        group: Document = {"name": wanted["name"], "policies": [wanted["policy"]]}
+        version = POLICIES
+        if wanted["one_policy"]:
+            group, version = {name: wanted[name] for name in ("name", "policy")}, ONE_POLICY
+            group |= {"rules": wanted["rules"]} if wanted["rules"] else {}
+        project, told = wanted["project_id"], {"server_group": group}
+        return (Step("POST", PATH, told, version, makes="server_group", project=project),)
 
 
 class ServerGroups:
@@ -32,125 +62,71 @@ class ServerGroups:
 
     name = "server_groups"
 
-    def __init__(
-        self,
-        clock: Any,
-        now: Callable[[], str],
-        store: Store,
-        pods: Pods,
-        own_token: Callable[[str], Awaitable[str]],
-    ) -> None:
-        """`own_token` gives a token of ours for a project: a group is its token's project's."""
-        self._now, self._store, self._pods = now, store, pods
-        self._calls = OwnCalls(clock, pods)
-        self._own_token = own_token
-        self._making: Once[tuple[str, str], str] = Once()
-        self.tops: dict[str, str] = {}
+    def __init__(self, means: Means) -> None:
+        self._now, self._store, self._pods = means.now, means.store, means.pods
+        self._calls = means.calls("compute")
+        self.places = Places(means, _InPods(means))
 
-    async def load(self) -> None:
-        """Read which ids in pods are not the tenants'."""
-        found = await self._store.read(rows.renamed)
-        self.tops.clear()
-        self.tops.update(found)
-
-    async def find(self, id: str) -> ServerGroup | None:
-        found = await self._store.read(lambda c: rows.find_group(c, id))
+    async def find(self, id: str) -> Definition | None:
+        found = await self.places.known(id)
         return found if found and not found.deleted_at else None
 
-    async def of_project(self, project_id: str | None) -> tuple[ServerGroup, ...]:
+    async def of_project(self, project_id: str | None) -> tuple[Definition, ...]:
         """A project's groups (None: all), oldest first."""
-        return await self._store.read(lambda c: rows.list_groups(c, project_id))
+        find = partial(rows.list_definitions, kind=KIND, owner=project_id, deleted=False)
+        return await self._store.read(find)
 
-    async def created(self, pod: Pod, group: ServerGroup) -> None:
+    async def created(self, pod: Pod, id: str, group: Document) -> None:
         """Record what a pod made, durably."""
+        text, owner = canonical(group), group["project_id"]
 
         def put(connection: Any) -> None:
-            rows.put_group(connection, group)
-            rows.put_counterpart(connection, group.id, pod.pod_id, group.id)
+            made = rows.record_definition(connection, KIND, id, text, owner=owner)
+            told = Settled(KIND, id, pod.pod_id, made.version, bottom_id=id)
+            rows.put_settled(connection, [told])
 
         await self._store.write(put)
 
-    async def in_pods(self, group: ServerGroup) -> dict[Pod, str]:
-        """The pods that have the group, and its id there."""
-        found = await self._store.read(lambda c: rows.counterparts(c, group.id))
-        pods = {pod_id: self._pods.get(pod_id) for pod_id in found}
-        return {pod: found[pod_id] for pod_id, pod in pods.items() if pod is not None}
+    async def members(self, id: str, token: str) -> dict[Pod, list[str]]:
+        """The servers of a group in each pod that answers, as the holder of a token sees them."""
+        told = await self.places.settled(id)
+        places = [
+            (pod, one.bottom_id)
+            for one in told.values()
+            if one.bottom_id and (pod := self._pods.get(one.pod_id))
+        ]
 
-    async def members(self, group: ServerGroup, token: str) -> dict[Pod, list[str]]:
-        """The servers of the group in each pod that answers, as the holder of a token sees them."""
-        places = await self.in_pods(group)
-
-        async def ask(pod: Pod, id: str) -> list[str]:
+        async def ask(pod: Pod, id: str) -> tuple[Pod, list[str]]:
             try:
                 answer = await self._calls.ask(pod, token, "GET", f"{PATH}/{id}")
-                return list(document(answer)["server_group"]["members"])
+                return pod, list(document(answer)["server_group"]["members"])
             except (Fault, KeyError, TypeError):
-                return []
+                return pod, []
 
-        told = await together(ask(pod, id) for pod, id in places.items())
-        return dict(zip(places, told, strict=True))
+        return dict(await together(ask(pod, id) for pod, id in places))
 
-    async def materialise(self, group: ServerGroup, pod: Pod) -> str:
+    async def materialise(self, id: str, pod: Pod) -> str:
         """The group's id in a pod; it is made there if it is not. Raises `Fault`."""
-        places = await self.in_pods(group)
-        if pod in places:
-            return places[pod]
-        key = (group.id, pod.pod_id)
-        return await self._making.run(key, lambda: self._make(group, pod))
-
-    async def _make(self, group: ServerGroup, pod: Pod) -> str:
-        wish: dict[str, Any] = {"name": group.name}
-        if self._pods.speaks(pod, "compute", ONE_POLICY):
-            wish["policy"] = group.policy
-            if rules := msgspec.json.decode(group.rules):
-                wish["rules"] = rules
-            version: Version = ONE_POLICY
-        else:
-            wish["policies"] = [group.policy]
-            version = Version(2, 15)
-        token = await self._own_token(group.project_id)
-        answer = await self._calls.ask(
-            pod, token, "POST", PATH, {"server_group": wish}, version=version
-        )
-        try:
-            bottom = str(document(answer)["server_group"]["id"])
-        except (KeyError, TypeError):
-            raise PodUnavailable(pod.pod_name, "what it made is no server group") from None
-        await self._store.write(lambda c: rows.put_counterpart(c, group.id, pod.pod_id, bottom))
-        self.tops[bottom] = group.id
+        problem, bottom = await self.places.bring(id, pod)
+        if problem:
+            raise PodUnavailable(pod.pod_name, f"server group {id}: {problem}")
         return bottom
 
-    async def delete(self, group: ServerGroup, token: str) -> None:
+    async def delete(self, group: Definition) -> None:
         """Delete it here, then in the pods that answer; the others follow."""
-        now = self._now()
-        await self._store.write(lambda c: rows.delete_group(c, group.id, now))
-        await self._clear(group, token)
+        id, text, now = group.key, group.document, self._now()
+        await self._store.write(lambda c: rows.record_definition(c, KIND, id, text, now))
+        await self._clear(id, Counted())
 
-    async def _clear(self, group: ServerGroup, token: str) -> bool:
-        """Take a deleted group from its pods; whether it is gone from all."""
-        left = False
-        for pod, id in (await self.in_pods(group)).items():
-            try:
-                await self._calls.ask(pod, token, "DELETE", f"{PATH}/{id}", fine=(404,))
-            except Fault as fault:
-                left = True
-                log.warn("pod {pod}: a server group: {why}", pod=pod.pod_name, why=fault.message)
-                continue
-            gone = pod.pod_id
-            await self._store.write(lambda c, gone=gone: rows.drop_counterpart(c, group.id, gone))  # type: ignore[misc]
-            self.tops.pop(id, None)
-        if not left:
-            await self._store.write(lambda c: rows.forget_group(c, group.id))
-        return not left
+    async def _clear(self, id: str, counted: Counted) -> None:
+        for outcome in (await self.places.try_all(id, self.places.up())).values():
+            count(counted, outcome)
+        await self.places.bury(id)
 
     async def run(self) -> Counted:
         """What was deleted while a pod was down goes from it."""
         counted = Counted()
-        for group in await self._store.read(lambda c: rows.list_groups(c, None, deleted=True)):
-            counted.looked += 1
-            counted.drift += 1
-            if await self._clear(group, await self._own_token(group.project_id)):
-                counted.mended += 1
-            else:
-                counted.failed += 1
+        gone = partial(rows.list_definitions, kind=KIND, deleted=True)
+        for group in await self._store.read(gone):
+            await self._clear(group.key, counted)
         return counted

@@ -1,18 +1,18 @@
-"""Kinds of definitions that a pod's API has as a list of things with ids."""
+"""Kinds of definitions that a pod's API has as a list of things with ids; steps that they share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import ClassVar
+from urllib.parse import quote
 
-from trio2o.definitions._kind import Document
-from trio2o.definitions._own import Reads
+from trio2o.definitions._kind import Document, Step
+from trio2o.definitions._own import Means, Reads
 from trio2o.definitions._places import Places
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
-from trio2o.pods import Pods
 
 
 class Listed(ABC):
@@ -29,16 +29,10 @@ class Listed(ABC):
     links: str = ""
     id: str = "id"
 
-    def __init__(
-        self,
-        clock: Any,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        places: Callable[[str], Places],
-    ) -> None:
+    def __init__(self, means: Means, places: Callable[[str], Places]) -> None:
         """`places` gives those of a kind of this name."""
-        self._pods, self._places = pods, places
-        self._reads = Reads(clock, pods, own_token, self.service, self.version)
+        self._pods, self._places = means.pods, places
+        self._reads = Reads(means, self.service, self.version)
 
     async def observe(self, pod: Pod) -> dict[str, Document]:
         shown = await self._all(pod)
@@ -66,3 +60,33 @@ class Listed(ABC):
 
     def in_pod(self, wanted: Document, pod: Pod) -> Document | None:
         return wanted
+
+
+PLAIN = ("name", "description", "is_public")
+
+
+def plain_steps(path: str, key: str, have: Document, want: Document) -> list[Step]:
+    """What makes a type's own members these; Cinder takes no null for them."""
+    plain = {name: want[name] for name in PLAIN if want[name] != have[name]}
+    told = {name: "" if value is None else value for name, value in plain.items()}
+    return [Step("PUT", path, {key: told})] if told else []
+
+
+def access_steps(path: str, action: str, key: str, have: Document, want: Document) -> list[Step]:
+    """What lets in these projects and no others."""
+    return [
+        Step("POST", path, {word + action: {key: project}})
+        for word, left, right in (("add", want, have), ("remove", have, want))
+        for project in sorted(set(left["projects"]) - set(right["projects"]))
+    ]
+
+
+def specs_steps(path: str, key: str, have: Document, want: Document) -> list[Step]:
+    """What makes extra specs (or the like, under a path of their own) these."""
+    steps = [
+        Step("DELETE", f"{path}/{quote(name, safe='')}", fine=404)
+        for name in sorted(set(have) - set(want))
+    ]
+    if changed := {name: value for name, value in want.items() if have.get(name) != value}:
+        steps.append(Step("POST", path, {key: changed}))
+    return steps

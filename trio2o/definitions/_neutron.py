@@ -47,7 +47,7 @@ class _NeutronKind(Listed):
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
         one = f"{self.path}/{{id}}"
         if wanted is None:
-            return () if seen is None else (Step("DELETE", one, gone=True),)
+            return () if seen is None else (Step("DELETE", one, fine=404),)
         steps = []
         want = {name: wanted[name] for name in self.fields}
         if seen is None:
@@ -59,7 +59,7 @@ class _NeutronKind(Listed):
         for top in sorted(have ^ profiles):
             id = wanted["ids"].get(top, top)
             steps.append(
-                Step("DELETE", f"{one}/{PROFILES}/{id}", gone=True)
+                Step("DELETE", f"{one}/{PROFILES}/{id}", fine=404)
                 if top in have
                 else Step("POST", f"{one}/{PROFILES}", {"service_profile": {"id": id}})
             )

@@ -1,4 +1,4 @@
-"""What services of the pods show us."""
+"""What definitions are kept with, and what services of the pods show us."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from attrs import frozen
+
 from trio2o.definitions._kind import Document
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
 from trio2o.pods import OwnCalls, Pods, document
+from trio2o.store import Store
+
+
+@frozen
+class Means:
+    """What definitions are kept with. `now` is the time of day as it is shown; `own_token` gives a
+    token of ours, for a project where its id is given."""
+
+    clock: Any
+    now: Callable[[], str]
+    store: Store
+    pods: Pods
+    own_token: Callable[..., Awaitable[str]]
+
+    def calls(self, service: str) -> OwnCalls:
+        return OwnCalls(self.clock, self.pods, service)
 
 
 class Reads:
     """What a service of the pods shows us, at a version where the pod speaks it."""
 
-    def __init__(
-        self,
-        clock: Any,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        service: str = "compute",
-        version: Version | None = None,
-    ) -> None:
-        self._calls, self._own_token = OwnCalls(clock, pods, service), own_token
-        self._pods, self._service, self._version = pods, service, version
+    def __init__(self, means: Means, service: str, version: Version | None = None) -> None:
+        self._calls, self._own_token = means.calls(service), means.own_token
+        self._pods, self._service, self._version = means.pods, service, version
 
     async def get(self, pod: Pod, path: str, fine: tuple[int, ...] = ()) -> Document:
         """A document; what is `fine` (404, say) is one too. Raises `Fault`."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Any
 from urllib.parse import quote
 
 from attrs import evolve
 from txaio.tx import make_logger
 
-from trio2o.definitions._judge import Verdict, is_abreast, judge, words
-from trio2o.definitions._kind import Kind, Step, content
+from trio2o.definitions._kind import Placed, Step, Verdict, content, is_abreast, judge, words
+from trio2o.definitions._own import Means
 from trio2o.domain.errors import Fault, NotFound, PodUnavailable
 from trio2o.domain.tasks import Turns, together
 from trio2o.domain.values import ON_ITS_WAY, STRANGE, Definition, Pod, Settled
 from trio2o.message import Answer
-from trio2o.pods import OwnCalls, Pods, document
-from trio2o.store import Store
+from trio2o.pods import document
+from trio2o.reconcile import Counted
 from trio2o.store import definitions as rows
 
 log = make_logger()
@@ -44,22 +43,22 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
+def count(counted: Counted, outcome: Outcome | Refused) -> None:
+    """Add to what a pass found."""
+    reported = isinstance(outcome, Refused) or outcome is Outcome.REPORTED
+    counted.looked += 1
+    counted.drift += reported or outcome is Outcome.DONE
+    counted.mended += outcome is Outcome.DONE
+    counted.failed += reported or outcome is Outcome.FAILED
+
+
 class Places:
     """Settles definitions in pods, and knows which pod has which."""
 
-    def __init__(
-        self,
-        clock: Any,
-        store: Store,
-        pods: Pods,
-        own_token: Callable[[], Awaitable[str]],
-        kind: Kind,
-        *,
-        mend: bool,
-    ) -> None:
+    def __init__(self, means: Means, kind: Placed, *, mend: bool = True) -> None:
         self.kind, self._mend = kind, mend
-        self._store, self._pods, self._own_token = store, pods, own_token
-        self._calls = OwnCalls(clock, pods, kind.service)
+        self._store, self._pods, self._own_token = means.store, means.pods, means.own_token
+        self._calls = means.calls(kind.service)
         self.turns: Turns[tuple[str, str]] = Turns()
         self.tops: dict[str, str] = {}
         """Ids in pods that are not the tenants', with those."""
@@ -164,17 +163,22 @@ class Places:
 
         Raises `NotFound` if another is in its place, `PodUnavailable`.
         """
+        problem, id = await self.bring(key, pod)
+        if problem:
+            raise NotFound(f"{words(self.kind).capitalize()} {key} could not be found.")
+        return id
+
+    async def bring(self, key: str, pod: Pod) -> tuple[str, str]:
+        """As `carry`: the problem, if the pod cannot have it, and the id there."""
         definition = await self.known(key)
         if definition is None or definition.deleted_at:
-            return key  # the pod has its own words for that
+            return "", key  # the pod has its own words for that
         one = (await self.settled(key)).get(pod.pod_id)
         if one is None or not is_abreast(one, definition):
             with suppress(Refused):
                 await self.settle(key, pod)
             one = (await self.settled(key)).get(pod.pod_id)
-        if one is None or one.problem:
-            raise NotFound(f"{words(self.kind).capitalize()} {key} could not be found.")
-        return one.bottom_id or key
+        return (one.problem, one.bottom_id or key) if one else ("it is not there", key)
 
     async def settle(self, key: str, pod: Pod) -> Outcome:
         """Make a pod have what should be. It may be run again at any time: each step finds what
@@ -226,11 +230,11 @@ class Places:
         if step.version and not self._pods.speaks(pod, self.kind.service, step.version):
             return None
         path = step.path.replace("{id}", quote(id, safe=""))
-        token = await self._own_token()
+        token = await (self._own_token(step.project) if step.project else self._own_token())
         answer = await self._calls.ask(
             pod, token, step.method, path, step.body, version=step.version, fine=REFUSALS
         )
-        return None if step.gone and answer.status == 404 else answer
+        return None if answer.status == step.fine else answer
 
     async def _put(self, now: Settled, before: Settled | None) -> None:
         if now == before:

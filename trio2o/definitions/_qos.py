@@ -37,7 +37,7 @@ class QosSpecs(Listed):
 
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
         if wanted is None:
-            return () if seen is None else (Step("DELETE", f"{_SPEC}?force=True", gone=True),)
+            return () if seen is None else (Step("DELETE", f"{_SPEC}?force=True", fine=404),)
         bare: Document = {"consumer": wanted["consumer"], "specs": wanted["specs"], "types": []}
         steps = []
         if seen is None:
@@ -95,7 +95,7 @@ class DefaultTypes(Listed):
         step: Step | None = None
         if wanted is None:
             step = (
-                None if seen is None else Step("DELETE", f"{_DEFAULT}/{seen['project']}", gone=True)
+                None if seen is None else Step("DELETE", f"{_DEFAULT}/{seen['project']}", fine=404)
             )
         elif seen is None or seen["type"] != wanted["type"]:
             told = {"default_type": {"volume_type": wanted["id"]}}

@@ -6,8 +6,7 @@ from attrs import evolve
 
 from trio2o.definitions._extra_specs import to_pod, to_top
 from trio2o.definitions._kind import Document, Step
-from trio2o.definitions._listed import Listed
-from trio2o.definitions._steps import PLAIN, access_steps, plain_steps, specs_steps
+from trio2o.definitions._listed import PLAIN, Listed, access_steps, plain_steps, specs_steps
 from trio2o.domain.values import Pod
 from trio2o.domain.versions import Version
 
@@ -44,7 +43,7 @@ class VolumeTypes(Listed):
 
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
         if wanted is None:
-            return () if seen is None else (Step("DELETE", _TYPE, gone=True),)
+            return () if seen is None else (Step("DELETE", _TYPE, fine=404),)
         if seen is not None:
             return _change(wanted, seen)
         fields: Document = {"name": wanted["name"], "description": wanted["description"]}
@@ -70,7 +69,7 @@ def _change(wanted: Document, seen: Document) -> tuple[Step, ...]:
     if want != have:
         path = f"{_TYPE}/encryption"
         if want is None:
-            steps.append(Step("DELETE", f"{path}/provider", gone=True))
+            steps.append(Step("DELETE", f"{path}/provider", fine=404))
         else:
             asked = {name: value for name, value in want.items() if value is not None}
             steps.append(
@@ -103,7 +102,7 @@ class GroupTypes(Listed):
     def plan(self, wanted: Document | None, seen: Document | None) -> tuple[Step, ...]:
         steps: list[Step] = []
         if wanted is None:
-            steps += () if seen is None else (Step("DELETE", _GROUP_TYPE, gone=True),)
+            steps += () if seen is None else (Step("DELETE", _GROUP_TYPE, fine=404),)
         elif seen is None:
             steps.append(Step("POST", "/group_types", {"group_type": wanted}, makes="group_type"))
         else:

@@ -115,53 +115,18 @@ class Route:
 
 
 @frozen
-class Keypair:
-    """A user's key, the same in all pods. One with `deleted_at` is yet to go from some of them.
-
-    `number` is its id in answers; `version` moves with each change.
-    """
-
-    user_id: str
-    name: str
-    type: str
-    public_key: str
-    fingerprint: str
-    created_at: str
-    deleted_at: str = ""
-    version: int = 1
-    number: int = 0
-
-    @property
-    def key(self) -> str:
-        return f"{self.user_id}/{self.name}"
-
-
-@frozen
-class ServerGroup:
-    """A server group as tenants see it; `rules` is JSON. One with `deleted_at` is yet to go from
-    some pods."""
-
-    id: str
-    project_id: str
-    user_id: str
-    name: str
-    policy: str
-    rules: str = "{}"
-    deleted_at: str = ""
-    number: int = 0
-
-
-@frozen
 class Definition:
     """What must be the same in every pod: a flavor, say. `key` is the tenants' id of it.
 
     `document` is JSON in canonical form, `version` moves with each change. `pending` names the pod
-    in which a change is being tried. One with `deleted_at` is yet to go from some pods.
+    in which a change is being tried. One with `deleted_at` is yet to go from some pods. `owner` is
+    the user or project whose it is, '' where it is everybody's.
     """
 
     kind: str
     key: str
     document: str
+    owner: str = ""
     version: int = 1
     pending: str = ""
     deleted_at: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from attrs import frozen
@@ -134,7 +134,7 @@ class BaseFace:
             default_zone=parts.settings.scheduling.default_availability_zone,
             images_url=faces.image.url.rstrip("/"),
             tops=ChainMap(
-                parts.groups.tops, *(one.places.tops for one in parts.definitions.values())
+                parts.groups.places.tops, *(one.places.tops for one in parts.definitions.values())
             ),
             rules=_rules(parts.settings),
             sorted_links=self.sorted_links,
@@ -162,7 +162,7 @@ class BaseFace:
         name = FAULT_NAMES.get(fault.status, "computeFault")
         return json_answer(fault.status, {name: body})
 
-    async def perform(self, row: Operation, call: Call, asked: Asked) -> Answer:
+    def perform(self, row: Operation, call: Call, asked: Asked) -> Awaitable[Answer]:
         parts = self.parts
         context = Context(
             surface=self.surface,
@@ -183,4 +183,4 @@ class BaseFace:
             parts=parts,
             trace=asked.trace,
         )
-        return await row.verb(call, context)
+        return row.verb(call, context)

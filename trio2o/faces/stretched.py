@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from attrs import frozen
 
 from trio2o.message import Answer, Call
@@ -16,9 +18,9 @@ class ByMode:
     local: Verb
     stretched: Verb
 
-    async def __call__(self, call: Call, context: Context) -> Answer:
+    def __call__(self, call: Call, context: Context) -> Awaitable[Answer]:
         verb = self.local if context.parts.networks is None else self.stretched
-        return await verb(call, context)
+        return verb(call, context)
 
 
 def networks_of(context: Context) -> Networks:

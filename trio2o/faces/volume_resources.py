@@ -105,16 +105,7 @@ ASSOCIATION = Resource(
     "association", "volume", key="", rows="qos_associations", collection="", mapped=("id",)
 )
 
-KINDS = (
-    VOLUME,
-    SNAPSHOT,
-    BACKUP,
-    GROUP,
-    GROUP_SNAPSHOT,
-    ATTACHMENT,
-    MESSAGE,
-    TRANSFER,
-)
+KINDS = (VOLUME, SNAPSHOT, BACKUP, GROUP, GROUP_SNAPSHOT, ATTACHMENT, MESSAGE, TRANSFER)
 """What has a route."""
 
 OLDER = (CONSISTENCY_GROUP, CGSNAPSHOT)

@@ -79,13 +79,7 @@ class Neutron:
         return said
 
     async def rows(
-        self,
-        pod: Pod,
-        kind: Kind,
-        *,
-        fields: Iterable[str] = (),
-        token: str = "",
-        **filters: Any,
+        self, pod: Pod, kind: Kind, *, fields: Iterable[str] = (), token: str = "", **filters: Any
     ) -> list[Row]:
         """All rows that filters leave. Raises `Refused`, `Fault`."""
         query: list[tuple[str, Any]] = [("fields", name) for name in fields or kind.fields]

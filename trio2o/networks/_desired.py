@@ -107,6 +107,19 @@ def automatic(subnet: Row) -> bool:
     )
 
 
+def unspanned(row: Row, pods: Sequence[Pod]) -> str:
+    """What is wrong with a network that is needed in these pods, if anything.
+
+    The same VXLAN in two pods joins nothing: a Neutron's agents build tunnels among themselves.
+    """
+    kind = row.get("provider:network_type")
+    if len(pods) < 2 or kind in ("vlan", "flat"):
+        return ""
+    names = " and ".join(sorted(pod.pod_name for pod in pods))
+    said = f"Network {row['id']} is a {kind} network, and only a vlan spans pods"
+    return f"{said}: it is needed in {names}."
+
+
 def needed(top: Top, attachments: Iterable[Attachment]) -> dict[str, set[str]]:
     """The networks that each pod (by id) should have: of its ports, and of local IPs of these."""
     found: dict[str, set[str]] = {}

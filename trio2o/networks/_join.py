@@ -16,7 +16,16 @@ from trio2o.networks._desired import Top
 from trio2o.networks._networks import Networks
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import by_id
-from trio2o.networks._routers import Reach, bridge_of, ends, floats, reach, routers_wanted, unheld
+from trio2o.networks._routers import (
+    Reach,
+    bridge_of,
+    ends,
+    floats,
+    reach,
+    routers_wanted,
+    unheld,
+    versions,
+)
 from trio2o.networks._things import Found, Ref, Row
 from trio2o.store import networks as rows
 
@@ -26,18 +35,19 @@ async def make_bridges(networks: Networks, top: Top, routers: Iterable[str]) -> 
     made: list[Row] = []
     subnets: list[Row] = []
     ask, center = networks.neutron.ask, networks.center
+    cidrs = {4: networks.settings.bridge_cidr, 6: networks.settings.bridge_cidr_v6}
     for id in routers:
         bridge = bridge_of(top, id)
-        if bridge is not None and top.subnets_of(bridge["id"]):
-            continue
         if bridge is None:
             body: Row = {"name": "router bridge", "description": things.bridge_mark(id)}
             bridge = (await ask(center, "POST", "/networks", {"network": body}))["network"]
-        made.append(bridge)
-        body = {"network_id": bridge["id"], "ip_version": 4, "enable_dhcp": False}
-        body |= {"cidr": networks.settings.bridge_cidr, "gateway_ip": None}
-        subnets.append((await ask(center, "POST", "/subnets", {"subnet": body}))["subnet"])
-    if not made:
+            made.append(bridge)
+        have = {row["ip_version"] for row in top.subnets_of(bridge["id"])}
+        for version in sorted(versions(top, id) - have):
+            body = {"network_id": bridge["id"], "ip_version": version, "enable_dhcp": False}
+            body |= {"cidr": cidrs[version], "gateway_ip": None}
+            subnets.append((await ask(center, "POST", "/subnets", {"subnet": body}))["subnet"])
+    if not subnets:
         return top
     return evolve(top, networks=top.networks | by_id(made), subnets=top.subnets | by_id(subnets))
 
@@ -46,7 +56,7 @@ async def settle_router(networks: Networks, router_id: str) -> None:
     """Make the pods have a router as it is at the top now, or not at all."""
     top = await _top(networks, router_id)
     pods = networks.pods.serving("network")
-    places = await networks.places_of([router_id, *top.networks])
+    places = await networks.places_of([router_id, *top.networks, *top.subnets])
     hints = await networks.hints(list(top.networks))
     needed: dict[str, set[str]] = {}
     for one in places:
@@ -60,7 +70,8 @@ async def settle_router(networks: Networks, router_id: str) -> None:
     known = {(one.pod_id, one.top_id) for one in places}
     for pod in at.routers.get(router_id, []):
         for id in sorted(at.networks[pod.pod_id]):
-            if (pod.pod_id, id) not in known and not networks.pods.is_down(pod, "network"):
+            parts = {(pod.pod_id, one) for one in (id, *(row["id"] for row in top.subnets_of(id)))}
+            if not parts <= known and not networks.pods.is_down(pod, "network"):
                 await networks.network_in(pod, id)
     if at.routers:  # addresses on the bridge were reserved by that
         top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)

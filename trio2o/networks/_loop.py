@@ -11,17 +11,18 @@ from txaio.tx import make_logger
 
 from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
-from trio2o.domain.values import (
-    BOUND,
-    CLAIMED,
-    SUBPORT,
-    Attachment,
-    Counterpart,
-    Pod,
-)
+from trio2o.domain.values import BOUND, CLAIMED, SUBPORT, Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
-from trio2o.networks._desired import Top, desired, groups_wanted, needed, reservations, subports
+from trio2o.networks._desired import (
+    Top,
+    desired,
+    groups_wanted,
+    needed,
+    reservations,
+    subports,
+    unspanned,
+)
 from trio2o.networks._join import free_floats, make_bridges
 from trio2o.networks._networks import CONSENT, Networks
 from trio2o.networks._plan import plan, recognise
@@ -74,6 +75,10 @@ class NetworkPass:
         top = await make_bridges(networks, top, wide)
         at = reach(top, needs, pods, hints)
         top = await networks.reserve(top, unheld(top, floats(top, pods, hints, attached)))
+        for id, row in top.networks.items():
+            if wrong := unspanned(row, [pod for pod in pods if at.has(pod, id)]):
+                counted.failed += 1
+                counted.notes.append(wrong)
         for row in top.bridges:
             if not any(row["id"] in some for some in at.networks.values()):
                 counted.drift += 1
@@ -290,6 +295,7 @@ class NetworkPass:
         result = await networks.applier.apply(pod, steps, ids)
         counted.mended += result.done
         counted.failed += len(result.failed)
+        counted.notes += map(str, result.failed)
         await self._unreserve(pod, top, needs, attached)
 
     async def _told(self, pod: Pod) -> dict[str, list[Row]]:

@@ -25,13 +25,7 @@ from trio2o.domain.versions import Version
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
 from trio2o.networks._calls import Refused
-from trio2o.networks._desired import (
-    Top,
-    policies_wanted,
-    port_wanted,
-    subports,
-    trunk_wanted,
-)
+from trio2o.networks._desired import Top, policies_wanted, port_wanted, subports, trunk_wanted
 from trio2o.networks._plan import plan, recognise, translated
 from trio2o.networks._reads import by_id, in_scope
 from trio2o.networks._routers import INTERFACES, ends
@@ -341,15 +335,20 @@ class Networks(Settle):
             mine = await self.store.read(lambda c: rows.attachments_of(c, "server_id", wanted))
             left = {one.server_id for one in mine}
             self._watched = {id: end for id, end in self._watched.items() if id in left}
-            by_pod: dict[str, list[Attachment]] = {}
-            for one in mine:
-                by_pod.setdefault(one.pod_id, []).append(one)
-            await together(self._let_go(pod_id, some) for pod_id, some in by_pod.items())
+            await self._let_go(mine)
         finally:
             if (self._watched or self._leasing) and not self.stopped:
                 self._look_soon()
 
-    async def _let_go(self, pod_id: str, some: Sequence[Attachment]) -> None:
+    async def _let_go(self, some: Iterable[Attachment]) -> None:
+        """Free the ports that servers had and that pods show as nobody's."""
+        by_pod: dict[str, list[Attachment]] = {}
+        for one in some:
+            if one.stage == BOUND:
+                by_pod.setdefault(one.pod_id, []).append(one)
+        await together(self._let_go_in(pod_id, some) for pod_id, some in by_pod.items())
+
+    async def _let_go_in(self, pod_id: str, some: Sequence[Attachment]) -> None:
         pod = self.pods.get(pod_id)
         if pod is None or self.pods.is_down(pod, "network"):
             return
@@ -361,7 +360,9 @@ class Networks(Settle):
         await together(self.release(one) for id, one in bottoms.items() if id not in used)
 
     async def ended(self, server_id: str) -> None:
-        """A pod was heard to say that there is no such server: make sure, then free its ports."""
+        """A pod was heard to say that there is no such server, or none but in name: make sure, then
+        free its ports."""
+        await self._let_go(await self.of_server(server_id))
         for one in await self.of_server(server_id):
             pod = self.pods.get(one.pod_id)
             if pod is None or await self.has_server(pod, server_id):

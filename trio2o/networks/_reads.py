@@ -14,11 +14,7 @@ from trio2o.domain.values import Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import Applier, counterparts
 from trio2o.networks._calls import Neutron, Refused
-from trio2o.networks._desired import (
-    Place,
-    Reserve,
-    Top,
-)
+from trio2o.networks._desired import Place, Reserve, Top
 from trio2o.networks._things import Key, Row, Wanted
 from trio2o.pods import Pods
 from trio2o.settings import NetworkSettings

@@ -29,11 +29,15 @@ from trio2o.networks._desired import (
 )
 from trio2o.networks._things import Ref, Row, Wanted
 
-ALL = ("0.0.0.0/1", "128.0.0.0/1")
-"""All of IPv4, in halves: Neutron's agents drop a default route that is not of the gateway's subnet
-whenever they look at the gateway."""
+ALL = {4: ("0.0.0.0/1", "128.0.0.0/1"), 6: ("::/1", "8000::/1")}
+"""All of IPv4 and of IPv6, in halves: Neutron's agents drop a default route that is not of the
+gateway's subnet whenever they look at the gateway."""
 
 INTERFACES = ("network:router_interface", "network:ha_router_replicated_interface")
+
+
+Fixed = tuple[Row, str]
+"""A subnet and an address of it."""
 
 
 @frozen
@@ -58,6 +62,12 @@ def interfaces(top: Top, router_id: str) -> list[Row]:
     return [port for port in top.of_device(router_id) if port["device_owner"] in INTERFACES]
 
 
+def versions(top: Top, router_id: str) -> set[int]:
+    """The IP versions that a router's bridge has: that of floating IPs, and its subnets'."""
+    fixed = (ip for port in interfaces(top, router_id) for ip in port["fixed_ips"])
+    return {4} | {ip_address(ip["ip_address"]).version for ip in fixed}
+
+
 def gateway_pod(row: Row, pods: Sequence[Pod], hints: Mapping[str, list[str]]) -> Pod | None:
     """The pod of a router's external network: the one that it is hinted for."""
     info = row.get("external_gateway_info")
@@ -76,10 +86,7 @@ def external_pod(
 
 
 def reach(
-    top: Top,
-    needed: Mapping[str, set[str]],
-    pods: Sequence[Pod],
-    hints: Mapping[str, list[str]],
+    top: Top, needed: Mapping[str, set[str]], pods: Sequence[Pod], hints: Mapping[str, list[str]]
 ) -> Reach:
     """From the networks that servers need in each pod: those that routers need besides."""
     networks = {pod.pod_id: set(needed.get(pod.pod_id, ())) for pod in pods}
@@ -148,10 +155,7 @@ def ends(row: Row) -> set[str]:
 
 
 def floats(
-    top: Top,
-    pods: Sequence[Pod],
-    hints: Mapping[str, list[str]],
-    attachments: Iterable[Attachment],
+    top: Top, pods: Sequence[Pod], hints: Mapping[str, list[str]], attachments: Iterable[Attachment]
 ) -> list[Float]:
     """The floating IPs of which both pods are known, in each pod that they lead to."""
     at = {one.port_id: one.pod_id for one in attachments}
@@ -183,7 +187,7 @@ def unheld(top: Top, found: Iterable[Float]) -> list[Reserve]:
             one.bridge["id"],
             one.bridge["project_id"],
             one.device_id,
-            tuple(subnet["id"] for subnet in top.subnets_of(one.bridge["id"])),
+            tuple(row["id"] for row in top.subnets_of(one.bridge["id"]) if row["ip_version"] == 4),
         )
         for one in found
         if one.bridge is not None and one.held is None
@@ -207,7 +211,8 @@ def _floating(row: Row, some: Sequence[Float], pod: Pod, top: Top) -> list[Wante
             port, fixed = one.held["id"], address
             here = [_hop(way, port, address) for way in here]
             if pod is one.home:
-                found.append(_held_port(one.held, top.subnets[middle["subnet_id"]], address))
+                subnet = top.subnets[middle["subnet_id"]]
+                found.append(_held_port(one.held, [(subnet, address)]))
         ways += here
     if ready and pod is ready[0].home:
         network, address = row["floating_network_id"], row["floating_ip_address"]
@@ -257,7 +262,7 @@ def _router(
 ) -> list[Wanted]:
     router = Ref(things.ROUTER.path, row["id"])
     bridge = bridge_of(top, row["id"]) if len(there) > 1 else None
-    addresses = {one.pod_id: _bridge_address(top, bridge, one) for one in there}
+    addresses = {one.pod_id: _bridge_addresses(top, bridge, one) for one in there}
     body: Row = {"name": row["name"], "admin_state_up": row["admin_state_up"]}
     body["external_gateway_info"] = None
     body["conntrack_helpers"] = row.get("conntrack_helpers") or []
@@ -268,34 +273,36 @@ def _router(
     held: list[Row] = []
     routes: dict[str, str] = {}
     for port in interfaces(top, row["id"]):
+        own: list[Fixed] = []
         for ip in port["fixed_ips"]:
             subnet = top.subnets.get(ip["subnet_id"])
             if subnet is None:
                 continue
             if at.has(pod, port["network_id"]):
-                address = _own_address(pod, ip, subnet, homes, top)
-                if address:
-                    held.append(subnet)
-                    found += _interface(router, port, subnet, address, address == ip["ip_address"])
+                if address := _own_address(pod, ip, subnet, homes, top):
+                    own.append((subnet, address))
                 continue
-            others = [p for p in there if at.has(p, port["network_id"]) and addresses[p.pod_id]]
-            first_home = homes.get(subnet["id"])
+            first_home, version = homes.get(subnet["id"]), subnet["ip_version"]
+            others = [
+                p for p in there if at.has(p, port["network_id"]) and version in addresses[p.pod_id]
+            ]
             others.sort(key=lambda p, home=first_home: home != p.pod_id)  # type: ignore[misc]
-            if others and subnet["ip_version"] == 4:  # as the bridge
-                routes[subnet["cidr"]] = addresses[others[0].pod_id]
-    if bridge is not None and (mine := addresses[pod.pod_id]):
-        for port in top.reserved(things.bridge(pod.pod_name), bridge["id"]):
-            subnet = top.subnets[port["fixed_ips"][0]["subnet_id"]]
-            held.append(subnet)
-            if home is None or home is pod:
-                found += _interface(router, port, subnet, mine, True)
-            else:
-                info = {"network_id": bridge["id"], "enable_snat": False}
-                body["external_gateway_info"] = _gateway(
-                    info | {"external_fixed_ips": port["fixed_ips"]}
-                )
-    if home is not None and home is not pod and addresses[home.pod_id]:
-        routes |= dict.fromkeys(ALL, addresses[home.pod_id])
+            if others:
+                routes[subnet["cidr"]] = addresses[others[0].pod_id][version]
+        held += [subnet for subnet, _ in own]
+        found += _interface(router, port, own)
+    for port in top.reserved(things.bridge(pod.pod_name), bridge["id"]) if bridge else ():
+        fixed = port["fixed_ips"]
+        both = [(top.subnets[ip["subnet_id"]], ip["ip_address"]) for ip in fixed]
+        held += [subnet for subnet, _ in both]
+        if home is None or home is pod:
+            found += _interface(router, port, both)
+        else:
+            info = {"network_id": port["network_id"], "enable_snat": False}
+            body["external_gateway_info"] = _gateway(info | {"external_fixed_ips": fixed})
+    if home is not None and home is not pod:
+        for version, address in addresses[home.pod_id].items():
+            routes |= dict.fromkeys(ALL[version], address)
     for route in row.get("routes") or ():
         if _on(route["nexthop"], held):
             routes[route["destination"]] = route["nexthop"]
@@ -322,11 +329,11 @@ def _on(address: str, subnets: Iterable[Row]) -> bool:
     return any(ip_address(address) in ip_network(subnet["cidr"]) for subnet in subnets)
 
 
-def _bridge_address(top: Top, bridge: Row | None, pod: Pod) -> str:
-    if bridge is None:
-        return ""
-    held = top.reserved(things.bridge(pod.pod_name), bridge["id"])
-    return held[0]["fixed_ips"][0]["ip_address"] if held else ""
+def _bridge_addresses(top: Top, bridge: Row | None, pod: Pod) -> dict[int, str]:
+    """A pod's addresses on a bridge, by IP version."""
+    held = top.reserved(things.bridge(pod.pod_name), bridge["id"])[:1] if bridge else []
+    fixed = [str(ip["ip_address"]) for port in held for ip in port["fixed_ips"]]
+    return {ip_address(address).version: address for address in fixed}
 
 
 def _own_address(pod: Pod, ip: Row, subnet: Row, homes: Mapping[str, str], top: Top) -> str:
@@ -340,22 +347,27 @@ def _own_address(pod: Pod, ip: Row, subnet: Row, homes: Mapping[str, str], top: 
     return ""
 
 
-def _interface(router: Ref, port: Row, subnet: Row, address: str, same: bool) -> list[Wanted]:
-    wanted = _held_port(port, subnet, address)
-    if same:
+def _interface(router: Ref, port: Row, fixed: Sequence[Fixed]) -> list[Wanted]:
+    if not fixed:
+        return []
+    wanted = _held_port(port, fixed)
+    if [address for _, address in fixed] == [ip["ip_address"] for ip in port["fixed_ips"]]:
         wanted.body["mac_address"] = port["mac_address"]
-    if automatic(subnet):  # only a router may choose its address there
+    if any(automatic(subnet) for subnet, _ in fixed):  # only a router may choose addresses there
         wanted.body["device_owner"] = INTERFACES[0]
     joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
     return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
 
 
-def _held_port(port: Row, subnet: Row, address: str) -> Wanted:
+def _held_port(port: Row, fixed: Iterable[Fixed]) -> Wanted:
     """A port that is no server's, for what the top holds as this one."""
     body = {
         "name": "",
         "network_id": Ref(things.NETWORK.path, port["network_id"]),
-        "fixed_ips": [{"subnet_id": Ref(things.SUBNET.path, subnet["id"]), "ip_address": address}],
+        "fixed_ips": [
+            {"subnet_id": Ref(things.SUBNET.path, subnet["id"]), "ip_address": address}
+            for subnet, address in fixed
+        ],
         "security_groups": [],
         "port_security_enabled": False,
     }

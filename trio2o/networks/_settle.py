@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Fault
+from trio2o.domain.errors import BadRequest, Fault
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Counterpart, Pod
 from trio2o.networks import _things as things
@@ -20,6 +20,7 @@ from trio2o.networks._desired import (
     groups_wanted,
     policies_wanted,
     reservations,
+    unspanned,
 )
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import Reads, by_id, defaults_of
@@ -48,6 +49,10 @@ class Settle(Reads):
         top = await self.top_network(network_id)
         if network_id not in top.networks:
             raise NotMade(f"Network {network_id} is gone.")
+        there = {one.pod_id for one in await self.places_of([network_id])} | {pod.pod_id}
+        pods = [one for one in self.pods.serving("network") if one.pod_id in there]
+        if wrong := unspanned(top.networks[network_id], pods):
+            raise BadRequest(wrong)
         subnets = [row["id"] for row in top.subnets_of(network_id)]
         homes = await self.store.write(lambda c: rows.take_homes(c, subnets, pod.pod_id))
         top = await self.reserve(top, reservations(top, pod, [network_id], homes))

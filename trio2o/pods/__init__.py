@@ -3,5 +3,3 @@
 from trio2o.pods._capacity import Capacity
 from trio2o.pods._own import OwnCalls, document
 from trio2o.pods._pods import Pods, Target
-
-__all__ = ["Capacity", "OwnCalls", "Pods", "Target", "document"]

@@ -9,13 +9,7 @@ from attrs import Factory, field, frozen
 
 from trio2o.upstream import Origin
 
-ROOTS = {
-    "compute": "/v2.1",
-    "volume": "/v3",
-    "network": "/v2.0",
-    "image": "/v2",
-    "placement": "",
-}
+ROOTS = {"compute": "/v2.1", "volume": "/v3", "network": "/v2.0", "image": "/v2", "placement": ""}
 """The version that we speak, for endpoints that do not say one."""
 
 _PROJECT = re.compile(r"[$%]\((?:project_id|tenant_id)\)s")

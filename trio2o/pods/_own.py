@@ -57,7 +57,7 @@ class OwnCalls:
             method, raw.encode(), (own or urlencode(list(query))).encode(), tuple(named), data
         )
         deadline = self.clock.seconds() + self.seconds
-        more = {"hurried": True} if self.hurried else {}
+        more: dict[str, Any] = {"hurried": True} if self.hurried else {}
         return await self.pods.send(pod, Target(self.service, ""), call, deadline, **more)
 
     async def ask(

@@ -21,6 +21,7 @@ from trio2o.settings import ImagesSettings
 from trio2o.store import Store
 from trio2o.store.bindings import list_bindings
 from trio2o.store.pods import list_pods
+from trio2o.telemetry import Trace
 from trio2o.upstream import Broken, Origin, Pool, Resting, Unreachable
 
 log = make_logger()
@@ -222,34 +223,37 @@ class Pods:
         *,
         stream: bool = False,
         hurried: bool = False,
+        trace: Trace | None = None,
     ) -> Answer:
         """The pod's answer; `call.path` stands below the version. Who is `hurried` and waits in
-        vain has not learned that the pod is down.
+        vain has not learned that the pod is down. `trace` is the client's call that it is for.
 
         Raises `PodUnavailable` if nothing was done there, `PodTimeout` if that is not known.
         """
-        endpoint = self.endpoint(pod, target.service)
-        path = endpoint.path(call.path, target.project_id, target.with_project)
+        service, project_id = target.service, target.project_id
+        endpoint = self.endpoint(pod, service)
+        path = endpoint.path(call.path, project_id, target.with_project)
         call = Call(call.method, path, call.query, call.headers, call.body)
-        share = target.project_id
         try:
             answer = await self._send(
-                pod.pod_name, target.service, endpoint, call, deadline, stream, share
+                pod.pod_name, service, endpoint, call, deadline, stream, trace, project_id
             )
         except PodTimeout:
             if not hurried and self._clock.seconds() >= deadline - 0.01:
                 self._late.add(endpoint.origin)
             raise
-        if answer.status == 406 and target.service in self._own:
+        if answer.status == 406 and service in self._own:
             # what the pod speaks has changed since it was asked
-            Deferred.fromCoroutine(self._look(pod.pod_id, target.service))
+            Deferred.fromCoroutine(self._look(pod.pod_id, service))
         return answer
 
-    async def send_to_images(self, call: Call, deadline: float, *, stream: bool) -> Answer:
+    async def send_to_images(
+        self, call: Call, deadline: float, *, stream: bool, trace: Trace | None = None
+    ) -> Answer:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
         endpoint = self.images()
         call = evolve(call, path=endpoint.prefix.encode() + call.path)
-        return await self._send(IMAGES, "image", endpoint, call, deadline, stream)
+        return await self._send(IMAGES, "image", endpoint, call, deadline, stream, trace)
 
     def images(self) -> Endpoint:
         """Where the real Glance is. Raises `PodUnavailable` if the catalog has none."""
@@ -266,12 +270,15 @@ class Pods:
         call: Call,
         deadline: float,
         stream: bool,
+        trace: Trace | None,
         share: str = "",
     ) -> Answer:
         begun, failure = self._clock.seconds(), ""
+        if trace is not None:
+            trace.asks(name, begun)
         try:
             answer = await self._pool.send(call, endpoint.origin, deadline, share=share)
-            if not stream:
+            if not stream and not isinstance(answer.body, bytes):
                 answer = await read_answer(answer)
         except Unreachable as error:
             failure = "unavailable"
@@ -286,7 +293,10 @@ class Pods:
             failure = "timeout"
             raise PodTimeout(name, repr(error)) from None
         finally:
-            self._called(name, service, self._clock.seconds() - begun, failure)
+            ended = self._clock.seconds()
+            if trace is not None:
+                trace.heard(ended)
+            self._called(name, service, ended - begun, failure)
         if self._late:
             self._late.discard(endpoint.origin)
         return answer

@@ -3,5 +3,3 @@
 from trio2o.reconcile._everywhere import Reconcilers
 from trio2o.reconcile._lease import Lease
 from trio2o.reconcile._passes import Counted, Passes, Reconciler
-
-__all__ = ["Counted", "Lease", "Passes", "Reconciler", "Reconcilers"]

@@ -2,5 +2,3 @@
 
 from trio2o.routes._routes import Routes, details_of
 from trio2o.routes._sweep import Sweep, Swept
-
-__all__ = ["Routes", "Sweep", "Swept", "details_of"]

@@ -4,5 +4,3 @@ from trio2o.running._certificates import Certificates
 from trio2o.running._health import Health
 from trio2o.running._notify import Notifier
 from trio2o.running._reactor import install_reactor
-
-__all__ = ["Certificates", "Health", "Notifier", "install_reactor"]

@@ -4,5 +4,3 @@ from trio2o.store._engine import EPOCH, Store, StoreAway
 from trio2o.store._held import EVERY, Held
 from trio2o.store._schema import NewerSchema
 from trio2o.store.lease import Fenced
-
-__all__ = ["EPOCH", "EVERY", "Fenced", "Held", "NewerSchema", "Store", "StoreAway"]

@@ -91,34 +91,21 @@ routes = sa.Table(
 )
 sa.Index("routes_of_project", routes.c.pod_id, routes.c.type, routes.c.project_id)
 
-keypairs = sa.Table(
-    "keypairs",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("user_id", sa.String(255), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("type", sa.String(16), nullable=False),
-    sa.Column("public_key", sa.Text, nullable=False),
-    sa.Column("fingerprint", sa.String(255), nullable=False),
-    sa.Column("created_at", sa.String(32), nullable=False),
-    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.UniqueConstraint("user_id", "name"),
-    sqlite_autoincrement=True,
-)
-
 definitions = sa.Table(
     "definitions",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("key", sa.String(512), nullable=False),
+    # the user or project whose it is, where it is not everybody's
+    sa.Column("owner", sa.String(255), nullable=False, server_default=""),
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     # the pod in which a change is being tried
     sa.Column("pending", sa.String(36), nullable=False, server_default=""),
     sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
     sa.UniqueConstraint("kind", "key"),
+    sa.Index("definitions_of_owner", "kind", "owner"),
     sqlite_autoincrement=True,
 )
 
@@ -132,31 +119,6 @@ settled = sa.Table(
     sa.Column("bottom_id", sa.String(512), nullable=False, server_default=""),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("problem", sa.Text, nullable=False, server_default=""),
-    info=HELD,
-    sqlite_with_rowid=False,
-)
-
-server_groups = sa.Table(
-    "server_groups",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("project_id", sa.String(255), nullable=False, index=True),
-    sa.Column("user_id", sa.String(255), nullable=False),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("policy", sa.String(64), nullable=False),
-    sa.Column("rules", sa.Text, nullable=False),
-    sa.Column("deleted_at", sa.String(32), nullable=False, server_default=""),
-    sqlite_autoincrement=True,
-)
-
-# a group's counterparts: pods choose their ids themselves
-server_group_pods = sa.Table(
-    "server_group_pods",
-    metadata,
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("pod_id", sa.String(36), primary_key=True, index=True),
-    sa.Column("bottom_id", sa.String(36), nullable=False),
     info=HELD,
     sqlite_with_rowid=False,
 )

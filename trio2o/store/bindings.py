@@ -22,9 +22,7 @@ def list_bindings(connection: Connection) -> tuple[Binding, ...]:
 def bind(connection: Connection, wanted: Binding) -> Binding:
     """The project's binding for that AZ: the one that holds, else `wanted`, now recorded."""
     query = sa.select(bindings).where(
-        _holding,
-        bindings.c.tenant_id == wanted.tenant_id,
-        bindings.c.az_name == wanted.az_name,
+        _holding, bindings.c.tenant_id == wanted.tenant_id, bindings.c.az_name == wanted.az_name
     )
     if row := connection.execute(query).mappings().one_or_none():
         return Binding(**row)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from attrs import asdict
+from attrs import asdict, fields
 from sqlalchemy import Connection
 
 from trio2o.domain.values import Definition, Settled
-from trio2o.store._schema import definitions, settled
-from trio2o.store._upsert import put
+from trio2o.store._schema import definitions, keypair_users, settled
+from trio2o.store._upsert import put, put_new
 
 
 def _one(kind: str, key: str) -> sa.ColumnElement[bool]:
@@ -23,22 +24,41 @@ def find_definition(connection: Connection, kind: str, key: str) -> Definition |
     return Definition(**row) if row else None
 
 
-def list_definitions(connection: Connection, kind: str) -> tuple[Definition, ...]:
-    """All of a kind in the order in which they were recorded, deleted ones too."""
-    query = sa.select(definitions).where(definitions.c.kind == kind)
-    rows = connection.execute(query.order_by(definitions.c.number)).mappings()
+def list_definitions(
+    connection: Connection,
+    kind: str,
+    owner: str | None = None,
+    *,
+    deleted: bool | None = None,
+    after: int = 0,
+    limit: int | None = None,
+) -> tuple[Definition, ...]:
+    """All of a kind (or an owner's) in the order in which they were recorded: those that stand
+    and those that do not, or (`deleted`) one of both; or some of them, from a number on."""
+    table = definitions.c
+    query = sa.select(definitions).where(table.kind == kind, table.number > after)
+    if owner is not None:
+        query = query.where(table.owner == owner)
+    if deleted is not None:
+        query = query.where(table.deleted_at != "" if deleted else table.deleted_at == "")
+    rows = connection.execute(query.order_by(table.number).limit(limit)).mappings()
     return tuple(Definition(**row) for row in rows)
 
 
 def record_definition(
-    connection: Connection, kind: str, key: str, document: str, deleted_at: str = ""
+    connection: Connection,
+    kind: str,
+    key: str,
+    document: str,
+    deleted_at: str = "",
+    owner: str = "",
 ) -> Definition:
     """The definition as it is from now on; nothing of it is pending. Its version moves if
     something changed. One that is deleted keeps its last document."""
     old = find_definition(connection, kind, key)
     new = {"document": document, "deleted_at": deleted_at, "pending": ""}
     if old is None:
-        values = {"kind": kind, "key": key, "version": 1, **new}
+        values = {"kind": kind, "key": key, "owner": owner, "version": 1, **new}
         connection.execute(sa.insert(definitions).values(**values))
     else:
         same = (old.document, bool(old.deleted_at)) == (document, bool(deleted_at))
@@ -62,16 +82,22 @@ def forget_definition(connection: Connection, definition: Definition) -> None:
         forget_settled(connection, definition.kind, definition.key)
 
 
+_settled = sa.select(*(settled.c[field.name] for field in fields(Settled)))
+
+
+def _found(connection: Connection, query: sa.Select[Any]) -> tuple[Settled, ...]:
+    """By position: by name it takes four times as long, and there may be many."""
+    return tuple(Settled(*row) for row in connection.execute(query))
+
+
 def settled_of(connection: Connection, kind: str, key: str) -> dict[str, Settled]:
     """What each pod has of a definition, by the pod's id."""
-    query = sa.select(settled).where(settled.c.kind == kind, settled.c.key == key)
-    rows = connection.execute(query).mappings()
-    return {row["pod_id"]: Settled(**row) for row in rows}
+    query = _settled.where(settled.c.kind == kind, settled.c.key == key)
+    return {one.pod_id: one for one in _found(connection, query)}
 
 
 def settled_of_kind(connection: Connection, kind: str) -> tuple[Settled, ...]:
-    query = sa.select(settled).where(settled.c.kind == kind)
-    return tuple(Settled(**row) for row in connection.execute(query).mappings())
+    return _found(connection, _settled.where(settled.c.kind == kind))
 
 
 def put_settled(connection: Connection, found: Sequence[Settled]) -> None:
@@ -82,10 +108,19 @@ def forget_settled(connection: Connection, kind: str, key: str) -> None:
     connection.execute(sa.delete(settled).where(settled.c.kind == kind, settled.c.key == key))
 
 
+def asked_pods(connection: Connection, user_id: str) -> frozenset[str]:
+    """The pods that were asked for a user's keypairs."""
+    query = sa.select(keypair_users.c.pod_id).where(keypair_users.c.user_id == user_id)
+    return frozenset(connection.execute(query).scalars())
+
+
+def put_asked(connection: Connection, user_id: str, pod_id: str) -> None:
+    put_new(connection, keypair_users, [{"user_id": user_id, "pod_id": pod_id}])
+
+
 def problems(connection: Connection) -> tuple[Settled, ...]:
     """What an operator has to decide."""
-    query = sa.select(settled).where(settled.c.problem != "").order_by(settled.c.key)
-    return tuple(Settled(**row) for row in connection.execute(query).mappings())
+    return _found(connection, _settled.where(settled.c.problem != "").order_by(settled.c.key))
 
 
 def any_behind(connection: Connection, kind: str, pod_ids: Sequence[str]) -> bool:

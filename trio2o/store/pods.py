@@ -20,7 +20,6 @@ from trio2o.store._schema import (
     keypair_users,
     pods,
     routes,
-    server_group_pods,
     settled,
     sweeps,
 )
@@ -69,7 +68,7 @@ def change_pod(connection: Connection, pod_id: str, change: Callable[[Pod], Pod]
 def remove_pod(connection: Connection, pod_id: str, now: str) -> None:
     """Take the pod away with what is known of it; its bindings end."""
     end(connection, now, pod_id=pod_id)
-    ours = (routes, settled, keypair_users, server_group_pods, sweeps)
+    ours = (routes, settled, keypair_users, sweeps)
     for table in (*ours, counterparts, attachments, homes):
         connection.execute(sa.delete(table).where(table.c.pod_id == pod_id))
     connection.execute(sa.delete(pods).where(pods.c.pod_id == pod_id))

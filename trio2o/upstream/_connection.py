@@ -39,10 +39,7 @@ class Connection(Protocol):
     transport: Any
 
     def __init__(
-        self,
-        clock: Any,
-        free: Callable[[Connection], None],
-        gone: Callable[[Connection], None],
+        self, clock: Any, free: Callable[[Connection], None], gone: Callable[[Connection], None]
     ) -> None:
         self._clock, self._free, self._gone = clock, free, gone
         self._parser = HttpResponseParser(self)

@@ -18,7 +18,7 @@ from twisted.web.http_headers import Headers as WebHeaders
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from trio2o.message import Answer, Call, read_answer
+from trio2o.message import Answer, Call, has_breaks, read_answer
 from trio2o.upstream._breaker import Breaker
 from trio2o.upstream._connection import YEAR, Broken, Connection, Stale
 from trio2o.upstream._own import OwnResponse, produced
@@ -111,13 +111,7 @@ class Pool:
         return self._server(origin).places
 
     async def send(
-        self,
-        call: Call,
-        origin: Origin,
-        deadline: float,
-        *,
-        probe: bool = False,
-        share: str = "",
+        self, call: Call, origin: Origin, deadline: float, *, probe: bool = False, share: str = ""
     ) -> Answer:
         """The origin's answer: its body a stream, or bytes if all of it came with the head.
 
@@ -284,7 +278,7 @@ def _head(call: Call, host: bytes) -> bytes:
     target = call.target
     if not _TARGET.fullmatch(target):
         raise ValueError(f"{target!r} is no path")
-    lines = [b"%s %s HTTP/1.1\r\nHost: %s" % (call.method.encode("ascii"), target, host)]
+    lines = [b"%s %s HTTP/1.1" % (call.method.encode("ascii"), target), b"Host: " + host]
     lines += [name + b": " + value for name, value in call.headers]
     body = call.body
     if isinstance(body, bytes):
@@ -295,8 +289,6 @@ def _head(call: Call, host: bytes) -> bytes:
         lines.append(b"Transfer-Encoding: chunked")
     else:
         lines.append(b"Content-Length: %d" % body.length)
-    lines += (b"", b"")
-    head = b"\r\n".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+    if has_breaks(lines):
         raise ValueError("a line break in a header")
-    return head
+    return b"\r\n".join((*lines, b"", b""))

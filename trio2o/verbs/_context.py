@@ -12,7 +12,7 @@ import msgspec
 from attrs import Factory, evolve, field, frozen
 
 from trio2o.definitions import Definitions
-from trio2o.domain.errors import IMAGES, Fault
+from trio2o.domain.errors import Fault
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
@@ -75,8 +75,7 @@ class Surface:
     unavailable: str = "standard"
     patience: float = math.inf
     kinds: Kinds = field(
-        init=False,
-        default=Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True),
+        init=False, default=Factory(lambda self: Kinds.of(self.resources.values()), takes_self=True)
     )
     ours: frozenset[bytes] = field(
         init=False,
@@ -150,28 +149,18 @@ class Context:
 
     def send(self, pod: Pod, call: Call) -> Awaitable[Answer]:
         """The pod's answer to a call of this context. Raises as `Pods.send`."""
-        stream = self.operation.stream
-        sent = self.pods.send(pod, self.target, call, self.deadline, stream=stream)
-        return self._traced(pod.pod_name, sent)
+        stream, trace = self.operation.stream, self.trace
+        return self.pods.send(pod, self.target, call, self.deadline, stream=stream, trace=trace)
 
     def send_to_images(self, call: Call) -> Awaitable[Answer]:
         """The real Glance's answer. Raises as `Pods.send`."""
-        stream = self.operation.stream
-        sent = self.pods.send_to_images(call, self.deadline, stream=stream)
-        return self._traced(IMAGES, sent)
-
-    async def _traced(self, pod: str, sent: Awaitable[Answer]) -> Answer:
-        self.trace.asks(pod, self.clock.seconds())
-        try:
-            return await sent
-        finally:
-            self.trace.heard(self.clock.seconds())
+        stream, trace = self.operation.stream, self.trace
+        return self.pods.send_to_images(call, self.deadline, stream=stream, trace=trace)
 
     def ask(self, pod: Pod, call: Call) -> Awaitable[Answer]:
         """As `send`, for one of many pods: it is not waited for as long as one alone would be."""
         deadline = min(self.deadline, self.clock.seconds() + self.surface.patience)
-        sent = self.pods.send(pod, self.target, call, deadline)
-        return self._traced(pod.pod_name, sent)
+        return self.pods.send(pod, self.target, call, deadline, trace=self.trace)
 
     async def heard(self, pod: Pod, call: Call) -> Answer | None:
         """As `ask`; None where the pod does not answer, or fails (5xx)."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from attrs import evolve, frozen
+from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
+from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
-from trio2o.message import Answer, Call
+from trio2o.message import Answer, Call, with_header
 from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._refs import decode, value_at
 from trio2o.verbs._rewrite import fields_of, raw, rewrite
+
+log = make_logger()
 
 Prepare = Callable[[bytes, Context], Awaitable[bytes]]
 
@@ -158,26 +163,54 @@ class Definitive:
 
 @frozen
 class Everywhere:
-    """Send a change to every pod. A pod that is down refuses it for all, before anything is done.
+    """Send a change to every pod. One that is down, or cannot show what it has, refuses it for
+    all, before anything is done.
 
     One pod goes first: its refusal is the answer. A pod that knows nothing of the thing (404) is
-    passed over if another does.
+    passed over if another does. Where a later one refuses or fails, those before it are given back
+    what they had shown; what no GET shows (log levels) stays.
     """
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        done: tuple[Pod, Answer] | None = None
-        absent: tuple[Pod, Answer] | None = None
-        for pod in all_up(context):
-            answer = await context.send(pod, below(call, context))
-            if answer.ok:
-                done = done or (pod, answer)
-            elif answer.status == 404:
-                absent = absent or (pod, answer)
-            else:
+        pods = all_up(context)
+        path, query = context.below.decode("latin-1"), call.query.decode("latin-1")
+        shown = await together(context.look(pod, path, query) for pod in pods)
+        done: list[tuple[Pod, Any]] = []
+        found: tuple[Pod, Answer] | None = None
+        for pod, had in zip(pods, shown, strict=True):
+            try:
+                answer = await context.send(pod, below(call, context))
+            except Fault:
+                await _give_back(done, call, context)
+                raise
+            if not answer.ok and answer.status != 404:
+                await _give_back(done, call, context)
                 return rewrite(answer, context, pod)
-        found = done or absent
+            if answer.ok:
+                done.append((pod, had))
+            if found is None or (answer.ok and not found[1].ok):
+                found = pod, answer
         assert found is not None
         return rewrite(found[1], context, found[0])
+
+
+async def _give_back(pods: Sequence[tuple[Pod, Any]], call: Call, context: Context) -> None:
+    """Have pods as they had shown themselves before a call."""
+    asked = decode(call.body)
+    # the call's own time may be what ended
+    context = evolve(context, deadline=context.clock.seconds() + context.surface.patience)
+    for pod, had in pods:
+        body: dict[str, dict[str, Any]] = {}
+        for key, old in had.items() if isinstance(had, dict) else ():
+            if not isinstance(old, dict):
+                continue
+            named = value_at(asked, (key,)) or {name: old[name] for name in old if name != "id"}
+            body[key] = {name: old.get(name, told) for name, told in named.items()}
+        sent = evolve(below(call, context), method="PUT", body=msgspec.json.encode(body))
+        sent = evolve(sent, headers=with_header(sent.headers, b"Content-Type", b"application/json"))
+        answer = await context.heard(pod, sent) if body else None
+        if answer is None or not answer.ok:
+            log.warn("pod {pod}: {path} stays changed", pod=pod.pod_name, path=call.path.decode())
 
 
 @frozen
@@ -200,11 +233,7 @@ class Anywhere:
 
 
 async def _first(
-    places: Sequence[tuple[Pod, str]],
-    key: str,
-    call: Call,
-    context: Context,
-    fit: Fit = as_it_is,
+    places: Sequence[tuple[Pod, str]], key: str, call: Call, context: Context, fit: Fit = as_it_is
 ) -> Answer | None:
     """The answer of the first of these pods that has the thing; None if none can be asked."""
     last: tuple[Pod, Answer] | None = None

@@ -136,9 +136,9 @@ class Since:
     newer: Verb
     older: Verb
 
-    async def __call__(self, call: Call, context: Context) -> Answer:
+    def __call__(self, call: Call, context: Context) -> Awaitable[Answer]:
         newer = context.version is not None and context.version >= self.version
-        return await (self.newer if newer else self.older)(call, context)
+        return (self.newer if newer else self.older)(call, context)
 
 
 @frozen

@@ -235,13 +235,7 @@ class _Listing:
     """One list being made."""
 
     def __init__(
-        self,
-        gather: Gather,
-        call: Call,
-        context: Context,
-        pages: _Pages,
-        query: Query,
-        keys: Keys,
+        self, gather: Gather, call: Call, context: Context, pages: _Pages, query: Query, keys: Keys
     ) -> None:
         self.gather, self.call, self.context = gather, call, context
         self.pages, self.query, self.keys = pages, query, keys
@@ -429,10 +423,7 @@ class _Listing:
             await self.context.routes.note(self.gather.resource, pod, shown)
 
     def answer(
-        self,
-        rows: Sequence[Shown],
-        asked: Query,
-        extra: Sequence[msgspec.Raw] = (),
+        self, rows: Sequence[Shown], asked: Query, extra: Sequence[msgspec.Raw] = ()
     ) -> Answer:
         gather, context = self.gather, self.context
         pods = {pod.pod_id: pod for pod, _, _ in rows}

@@ -7,6 +7,7 @@ Each pod's order is authoritative; between pods the sort values decide, text fol
 from __future__ import annotations
 
 import unicodedata
+from bisect import insort
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -84,7 +85,7 @@ def _comparable(value: Any) -> tuple[int, Any]:
 class Rank:
     """A row's place in an order. `leads`: it stands before all that do not."""
 
-    __slots__ = ("alike", "falls", "id", "leads", "pod", "values")
+    __slots__ = ("falls", "id", "leads", "pod", "values")
 
     def __init__(
         self,
@@ -95,17 +96,10 @@ class Rank:
         leads: bool = False,
     ) -> None:
         self.values, self.falls, self.id, self.pod, self.leads = values, falls, id, pod, leads
-        self.alike = falls == falls[:1] * len(falls) and self.told
 
     def __lt__(self, other: Rank) -> bool:
         if self.leads != other.leads:
             return self.leads
-        if self.alike and other.alike:  # all told, and all in one direction: as tuples compare
-            return (
-                self.values > other.values
-                if self.falls[:1] == (True,)
-                else self.values < other.values
-            )
         for mine, theirs, falls in zip(self.values, other.values, self.falls, strict=True):
             if mine is ABSENT or theirs is ABSENT:
                 if self.pod != other.pod:
@@ -162,7 +156,7 @@ class Ranking:
             if isinstance(values[place], str):
                 values[place] = pod.az_name
         return Rank(
-            tuple(map(_comparable, values)),
+            tuple([_comparable(value) for value in values]),
             self._falls,
             str(id),
             pod.number,
@@ -279,8 +273,8 @@ async def merge(
             give_up(source)
 
     await together(advance(source) for source in sources)
-    while heads.sorted and len(taken) != size:
-        place, _, first = heads.sorted.pop()
+    while heads and len(taken) != size:
+        place, first = heads.pop()
         row = first.row
         first.use(place)
         mark = same(row) if same else ""
@@ -293,19 +287,42 @@ async def merge(
 
 
 class _Heads:
-    """The sources' heads, the lowest last; of equals the first in the pods' order."""
+    """The sources' heads; of equals the first in the pods' order comes first.
+
+    While all tell all their values, and are ordered in one direction, they are kept in the order in
+    which tuples compare; else the lowest stands last.
+    """
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._order = {source: order for order, source in enumerate(sources)}
-        self.sorted: list[tuple[Rank, int, Source]] = []
+        directions = {falls for source in sources for _, falls in source.ranking.keys}
+        self._plain, self._rises = len(directions) == 1, directions == {False}
+        self._heads: list[tuple[bool, Any, int, Rank, Source]] = []
+
+    def __len__(self) -> int:
+        return len(self._heads)
 
     def add(self, source: Source, place: Rank) -> None:
-        order, low, high = self._order[source], 0, len(self.sorted)
+        order = self._order[source]
+        if self._plain and place.told:
+            leads, last = (not place.leads, order) if self._rises else (place.leads, -order)
+            insort(self._heads, (leads, place.values, last, place, source))
+            return
+        if self._plain:
+            self._plain = False
+            if self._rises:
+                self._heads.reverse()
+        low, high = 0, len(self._heads)
         while low < high:
             middle = (low + high) // 2
-            other, others, _ = self.sorted[middle]
-            if place < other or (order < others and not other < place):
+            _, _, last, other, _ = self._heads[middle]
+            if place < other or (order < abs(last) and not other < place):
                 low = middle + 1
             else:
                 high = middle
-        self.sorted.insert(low, (place, order, source))
+        self._heads.insert(low, (False, (), order, place, source))
+
+    def pop(self) -> tuple[Rank, Source]:
+        """Take the first of them."""
+        _, _, _, place, source = self._heads.pop(0 if self._plain and self._rises else -1)
+        return place, source

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,7 @@ from trio2o.verbs._context import Context, Kinds
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
+_objects = msgspec.json.Decoder(dict[str, Fields]).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _link = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _text = msgspec.json.Decoder(str).decode
@@ -46,6 +48,14 @@ Change = Callable[[msgspec.Raw], msgspec.Raw]
 REMEMBERED = 256
 """Values of a member that are remembered at most: images and flavors, AZs."""
 
+Member = tuple[str, Change, dict[bytes, msgspec.Raw] | None]
+"""A member that changes, and what its values became: where most are one of a few."""
+
+UUID = 36
+"""Characters of an id that links have in them."""
+
+T = TypeVar("T")
+
 
 def raw(value: object) -> msgspec.Raw:
     """A value as it stands in JSON."""
@@ -65,9 +75,8 @@ class Rewriter:
     prefix: str
     pod: Pod | None = None
     tops: Mapping[str, str] = {}
-    _changes: dict[str, tuple[tuple[str, Change], ...]] = field(
-        factory=dict, init=False, eq=False, repr=False
-    )
+    _changes: dict[str, tuple[Member, ...]] = field(factory=dict, init=False, eq=False, repr=False)
+    _links: dict[bytes, list[bytes]] = field(factory=dict, init=False, eq=False, repr=False)
 
     @classmethod
     def of(cls, context: Context, prefix: str, pod: Pod | None = None) -> Rewriter:
@@ -156,14 +165,40 @@ class Rewriter:
         """One object: its links, and if it is of this kind its AZ and what it embeds."""
         if resource is None:
             return self._linked(value)
+        fields = _fields(value)
+        return raw(fields) if self._changed(fields, resource) else value
+
+    def _changed(self, fields: Fields, resource: Resource) -> bool:
+        """Change members of an object of this kind; whether it has any that could change."""
         if (changes := self._changes.get(resource.type)) is None:
             changes = self._changes[resource.type] = self._changes_of(resource)
-        fields, found = _fields(value), False
-        for name, change in changes:
-            if name in fields:
-                fields[name] = change(fields[name])
-                found = True
-        return raw(fields) if found else value
+        found = False
+        for name, change, known in changes:
+            if (value := fields.get(name)) is None:
+                continue
+            found = True
+            if known is None:
+                fields[name] = change(value)
+                continue
+            data = bytes(value)
+            if (new := known.get(data)) is None:
+                new = _remember(known, data, change(value))
+            fields[name] = new
+        if (links := fields.get("links")) is not None:
+            found = True
+            fields["links"] = self._links_of(links, bytes(fields.get("id", b""))[1:-1])
+        return found
+
+    def _links_of(self, value: msgspec.Raw, id: bytes) -> msgspec.Raw:
+        """The links of the thing of this id: but for that, they are like those of others."""
+        data = bytes(value)
+        pieces = data.split(id) if len(id) == UUID and b"?" not in data else ()
+        if len(pieces) < 2:
+            return self.links(value)
+        key = b"\0".join(pieces)
+        if (new := self._links.get(key)) is None:
+            new = _remember(self._links, key, bytes(self.links(value)).split(id))
+        return msgspec.Raw(id.join(new))
 
     def _linked(self, value: msgspec.Raw) -> msgspec.Raw:
         """An object of a kind that is not known: its links alone."""
@@ -175,17 +210,16 @@ class Rewriter:
                 fields[name] = self.links(fields[name])
         return raw(fields)
 
-    def _changes_of(self, resource: Resource) -> tuple[tuple[str, Change], ...]:
+    def _changes_of(self, resource: Resource) -> tuple[Member, ...]:
         """The members that change in an object of this kind, and how."""
 
         def zones(value: msgspec.Raw) -> msgspec.Raw:
             return self.zones(value, resource.zone_service)
 
-        changes: list[tuple[str, Change]] = [("links", self.links)]
-        changes += [(name, remembered(self._linked)) for name in resource.nested]
-        changes += [(name, remembered(zones)) for name in resource.zones]
-        changes += [inside(path, self._qualified) for path in resource.integers]
-        changes += [inside(path, self._renamed) for path in resource.mapped]
+        changes: list[Member] = [(name, self._linked, {}) for name in resource.nested]
+        changes += [(name, zones, {}) for name in resource.zones]
+        changes += [(*inside(path, self._qualified), None) for path in resource.integers]
+        changes += [(*inside(path, self._renamed), None) for path in resource.mapped]
         return tuple(changes)
 
     def _renamed(self, value: msgspec.Raw) -> msgspec.Raw:
@@ -209,6 +243,10 @@ class Rewriter:
 
     def body(self, data: bytes, kinds: Kinds) -> bytes:
         """A whole document: each top-level object or list of objects."""
+        one = kinds.one.get(data[2 : data.find(b'"', 2, 64)].decode("latin-1"))
+        if one is not None and (whole := _only(data)) is not None:
+            self._changed(next(iter(whole.values())), one)
+            return _encode(whole)
         try:
             fields = _fields(data)
         except msgspec.MsgspecError:
@@ -242,19 +280,20 @@ def inside(path: str, change: Change) -> tuple[str, Change]:
     return name, changed
 
 
-def remembered(change: Change) -> Change:
-    """The same for values of which most are one of a few: what they became is kept."""
-    known: dict[bytes, msgspec.Raw] = {}
+def _remember(known: dict[bytes, T], data: bytes, new: T) -> T:
+    if len(known) >= REMEMBERED:
+        known.clear()
+    known[data] = new
+    return new
 
-    def changed(value: msgspec.Raw) -> msgspec.Raw:
-        data = bytes(value)
-        if (new := known.get(data)) is None:
-            if len(known) >= REMEMBERED:
-                known.clear()
-            known[data] = new = change(msgspec.Raw(data))
-        return new
 
-    return changed
+def _only(data: bytes) -> dict[str, Fields] | None:
+    """The members of the one object that a document is, read in one go; None if it is more."""
+    try:
+        whole = _objects(data)
+    except msgspec.MsgspecError:
+        return None
+    return whole if len(whole) == 1 else None
 
 
 def _is_object(value: msgspec.Raw) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from attrs import evolve
@@ -24,21 +25,21 @@ from trio2o.verbs._define import (
 )
 
 
-def rows(verb: Verb, text: str, **more: Any) -> tuple[Operation, ...]:
+def rows(verb: Verb, *texts: str, **more: Any) -> tuple[Operation, ...]:
     """Operations from lines of `METHOD[,METHOD] /path [action ...] [least-most] [hot]`, all with
-    one verb: one for each method and action.
+    one verb: one for each method, path and action.
 
-    `2.26-` is from 2.26 on, `2.1-2.35` up to 2.35. `more` are fields of `Operation`.
+    `/hosts[/detail]` is with the part in brackets and without, `/[hosts|nodes]` with each of
+    these. `2.26-` is from 2.26 on, `2.1-2.35` up to 2.35. `more` are fields of `Operation`.
     """
-    lines = (line.split() for line in text.split("\n") if line.strip())
+    lines = (line.split() for text in texts for line in text.split("\n") if line.strip())
     return tuple(row for words in lines for row in _rows(words, verb, more))
 
 
 def definition_rows(
     kind: str,
     resource: Resource,
-    text: str,
-    *,
+    *texts: str,
     fit: Fit = as_it_is,
     shown: Show = as_told,
     prepare: Prepare | None = None,
@@ -56,7 +57,7 @@ def definition_rows(
             return Definitive(kind, resource, shown)
         return Define(kind, makes=resource, prepare=prepare, fit=fit, shown=shown)
 
-    return tuple(evolve(row, verb=verb(row)) for row in rows(Anywhere(resource), text))
+    return tuple(evolve(row, verb=verb(row)) for row in rows(Anywhere(resource), *texts))
 
 
 def _rows(words: list[str], verb: Verb, more: dict[str, Any]) -> Iterator[Operation]:
@@ -71,6 +72,14 @@ def _rows(words: list[str], verb: Verb, more: dict[str, Any]) -> Iterator[Operat
             more = more | {"hot": True}
         else:
             actions.append(word)
-    for method in methods.split(","):
-        for action in actions or [""]:
-            yield Operation(method, path, verb, action, **more)
+    for method, one, action in product(methods.split(","), _paths(path), actions or [""]):
+        yield Operation(method, one, verb, action, **more)
+
+
+def _paths(text: str) -> list[str]:
+    plain, *inside = re.split(r"[\[\]]", text)
+    ways = [[plain]]
+    for choice, after in zip(inside[::2], inside[1::2], strict=True):
+        words = choice.split("|") if "|" in choice else ["", choice]
+        ways.append([word + after for word in words])
+    return ["".join(parts) for parts in product(*ways)]

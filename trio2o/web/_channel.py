@@ -11,6 +11,7 @@ from math import inf
 from typing import Any, Protocol
 
 from attrs import define, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -19,7 +20,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate, Task
-from trio2o.message import Aborted, Answer, Body, Call, Stream
+from trio2o.message import Aborted, Answer, Body, Call, Stream, has_breaks
 from trio2o.web._head import BEYOND, NONE, Head, HeadTooLarge, read_head
 from trio2o.web._mount import Found
 
@@ -64,10 +65,15 @@ class TooSlow(Fault):
 
 @define(eq=False)
 class Exchange:
-    """A request and what becomes of it. `gone`: nobody waits for the answer any more."""
+    """A request and what becomes of it. `gone`: nobody waits for the answer any more.
+
+    `share` is the project that the connection had its turn for, and once that is known the
+    caller's own.
+    """
 
     head: Head
     found: Found
+    share: str = ""
     task: Task | None = None
     gone: bool = False
 
@@ -75,12 +81,13 @@ class Exchange:
 class Site(Protocol):
     """What a channel's site does for it. While it is `draining`, each answer is the last.
 
-    `of` tells whose a request is, and takes what led there off its path.
+    `of` tells whose a request is, and takes what led there off its path. `turn` is `Shares`'.
     """
 
     draining: bool
     limits: Limits
 
+    def turn(self, share: str) -> Deferred[None] | None: ...
     def of(self, head: Head) -> Site: ...
     def find(self, head: Head) -> Found: ...
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None: ...
@@ -116,6 +123,9 @@ class Channel(TwistedProtocol):
         self._port = self._site = site
         self._buffer = b""
         self._fields = NONE
+        self._share = ""
+        self._turn: Deferred[None] | None = None
+        self._in_turn = False
         self._exchange: Exchange | None = None
         self._decoder: Any = None
         self._head: Head | None = None
@@ -165,7 +175,7 @@ class Channel(TwistedProtocol):
             self._pump()
             return
         self._buffer = self._buffer + data if self._buffer else data
-        if self._exchange is None:
+        if self._is_free():
             self._pump()
         elif len(self._buffer) > BEHIND:
             self._hold("behind")
@@ -176,13 +186,37 @@ class Channel(TwistedProtocol):
             return
         self._pumping = True
         try:
-            while self._is_free() and self._begin() and not self._full:
+            while self._is_free() and self._has_turn() and self._begin() and not self._full:
                 pass
         finally:
             self._pumping = False
 
     def _is_free(self) -> bool:
-        return self._exchange is None and self._decoder is None and not self._ending
+        busy = self._exchange or self._decoder or self._turn or self._ending
+        return not busy
+
+    def _has_turn(self) -> bool:
+        """Whether it is the turn of who sent the last request here, most likely of this one too:
+        to read a head takes half of what a call costs us."""
+        if self._in_turn or not self._buffer:
+            return True
+        if self._share:
+            self._turn = turn = self._port.turn(self._share)
+            if turn is not None:
+                turn.addCallbacks(self._turned, lambda _: None)
+                return False
+        self._in_turn = True
+        return True
+
+    def _turned(self, _: object) -> None:
+        self._turn, self._in_turn = None, True
+        self._let("behind")
+        self._pump()
+
+    def _give_up_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
 
     def _begin(self) -> bool:
         """Take a request from the buffer; False if there is no whole head yet."""
@@ -324,7 +358,8 @@ class Channel(TwistedProtocol):
     # answers out
 
     def _serve(self, head: Head, found: Found, body: Body) -> None:
-        self._exchange = exchange = Exchange(head, found)
+        self._exchange = exchange = Exchange(head, found, self._share)
+        self._in_turn = False
         if self._decoder is None:
             self._then, self._due = self.close, inf
         self._site.serve(self, exchange, body)
@@ -366,11 +401,9 @@ class Channel(TwistedProtocol):
         if length is not None and status not in NO_BODY_CODES:
             lines.append(b"Content-Length: %d" % length)
         lines += (*more, b"", b"")
-        text = b"\r\n".join(lines)
-        breaks = len(lines) - 1
-        if text.count(b"\n") == text.count(b"\r") == breaks:
-            return text
-        return b"\r\n".join([b" ".join(line.split()) for line in lines])
+        if has_breaks(lines):
+            lines = [b" ".join(line.split()) for line in lines]
+        return b"\r\n".join(lines)
 
     async def _copy(self, exchange: Exchange, body: Stream, chunked: bool) -> bool:
         """Write a stream as fast as the client takes it; whether all of it was written."""
@@ -396,7 +429,7 @@ class Channel(TwistedProtocol):
 
     def _answered(self, exchange: Exchange, last: bool) -> None:
         exchange.gone = True
-        self._exchange = None
+        self._exchange, self._share = None, exchange.share
         if self._decoder is not None:
             # who is still sending would not see the answer if we closed at once
             self._leaving = True
@@ -429,6 +462,7 @@ class Channel(TwistedProtocol):
     def close(self) -> None:
         """Nothing more is read; what was written may still be taken, for a while."""
         self._ending = True
+        self._give_up_turn()
         self._buffer = b""
         self._leave(Aborted("the connection was closed"))
         self.transport.unregisterProducer()
@@ -437,7 +471,7 @@ class Channel(TwistedProtocol):
 
     def rest(self) -> None:
         """Close unless a request is being received or answered."""
-        if self._exchange is None and self._decoder is None and not self._ending:
+        if self._is_free():
             self.close()
 
     def _abort(self) -> None:
@@ -459,6 +493,7 @@ class Channel(TwistedProtocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: N802
         self._ending = True
+        self._give_up_turn()
         self._pieces = []
         self._leave(Aborted("the client went away"))
         if self._timer is not None:

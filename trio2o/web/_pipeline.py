@@ -7,7 +7,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -78,6 +78,12 @@ class Asked:
     trace: Trace
 
 
+class Asker(Protocol):
+    """Who waits for an answer. `share` is the project that had its turn, then the caller's."""
+
+    share: str
+
+
 class Face(Protocol):
     """An API, as the pipeline and the site see it."""
 
@@ -117,7 +123,7 @@ class Face(Protocol):
         """An error in this API's shape."""
         ...
 
-    async def perform(self, row: Any, call: Call, asked: Asked) -> Answer:
+    def perform(self, row: Any, call: Call, asked: Asked) -> Awaitable[Answer]:
         """Run the operation's verb."""
         ...
 
@@ -200,7 +206,13 @@ class Pipeline:
         self.shares = shares or Shares(clock)
 
     async def serve(
-        self, face: Face, rows: Sequence[Row], call: Call, segments: Sequence[str], project: str
+        self,
+        face: Face,
+        rows: Sequence[Row],
+        call: Call,
+        segments: Sequence[str],
+        project: str,
+        asker: Asker,
     ) -> Answer:
         """The answer to a call that fits the path of `rows`; errors are answers too.
 
@@ -225,7 +237,7 @@ class Pipeline:
             ids=tuple(segments),
         )
         try:
-            answer = await self._served(face, rows, call, segments, project, trace, said)
+            answer = await self._served(face, rows, call, segments, project, trace, said, asker)
         except CancelledError:
             self._tell(trace, Answer(LEFT), 0)
             raise
@@ -273,6 +285,7 @@ class Pipeline:
         project: str,
         trace: Trace,
         said: Mapping[bytes, bytes],
+        asker: Asker,
     ) -> Answer:
         request_id = trace.request_id
         version: Version | None = None
@@ -303,7 +316,8 @@ class Pipeline:
                 deadline=math.inf if row.stream else self._clock.seconds() + self.timeout,
             )
             share = caller.project_id or caller.user_id
-            if (turn := self.shares.take(share)) is not None:
+            in_turn, asker.share = asker.share == share, share
+            if (turn := self.shares.take(share, in_turn=in_turn)) is not None:
                 await turn
             try:
                 answer = await face.perform(row, call, asked)

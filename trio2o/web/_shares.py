@@ -41,16 +41,21 @@ class Shares:
         self._late: OrderedDict[str, deque[Deferred[None]]] = OrderedDict()
         self._timer: Any = None
 
-    def take(self, share: str) -> Awaitable[None] | None:
-        """Begin a call; what is to be awaited before, if it has to wait.
+    def take(self, share: str, *, in_turn: bool = False) -> Awaitable[None] | None:
+        """Begin a call; what is to be awaited before, if it has to wait. `in_turn`: its turn was
+        waited for.
 
         Raises `TooManyRequests`, here or when awaited. Who is nobody ('') is not counted.
         """
         count = self._under_way.get(share, 0)
         if count < self.limit or not self.limit or not share:
             self._under_way[share] = count + 1
-            return None if self._is_next(share) else self._turn(share)
+            return None if in_turn or self._is_next(share) else self._turn(share)
         return self._wait(share)
+
+    def turn(self, share: str) -> Deferred[None] | None:
+        """Fires when it is the turn of one more call of this project; None if it is now."""
+        return None if self._is_next(share) else self._queued(share)
 
     def _is_next(self, share: str) -> bool:
         """Whether a call of this project may begin at once."""
@@ -64,12 +69,15 @@ class Shares:
         few = begun <= AT_ONCE or now >= self._mixed
         return not share or (few and share not in self._late)
 
-    async def _turn(self, share: str) -> None:
+    def _queued(self, share: str) -> Deferred[None]:
         turn: Deferred[None] = Deferred()
         self._late.setdefault(share, deque()).append(turn)
         self._look()
+        return turn
+
+    async def _turn(self, share: str) -> None:
         try:
-            await turn
+            await self._queued(share)
         except CancelledError:
             self.give(share)
             raise

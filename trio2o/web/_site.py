@@ -92,6 +92,10 @@ class FaceSite(Factory):
             self._second, self._date = now, b"Date: " + datetimeToString(now)
         return self._date
 
+    def turn(self, share: str) -> Deferred[None] | None:
+        """When one more call of a project may be read; None: now."""
+        return self._pipeline.shares.turn(share)
+
     def of(self, head: Head) -> FaceSite:
         """The site that a request is for."""
         return self
@@ -117,7 +121,7 @@ class FaceSite(Factory):
                 answer = self._wrong_method(found, call)
             else:
                 answer = await self._pipeline.serve(
-                    self.face, found.rows, call, found.segments, found.project
+                    self.face, found.rows, call, found.segments, found.project, exchange
                 )
         except CancelledError:
             return

@@ -37,4 +37,5 @@ def up(pods: Iterable[int]) -> Iterator[dict[int, Machine]]:
             agents.start(machine)
         for machine in machines:
             agents.await_alive(machine)
+            agents.settle(machine)
         yield {machine.number: machine for machine in machines}

@@ -1,12 +1,14 @@
 """Neutron's agents of a pod, and what of its server they need that the API process is not."""
 
+import uuid
+
 import requests
 
 from .. import processes, settings, topology, waiting
 from ..conf import ini, pod
 from ..identity import Api
 from ..processes import Process, Stage
-from . import wires
+from . import server, wires
 from .machine import Machine
 
 AGENTS = ("openvswitch", "l3", "dhcp")
@@ -67,6 +69,27 @@ def await_alive(machine: Machine) -> None:
         return sum(bool(row["alive"]) for row in _rows(machine, api)) == len(AGENTS)
 
     waiting.until(f"agents of {machine.name}", alive)
+
+
+def settle(machine: Machine) -> None:
+    """Let the Open vSwitch agent do what it does once, in the second round that finds a port.
+
+    It removes the flows of agents before it. Those too that were made meanwhile for new addresses
+    of a group: they bear a passing cookie, and it takes them for there from then on.
+    """
+    log = settings.LOG / f"{machine.name}-openvswitch-agent.log"
+
+    def rounds() -> int:
+        return log.read_text().count("cleanup stale flows")
+
+    def is_past() -> bool:
+        server.plug(machine, "nobody", str(uuid.uuid4()), "02:00:00:00:00:01").unplug()
+        return rounds() > before
+
+    before = rounds()
+    one = server.plug(machine, "first", str(uuid.uuid4()), "02:00:00:00:00:02")
+    waiting.until(f"the Open vSwitch agent of {machine.name}", is_past)
+    one.unplug()
 
 
 def forget(machine: Machine) -> None:

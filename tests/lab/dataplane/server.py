@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from .machine import Machine
 from .wires import vsctl
@@ -13,6 +14,14 @@ bound) ip address add $ip/$mask dev $interface
        test -z "$mtu" || ip link set $interface mtu $mtu
        test -z "$router" || ip route add default via $router
        env;;
+esac
+"""
+
+SCRIPT6 = """\
+#!/bin/sh
+case $reason in
+BOUND6) ip address add $new_ip6_address/128 dev $interface
+        env;;
 esac
 """
 
@@ -30,22 +39,41 @@ class Server:
 
     def dhcp(self) -> dict[str, str]:
         """Ask for an address, and take it with gateway and MTU; all that was told, by name."""
-        script = self.machine.folder / "dhcp-client"
-        script.write_text(SCRIPT)
-        script.chmod(0o755)
         ask = ("busybox", "udhcpc", "-nqf", "-t", 20, "-T", 1)
-        said = self.run(*ask, "-i", self.tap, "-s", script)
+        return self._told(*ask, "-i", self.tap, "-s", self._script("dhcp-client", SCRIPT))
+
+    def dhcp6(self) -> dict[str, str]:
+        """Ask for an IPv6 address, and take it; all that was told, by name."""
+        files = [self.machine.folder / f"dhcp6-{self.name}.{end}" for end in ("leases", "pid")]
+        ask = ("dhclient", "-6", "-1", "-D", "LL", "-lf", files[0], "-pf", files[1])
+        return self._told(*ask, "-sf", self._script("dhcp6-client", SCRIPT6), self.tap)
+
+    def _script(self, name: str, text: str) -> Path:
+        script = self.machine.folder / name
+        script.write_text(text)
+        script.chmod(0o755)
+        return script
+
+    def _told(self, *command: object) -> dict[str, str]:
+        said = self.run(*command)
         return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+
+    def addresses6(self) -> set[str]:
+        """Its IPv6 addresses that others may know."""
+        said = self.run("ip", "-6", "address", "show", "dev", self.tap, "scope", "global")
+        return set(re.findall(r"inet6 ([^/ ]+)/", said))
 
     def answers(self, address: str, size: int = 56) -> int:
         """How many of three packets of so many bytes come back from an address."""
-        ping = ("busybox", "ping", "-c", 3, "-W", 2, "-s", size, address)
+        program = "ping6" if ":" in address else "ping"
+        ping = ("busybox", program, "-c", 3, "-W", 2, "-s", size, address)
         said = self.run("sh", "-c", f"{' '.join(map(str, ping))} || true")
         return int(re.search(r"(\d+) packets received", said)[1])
 
     def hops(self, address: str) -> str:
         """The addresses of what passes packets on to an address, and its own."""
-        said = self.run("busybox", "traceroute", "-n", "-q", 1, "-w", 2, "-m", 4, address)
+        trace = "traceroute6" if ":" in address else "traceroute"
+        said = self.run("busybox", trace, "-n", "-q", 1, "-w", 2, "-m", 4, address)
         return " -> ".join(re.findall(r"^ *\d+ +(\S+)", said, re.MULTILINE))
 
     def unplug(self) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from helpers import result_of
 from twisted.internet.task import Clock
 
-from trio2o.definitions import KINDS, Definitions
+from trio2o.definitions import KINDS, Definitions, Means
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
@@ -188,7 +188,6 @@ class World:
         self.connection = sa.create_engine("sqlite://").connect()
         metadata.create_all(self.connection)
         self.cinders = {pod: cloud(pod) for pod in PODS}
-        clock, pods = Clock(), self
 
         async def token() -> str:
             return "own"
@@ -199,17 +198,11 @@ class World:
             return self.definitions[kind].places
 
         store: Any = self
-        made = [kind(clock, pods, token, places) for kind in kinds]
-        for kind in made:
+        pods: Any = self
+        means = Means(Clock(), lambda: "now", store, pods, token)
+        for kind in (kind(means, places) for kind in kinds):
             self.definitions[kind.name] = Definitions(
-                clock,
-                lambda: "now",
-                store,
-                pods,  # type: ignore[arg-type]
-                token,
-                kind,
-                lambda name, seconds: None,
-                mend=mend,
+                means, kind, lambda name, seconds: None, mend=mend
             )
 
     def serving(self, service: str) -> tuple[Pod, ...]:

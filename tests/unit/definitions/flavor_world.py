@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from helpers import result_of
 from twisted.internet.task import Clock
 
-from trio2o.definitions import Definitions
+from trio2o.definitions import Definitions, Means
 from trio2o.definitions._flavors import Flavors
 from trio2o.domain.errors import PodTimeout, PodUnavailable
 from trio2o.domain.values import Pod
@@ -158,14 +158,10 @@ class World:
 
         pods: Any = self
         store: Any = self
-        clock = Clock()
+        means = Means(Clock(), lambda: "now", store, pods, token)
         self.definitions = Definitions(
-            clock,
-            lambda: "now",
-            store,
-            pods,
-            token,
-            Flavors(clock, pods, token, lambda kind: self.definitions.places),
+            means,
+            Flavors(means, lambda kind: self.definitions.places),
             lambda name, seconds: self.woken.append(name),
             mend=self.mend,
         )

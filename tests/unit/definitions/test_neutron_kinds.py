@@ -13,10 +13,7 @@ from trio2o.message import Answer, Call
 ROWS = {
     "flavors": ("flavor", "flavors"),
     "service_profiles": ("service_profile", "service_profiles"),
-    "default-security-group-rules": (
-        "default_security_group_rule",
-        "default_security_group_rules",
-    ),
+    "default-security-group-rules": ("default_security_group_rule", "default_security_group_rules"),
     "security-groups-default-statefulness": ("security_groups_default_statefulness",) * 2,
 }
 RULE = {"direction": "egress", "ethertype": "IPv4", "used_in_default_sg": True}

@@ -175,7 +175,4 @@ def test_workers_of_all_pods_are_cleaned_and_their_numbers_told_apart() -> None:
     assert clean(where) == [qualified(1, 7), qualified(2, 7)]
     assert clean(where, resource_id=VOLUME_ID) == [qualified(2, 7)]
     assert clean(where, service_id=qualified(1, 7)) == [qualified(1, 7)]
-    assert sent(where)[-2:] == [
-        ("Pod2", {"resource_id": VOLUME_ID}),
-        ("Pod1", {"service_id": 7}),
-    ]
+    assert sent(where)[-2:] == [("Pod2", {"resource_id": VOLUME_ID}), ("Pod1", {"service_id": 7})]

@@ -46,7 +46,7 @@ def test_a_quota_below_what_is_used_in_all_pods_is_refused_and_changes_none() ->
     def said(call: Call) -> Any:
         if call.path.endswith(b"/details"):
             return answer(200, {"quota": {"port": {"limit": 9, "used": 3, "reserved": 0}}})
-        return answer(200, json.loads(call.body))  # type: ignore[arg-type]
+        return answer(200, json.loads(call.body or b"{}"))  # type: ignore[arg-type]
 
     pods = Pods({ONE: said, TWO: said})
     here = evolve(context(pods), below=b"/quotas/p", caller=caller(roles=("admin",)))
@@ -62,7 +62,8 @@ def test_a_quota_below_what_is_used_in_all_pods_is_refused_and_changes_none() ->
     assert put(port=6) == 200
     assert put(port=-1, network=2) == 200
     assert put(port=5, force=True) == 200
-    assert [(name, call.method) for name, call in pods.sent] == [("Pod1", "PUT"), ("Pod2", "PUT")]
+    changed = [name for name, call in pods.sent if call.method == "PUT"]
+    assert changed == ["Pod1", "Pod2"]
     # a pod has its own words for who may not
     here = evolve(here, caller=caller())
     assert put(port=5) == 200

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from world import Pods, Routes, answer, context, pod, route
 
 from trio2o.domain.errors import Unavailable
-from trio2o.domain.values import Pod, ServerGroup
+from trio2o.domain.values import Definition, Pod
 from trio2o.faces import totals as shared
 from trio2o.faces.compute import _totals as totals
 from trio2o.faces.compute._events import external_events
@@ -54,8 +54,8 @@ def test_quotas_with_usage_are_added_and_plain_ones_are_the_least() -> None:
 def test_a_group_that_several_pods_have_a_copy_of_counts_once() -> None:
     class Groups:
         async def of_project(self, project_id: str | None) -> list[Any]:
-            made = ServerGroup("g", "p", "u", "n", "affinity")
-            return [made, evolve(made, user_id="another")] if project_id == "p" else []
+            made = [Definition("server_group", "g", f'{{"user_id":"{u}"}}', "p") for u in "uv"]
+            return made if project_id == "p" else []
 
     said = answer(200, {"quota_set": {"server_groups": {"limit": 10, "in_use": 2, "reserved": 0}}})
     limits = answer(200, {"limits": {"absolute": {"totalServerGroupsUsed": 2}}})

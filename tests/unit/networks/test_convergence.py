@@ -86,7 +86,7 @@ class Convergence(RuleBasedStateMachine):
             store,
             pods,
             token,
-            NetworkSettings(mode="stretched"),
+            NetworkSettings(mode="stretched", bridge_cidr_v6="fd00::/123"),
             settle_router,
         )
 
@@ -124,17 +124,19 @@ class Convergence(RuleBasedStateMachine):
         self.make_subnet(id, True, home)
         return str(id)
 
-    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans())
-    def make_subnet(self, id: str, dhcp: bool, gateway: bool) -> None:
+    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans(), six=st.booleans())
+    def make_subnet(self, id: str, dhcp: bool, gateway: bool, six: bool = False) -> None:
         top = self.region.top
         if id not in top.rows["networks"] or len(top.subnets(id)) > 1:
             return
         number = len(top.subnets(id))
+        prefix = f"2001:db8:{self.segment}:" if six else f"10.{self.segment % 200}.{number}."
         body = {
             "network_id": id,
             "project_id": top.rows["networks"][id]["project_id"],
-            "cidr": f"10.{self.segment % 200}.{number}.0/27",
-            "gateway_ip": f"10.{self.segment % 200}.{number}.1" if gateway else None,
+            "ip_version": 6 if six else 4,
+            "cidr": f"{prefix}:/123" if six else f"{prefix}0/27",
+            "gateway_ip": f"{prefix}{':' * six}1" if gateway else None,
             "enable_dhcp": dhcp,
         }
         top.create("subnets", body)
@@ -256,10 +258,14 @@ class Convergence(RuleBasedStateMachine):
         taken = {p["device_id"] for p in top.rows["ports"].values() if p["network_id"] == id}
         if gateway is None or taken & set(top.rows["routers"]):
             return
-        body = {"network_id": id, "project_id": "p1", "security_groups": []}
-        body |= {"fixed_ips": [{"subnet_id": subnets[0]["id"], "ip_address": gateway}]}
-        body |= {"device_id": router, "device_owner": "network:router_interface"}
-        top.create("ports", body)
+        for subnet in [subnets[0]] + [s for s in subnets if s["ip_version"] == 6]:
+            body = {"network_id": id, "project_id": "p1", "security_groups": []}
+            address = subnet["gateway_ip"]
+            if address is None:
+                continue
+            body |= {"fixed_ips": [{"subnet_id": subnet["id"], "ip_address": address}]}
+            body |= {"device_id": router, "device_owner": "network:router_interface"}
+            top.create("ports", body)
         if told:
             self.run(self.ours.settle_router(self.ours, router))
 
@@ -621,10 +627,12 @@ class Convergence(RuleBasedStateMachine):
             joined = [p for p in ports if p["device_owner"] == "network:router_interface"]
             gate = [p["network_id"] for p in ports if "gateway" in p["device_owner"]]
             home = self.outside[gate[0]] == [pod.pod_name] if gate else False
-            cidrs = {
-                p["network_id"]: top["subnets"][p["fixed_ips"][0]["subnet_id"]]["cidr"]
-                for p in joined
-            }
+            cidrs: dict[str, set[str]] = {}
+            for port in joined:
+                (ip,) = port["fixed_ips"]
+                cidr = top["subnets"][ip["subnet_id"]]["cidr"]
+                cidrs.setdefault(port["network_id"], set()).add(cidr)
+            six = any(":" in cidr for some in cidrs.values() for cidr in some)
             there = [self.networks_in(one) & set(cidrs) for one in self.region.all]
             here = self.networks_in(pod) & set(cidrs)
             mine = [r for r in rows["routers"].values() if r["description"] == f"trio2o:{id}"]
@@ -634,8 +642,9 @@ class Convergence(RuleBasedStateMachine):
                 assert helpers == [says(one) for one in top["routers"][id]["conntrack_helpers"]]
                 elsewhere = set().union(*there) - here
                 told = {route["destination"] for route in router["routes"]}
-                out = {"0.0.0.0/1", "128.0.0.0/1"} if gate and not home else set()
-                assert told == {cidrs[network] for network in elsewhere} | out
+                halves = {"0.0.0.0/1", "128.0.0.0/1"} | ({"::/1", "8000::/1"} if six else set())
+                out = halves if gate and not home else set()
+                assert told == {cidr for network in elsewhere for cidr in cidrs[network]} | out
 
     def networks_in(self, pod: Pod) -> set[str]:
         rows = self.region.neutrons[pod.pod_id].rows["networks"].values()

@@ -11,7 +11,7 @@ from world import pod
 from trio2o.domain.values import Attachment
 from trio2o.networks._desired import Place, Top, desired, pools, reservations
 from trio2o.networks._plan import plan, recognise
-from trio2o.networks._routers import reach, routers_wanted
+from trio2o.networks._routers import floats, reach, routers_wanted, unheld, versions
 from trio2o.networks._things import Create, Delete, Ref, Row, Update, bridge_mark
 
 ONE, TWO = pod(1), pod(2)
@@ -234,21 +234,71 @@ def test_the_gateway_is_in_the_pod_of_the_external_network_and_all_else_leads_th
     assert [route["destination"] for route in here["routes"]] == ["10.1.0.0/24"]
 
 
-def test_a_routers_ipv6_is_routed_in_the_pods_that_have_it() -> None:
-    """The bridge has IPv4 only; and Neutron gives chosen SLAAC addresses to routers alone."""
-    whole, hints = routed()
-    slaac = {"ip_version": 6, "ipv6_address_mode": "slaac", "gateway_ip": "2001:db8::"}
-    whole.subnets["v6"] = subnet("v6", "n1", "2001:db8::/64", **slaac)
+def both_families(*hinted: str) -> tuple[Top, dict[str, list[str]]]:
+    """`routed`, with a SLAAC subnet beside each of the router's."""
+    whole, hints = routed(*hinted)
+    slaac = {"ip_version": 6, "ipv6_address_mode": "slaac"}
     owner = {"device_id": "r", "device_owner": "network:router_interface"}
-    whole.ports["i6"] = port("i6", "n1", "v6", "2001:db8::", **owner)
-    homes = {"s1": ONE.pod_id, "s2": TWO.pod_id, "v6": ONE.pod_id}
+    for n in "12":
+        cidr, first = f"2001:db8:{n}::/64", f"2001:db8:{n}::"
+        whole.subnets[f"v{n}"] = subnet(f"v{n}", f"n{n}", cidr, **slaac, gateway_ip=first)
+        whole.ports[f"j{n}"] = port(f"j{n}", f"n{n}", f"v{n}", first, **owner)
+    v6 = {"ip_version": 6, "gateway_ip": None, "enable_dhcp": False, "ipv6_address_mode": None}
+    whole.subnets["vb"] = subnet("vb", "b", "fd00::/64", **v6)
+    for n in "12":
+        held = {"subnet_id": "vb", "ip_address": f"fd00::{n}"}
+        whole.ports[f"b{n}"]["fixed_ips"].append(held)
+    return whole, hints
+
+
+def in_pod(where: Any, whole: Top, hints: dict[str, list[str]]) -> dict[Ref, Row]:
+    homes = {id: pod.pod_id for n, pod in (("1", ONE), ("2", TWO)) for id in (f"s{n}", f"v{n}")}
     at = reach(whole, {ONE.pod_id: {"n1"}, TWO.pod_id: {"n2"}}, (ONE, TWO), hints)
-    for where in (ONE, TWO):
-        made = routers_wanted(Place(where), whole, at, homes, hints, (ONE, TWO), [])
-        found = {one.key: one.body for one in made}
-        assert len(found[Ref("routers", "r")]["routes"]) == 1
-        if where is ONE:
-            assert found[Ref("ports", "i6")]["device_owner"] == "network:router_interface"
+    made = routers_wanted(Place(where), whole, at, homes, hints, (ONE, TWO), [])
+    return {one.key: one.body for one in made}
+
+
+def test_both_families_lead_over_the_bridge_and_out() -> None:
+    found = in_pod(ONE, *both_families())
+    assert found[Ref("routers", "r")]["routes"] == [
+        {"destination": "10.2.0.0/24", "nexthop": "100.64.0.2"},
+        {"destination": "2001:db8:2::/64", "nexthop": "fd00::2"},
+    ]
+    addresses = [ip["ip_address"] for ip in found[Ref("ports", "b1")]["fixed_ips"]]
+    assert addresses == ["100.64.0.1", "fd00::1"]
+    # Neutron gives chosen SLAAC addresses to routers alone
+    assert found[Ref("ports", "j1")]["device_owner"] == "network:router_interface"
+
+    router = in_pod(ONE, *both_families("Pod2"))[Ref("routers", "r")]
+    for half in ("::/1", "8000::/1"):
+        assert {"destination": half, "nexthop": "fd00::2"} in router["routes"]
+    over = router["external_gateway_info"]["external_fixed_ips"]
+    assert [ip["ip_address"] for ip in over] == ["100.64.0.1", "fd00::1"]
+
+
+def test_a_bridge_has_the_families_of_its_routers_subnets() -> None:
+    assert versions(routed()[0], "r") == {4}
+    assert versions(both_families()[0], "r") == {4, 6}
+
+
+def test_a_floating_ip_holds_an_ipv4_address_of_the_bridge_alone() -> None:
+    whole, hints = both_families("Pod2")
+    row = {"id": "F", "project_id": "p", "router_id": "r", "port_id": "a"}
+    whole.floating["F"] = row
+    (one,) = unheld(whole, floats(whole, (ONE, TWO), hints, [attached("a", ONE)]))
+    assert one.subnet_ids == ("sb",)
+
+
+def test_the_ipv6_subnets_of_a_network_are_one_interface() -> None:
+    whole, hints = both_families()
+    more = {"ip_version": 6, "ipv6_address_mode": "slaac", "gateway_ip": "2001:db8:9::"}
+    whole.subnets["v9"] = subnet("v9", "n1", "2001:db8:9::/64", **more)
+    whole.ports["j1"]["fixed_ips"].append({"subnet_id": "v9", "ip_address": "2001:db8:9::"})
+    held = port("g1", "n1", "v9", "2001:db8:9::5", device_id="trio2o-gateway:Pod1")
+    whole.ports["g1"] = held
+    mine = in_pod(ONE, whole, hints)[Ref("ports", "j1")]
+    assert [ip["ip_address"] for ip in mine["fixed_ips"]] == ["2001:db8:1::", "2001:db8:9::5"]
+    assert "mac_address" not in mine  # for one of them another pod is the home
 
 
 def test_a_router_without_servers_is_in_no_pod() -> None:

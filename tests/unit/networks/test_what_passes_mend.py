@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from helpers import result_of
-from neutrons import Region, Store
+from neutrons import Refusal, Region, Store
 from twisted.internet.task import Clock
 from world import Pods, context
 
-from trio2o.domain.errors import Fault, NotFound
+from trio2o.domain.errors import BadRequest, Fault, NotFound
 from trio2o.faces.admin.operations import OPERATIONS
 from trio2o.message import Call
-from trio2o.networks import MADE, NetworkPass, Networks, settle_router
+from trio2o.networks import MADE, NetworkPass, Networks, NotMade, settle_router
 from trio2o.networks._things import bridge_mark
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.settings import NetworkSettings
@@ -41,7 +41,7 @@ class Cloud:
             return "token"
 
         given: Any = (self.clock, self.clock.seconds, store, self.region, token)
-        settings = NetworkSettings(mode="stretched")
+        settings = NetworkSettings(mode="stretched", bridge_cidr_v6="fd00::/123")
         self.ours = Networks(*given, settings, settle_router)
 
     def boot(self, number: int, **more: Any) -> None:
@@ -66,13 +66,17 @@ class Cloud:
     def route(self) -> str:
         """The id of a router that has all networks."""
         top = self.region.top
-        router = top.create("routers", {"project_id": "p", "name": "r"})["id"]
-        for subnet in list(top.rows["subnets"].values()):
+        router = str(top.create("routers", {"project_id": "p", "name": "r"})["id"])
+        self.join(router, list(top.rows["subnets"].values()))
+        return router
+
+    def join(self, router: str, subnets: list[Any]) -> None:
+        top = self.region.top
+        for subnet in subnets:
             fixed = [{"subnet_id": subnet["id"]}]
             body = {"network_id": subnet["network_id"], "fixed_ips": fixed, "project_id": "p"}
             owner = {"device_id": router, "device_owner": "network:router_interface"}
             top.create("ports", body | owner)
-        return str(router)
 
     def end(self, server: str) -> None:
         """Nova lets a server's port go, and says that there is no such server."""
@@ -245,6 +249,20 @@ def test_a_bridge_that_was_made_without_its_subnet_gets_one() -> None:
     assert [len(routes) for routes in told] == [1, 1]
 
 
+def test_a_router_that_gets_ipv6_leads_it_over_its_bridge_at_once() -> None:
+    cloud = Cloud(2)
+    top, router = cloud.region.top, cloud.route()
+    result_of(settle_router(cloud.ours, router))
+    for number, network in enumerate(list(top.rows["networks"])[:2]):
+        body = {"network_id": network, "project_id": "p", "ip_version": 6}
+        made = top.create("subnets", body | {"cidr": f"2001:db8:{number}::/123"})
+        cloud.join(router, [made])
+    result_of(settle_router(cloud.ours, router))
+    told = [row["routes"] for rows in cloud.below for row in rows["routers"].values()]
+    assert sorted(len(routes) for routes in told) == [2, 2]
+    cloud.converge()
+
+
 def test_a_default_group_that_a_pods_own_port_uses_stays_as_the_tops() -> None:
     cloud = Cloud(1)
     pod = cloud.region.neutrons[cloud.region.all[0].pod_id]
@@ -323,6 +341,70 @@ def test_an_interface_that_is_half_made_when_the_store_is_lost_stays_the_routers
     (port,) = [p for p in cloud.region.top.rows["ports"].values() if p["device_id"] == router]
     assert port["device_owner"] == "network:router_interface"
     assert own["device_id"] in pod.rows["routers"]
+
+
+def test_a_port_that_its_pod_let_go_of_is_free_though_the_pod_still_shows_the_server() -> None:
+    """Nova shows a server as DELETED for a moment when all that it had is free."""
+    cloud = Cloud(1)
+    (id,) = (p["id"] for p in cloud.region.top.rows["ports"].values() if p["device_id"][:1] == "s")
+    assert not result_of(cloud.ours.let_go([id]))
+    result_of(cloud.ours.leaving("server-0"))
+    assert not result_of(cloud.ours.let_go([id]))
+    for port in cloud.region.neutrons[cloud.region.all[0].pod_id].rows["ports"].values():
+        port |= {"device_id": "", "device_owner": ""} if port["device_id"] == "server-0" else {}
+    assert "server-0" in cloud.region.servers
+    assert result_of(cloud.ours.let_go([id]))
+    assert id not in cloud.region.top.rows["ports"]
+
+
+def test_a_port_that_no_server_had_yet_is_not_taken_for_one_that_was_let_go_of() -> None:
+    cloud, claim = Cloud(1), "c9"
+    top, pod = cloud.region.top, cloud.region.all[0]
+    (network,) = top.rows["networks"]
+    port = top.create("ports", {"network_id": network, "project_id": "p", "device_id": MADE})
+    result_of(cloud.ours.claim(claim, pod, [port], [port["id"]], lease=False))
+    result_of(cloud.ours.carry(pod, [port], fresh=True))
+    cloud.region.servers.add("server-9")
+    result_of(cloud.ours.booted(claim, "server-9", pod))
+    assert not result_of(cloud.ours.let_go([port["id"]]))
+
+
+def boot_beside(cloud: Cloud) -> Any:
+    """A server of the second pod is to be on the first network, which is in the first pod."""
+    top, pod = cloud.region.top, cloud.region.all[1]
+    network = min(top.rows["networks"].values(), key=lambda row: row["provider:segmentation_id"])
+    body = {"network_id": network["id"], "project_id": "p", "device_id": MADE}
+    port = top.create("ports", body)
+    result_of(cloud.ours.claim("c", pod, [port], [port["id"]], lease=False))
+    return cloud.ours.carry(pod, [port], fresh=True)
+
+
+def test_a_pod_that_refuses_the_tops_segment_is_named_to_who_boots_and_by_passes() -> None:
+    cloud = Cloud(1)
+
+    def refuse(row: Any) -> None:
+        raise Refusal(400, "physical_network 'bridge' unknown")
+
+    cloud.region.neutrons[cloud.region.all[1].pod_id]._new_networks = refuse  # type: ignore[method-assign]
+    with pytest.raises(NotMade, match="Pod2 could not be given the network: .*'bridge' unknown"):
+        result_of(boot_beside(cloud))
+    counted = cloud.run()
+    assert counted.failed > 0
+    assert counted.notes[0].startswith("Pod2: POST /networks: 400 physical_network 'bridge'")
+
+
+def test_only_a_vlan_spans_pods() -> None:
+    """The same VXLAN in two pods joins nothing: each Neutron's agents tunnel among themselves."""
+    cloud = Cloud(1)
+    (network,) = cloud.region.top.rows["networks"].values()
+    network["provider:network_type"] = "vxlan"
+    cloud.converge()
+    assert cloud.run().failed == 0
+    said = "is a vxlan network, and only a vlan spans pods: it is needed in Pod1 and Pod2"
+    with pytest.raises(BadRequest, match=said):
+        result_of(boot_beside(cloud))
+    counted = cloud.run()
+    assert counted.failed == 1 and said in counted.notes[0]
 
 
 def test_metering_labels_are_where_routers_of_their_project_are() -> None:

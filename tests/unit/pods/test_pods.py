@@ -52,13 +52,7 @@ class Pool:
         return self.breakers.setdefault(origin, made)
 
     async def send(
-        self,
-        call: Call,
-        origin: Origin,
-        deadline: float,
-        *,
-        probe: bool = False,
-        share: str = "",
+        self, call: Call, origin: Origin, deadline: float, *, probe: bool = False, share: str = ""
     ) -> Answer:
         self.sent.append((str(origin), call, deadline, probe))
         found = self.says.get(str(origin), lambda call: Answer(404))(call)

@@ -229,7 +229,7 @@ def test_what_is_held_in_memory_is_reloaded_when_its_revision_moves(store: Store
 
     held = Held(store)  # type: ignore[arg-type]
     held.follow(reload("pods"), "pods", "bindings")
-    held.follow(reload("groups"), "server_group_pods")
+    held.follow(reload("groups"), "settled")
     result_of(held.look())
     assert reloads == []
     bump(store.connection, ["bindings", "pods"])
@@ -237,7 +237,7 @@ def test_what_is_held_in_memory_is_reloaded_when_its_revision_moves(store: Store
     assert reloads == ["pods"]
     result_of(held.look())
     assert reloads == ["pods"]
-    bump(store.connection, ["server_group_pods"])
+    bump(store.connection, ["settled"])
     bump(store.connection, ["bindings"])
     result_of(held.look())
     assert reloads == ["pods", "pods", "groups"]

@@ -8,21 +8,19 @@ from attrs import evolve
 from postgresql import Cluster
 from test_store import BOUND, ONE, ROUTE, TWO, World
 
-from trio2o.domain.values import Attachment, Counterpart, Keypair, ServerGroup, Settled
+from trio2o.domain.values import Attachment, Counterpart, Settled
 from trio2o.store import NewerSchema, care
 from trio2o.store._schema import REVISION, metadata
 from trio2o.store.bindings import bind, list_bindings, rebind
-from trio2o.store.definitions import put_settled, record_definition
-from trio2o.store.keypairs import find_keypair, put_asked, put_keypair
+from trio2o.store.definitions import find_definition, put_asked, put_settled, record_definition
 from trio2o.store.lease import read_lease, take_lease
 from trio2o.store.networks import put_attachments, put_counterparts, put_hints, take_homes
 from trio2o.store.passes import ask_for_pass
 from trio2o.store.pods import add_pod, list_pods, remove_pod
 from trio2o.store.routes import count_live, record_routes
-from trio2o.store.server_groups import put_counterpart, put_group
 from trio2o.store.sweeps import put_swept
 
-KEY = Keypair("u1", "k", "ssh", "ssh-ed25519 AAAA", "aa:bb", "2026-01-01")
+KEY = '{"public_key": "ssh-ed25519 AAAA"}'
 
 
 @pytest.fixture
@@ -35,12 +33,11 @@ def url(tmp_path: Path) -> str:
     world.write(bind, BOUND)
     world.write(rebind, evolve(BOUND, id="b2", pod_id="id-2", created_at="2026-03-01"))
     world.write(record_routes, [evolve(ROUTE, top_id=f"s{n}") for n in range(2500)])
-    world.write(put_keypair, KEY)
+    world.write(record_definition, "keypair", "u1/k", KEY, "", "u1")
     world.write(put_settled, [Settled("keypair", "u1/k", "id-1", 1)])
     world.write(record_definition, "flavor", "f1", "{}")
     world.write(put_asked, "u1", "id-1")
-    world.write(put_group, ServerGroup("g1", "p1", "u1", "grüße", "affinity"))
-    world.write(put_counterpart, "g1", "id-1", "other")
+    world.write(record_definition, "server_group", "g1", '{"name":"grüße"}', "", "p1")
     world.write(put_counterparts, [Counterpart("networks", "n1", "id-1", "n2")])
     world.write(put_attachments, [Attachment("port", "id-1", "s1", "c1", True, "bound", 1.5)])
     world.write(put_hints, {"n1": ["az1"]})
@@ -76,11 +73,11 @@ def test_a_copy_has_every_row_and_goes_on_where_the_store_was(
     world = World(to)
     assert world.read(read_lease) is None
     assert world.read(count_live, "id-1") == 2500
-    assert world.read(find_keypair, "u1", "k").public_key == KEY.public_key
+    assert world.read(find_definition, "keypair", "u1/k").document == KEY
     assert [one.id for one in world.read(list_bindings)] == ["b2"]
     # a pod's number is in ids that tenants know: not even that of a removed pod comes again
     assert world.write(add_pod, evolve(ONE, pod_id="id-4", pod_name="Pod4")).number == 4
-    assert world.write(put_keypair, evolve(KEY, name="k2")).number == 2
+    assert world.write(record_definition, "keypair", "u1/k2", KEY).number == 4
     assert [pod.number for pod in world.read(list_pods)] == [1, 2, 4]
     world.store.close()
 

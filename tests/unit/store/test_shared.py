@@ -14,14 +14,15 @@ from sqlalchemy.schema import CreateTable
 from test_store import BOUND, ONE, ROUTE, TWO, World, url  # noqa: F401
 
 from trio2o.domain.errors import StoreConflict
+from trio2o.domain.values import Settled
 from trio2o.store import EPOCH, Fenced, Store, StoreAway, revisions
 from trio2o.store._schema import metadata
 from trio2o.store.bindings import bind, end, list_bindings, rebind
+from trio2o.store.definitions import put_settled
 from trio2o.store.lease import give_up_lease, read_lease, take_lease
 from trio2o.store.pods import add_pod, change_pod, list_pods, remove_pod
 from trio2o.store.revisions import read_revisions
 from trio2o.store.routes import record_routes
-from trio2o.store.server_groups import put_counterpart
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ CHANGES = [
     ),
     ("bindings", lambda c: end(c, "2026-02-01", id="b1")),
     ("bindings", lambda c: remove_pod(c, "id-1", "2026-02-01")),
-    ("server_group_pods", lambda c: put_counterpart(c, "g1", "id-1", "other")),
+    ("settled", lambda c: put_settled(c, [Settled("server_group", "g1", "id-1", 1)])),
 ]
 
 
@@ -202,9 +203,7 @@ def server(postgresql: Cluster) -> Iterator[tuple[Cluster, World]]:
     world.store.close()
 
 
-def test_a_server_that_restarts_costs_no_read_and_no_write(
-    server: tuple[Cluster, World],
-) -> None:
+def test_a_server_that_restarts_costs_no_read_and_no_write(server: tuple[Cluster, World]) -> None:
     cluster, world = server
     world.write(add_pod, ONE)
     world.read(list_pods)
@@ -258,9 +257,7 @@ def test_texts_are_ordered_as_sqlite_orders_them(two: tuple[World, World]) -> No
             assert made.count('COLLATE "C"') == made.count("VARCHAR") + made.count("TEXT")
 
 
-def test_a_server_whose_commits_are_lazy_is_told_to_wait_for_the_disk(
-    postgresql: Cluster,
-) -> None:
+def test_a_server_whose_commits_are_lazy_is_told_to_wait_for_the_disk(postgresql: Cluster) -> None:
     url = postgresql.database()  # noqa: F811
     with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as other:
         name = other.engine.url.database

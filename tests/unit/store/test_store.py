@@ -418,9 +418,7 @@ def test_live_routes_are_some_of_one_pod(world: World) -> None:
     assert world.read(count_live, "id-1") == 5
 
 
-def test_rows_that_wait_go_together_and_keep_their_place_among_other_changes(
-    world: World,
-) -> None:
+def test_rows_that_wait_go_together_and_keep_their_place_among_other_changes(world: World) -> None:
     free = hold(world)
     calls: list[int] = []
 

@@ -71,11 +71,7 @@ def test_an_event_has_what_cadf_asks_for(tmp_path: Path) -> None:
             "request_id": "req-1",
             "credential": {"token": "***", "identity_status": "Confirmed"},
         },
-        "target": {
-            "id": "7",
-            "typeURI": "service/thing/things/action",
-            "host": {"id": "Pod1"},
-        },
+        "target": {"id": "7", "typeURI": "service/thing/things/action", "host": {"id": "Pod1"}},
         "observer": {"id": "trio2o", "typeURI": "service/thing"},
         "requestPath": "/v1/things/7",
         "tags": ["correlation_id?value=req-1"],
@@ -119,11 +115,7 @@ def test_reads_are_in_the_access_log_alone(tmp_path: Path) -> None:
 def test_who_is_not_known_is_unknown(tmp_path: Path) -> None:
     (line,), (event,) = written(tmp_path, ended(None, 401, caller=None, ids=()))
     assert event["initiator"]["id"] == "unknown" and "credential" not in event["initiator"]
-    assert event["target"] == {
-        "id": "unknown",
-        "typeURI": "unknown",
-        "host": {"id": "unknown"},
-    }
+    assert event["target"] == {"id": "unknown", "typeURI": "unknown", "host": {"id": "unknown"}}
     assert (line["user"], line["project"], line["operation"]) == ("", "", "")
 
 

@@ -109,10 +109,7 @@ def test_an_answer_that_ends_with_a_connection_that_was_cut_is_not_whole(world: 
         assert asked.body
 
 
-@pytest.mark.parametrize(
-    "word",
-    [b"close", b"Close", b"x, close"],
-)
+@pytest.mark.parametrize("word", [b"close", b"Close", b"x, close"])
 def test_a_connection_that_its_server_will_close_is_not_kept(world: World, word: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nConnection: " + word + b"\r\nContent-Length: 2\r\n\r\nhi"
     asked, link = answered(world, head)

@@ -80,9 +80,7 @@ def test_a_probe_that_was_given_up_lets_another_go_at_once(world: World) -> None
     assert world.breaker.allows(probe=True)
 
 
-def test_calls_that_were_on_their_way_when_it_opened_make_the_pause_no_longer(
-    world: World,
-) -> None:
+def test_calls_that_were_on_their_way_when_it_opened_make_the_pause_no_longer(world: World) -> None:
     world.fail(FAILURES + 20)
     world.clock.advance(FIRST_PAUSE)
     assert world.breaker.allows(probe=True)

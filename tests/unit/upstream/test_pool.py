@@ -147,10 +147,7 @@ def test_who_leaves_the_queue_takes_no_place(world: World) -> None:
     assert b"GET /3?" in link.value() and not fourth.ended
 
 
-@pytest.mark.parametrize(
-    "end",
-    ["refuse", "break", "cancel", "late", "abort", "broken body"],
-)
+@pytest.mark.parametrize("end", ["refuse", "break", "cancel", "late", "abort", "broken body"])
 def test_a_place_is_given_back_however_a_call_ends(end: str) -> None:
     world = World(1)
     asked, waiting = world.send(deadline=9.0), world.send(evolve(POST, path=b"/next"))

@@ -124,16 +124,62 @@ def test_a_list_is_that_of_one_pod_without_what_is_otherwise_there() -> None:
     assert (nowhere.status, json.loads(nowhere.body)) == (200, {"flavors": []})
 
 
+def changes(where: Context) -> list[tuple[str, str, Any]]:
+    """What pods were told: pod, method and body."""
+    sent: Any = where.pods
+    told = [(name, call) for name, call in sent.sent if call.method != "GET"]
+    return [(name, call.method, json.loads(call.body)) for name, call in told]
+
+
 def test_what_nobody_records_is_written_to_every_pod() -> None:
     where = world(made, made, made)
     assert json.loads(ask(where, Everywhere()).body) == {"flavor": {"id": "f1"}}
-    assert [line.partition(" ")[0] for line in seen(where)] == ["Pod1", "Pod2", "Pod3"]
+    assert [name for name, *_ in changes(where)] == ["Pod1", "Pod2", "Pod3"]
 
 
-def test_the_first_pods_refusal_is_the_answer_and_no_other_is_asked() -> None:
+def test_the_first_pods_refusal_is_the_answer_and_no_other_is_told() -> None:
     where = world(refuses(409), made)
     assert ask(where, Everywhere()).status == 409
-    assert len(seen(where)) == 1
+    assert [name for name, *_ in changes(where)] == ["Pod1"]
+
+
+def quotas(**shown: int) -> Ask:
+    """A pod that shows these and takes any."""
+    told = {"quota_set": {"id": "p", **shown}}
+    return lambda call: answer(200, told if call.method == "GET" else {})
+
+
+def only_shows(say: Ask) -> Ask:
+    return lambda call: answer(200, {}) if call.method == "GET" else say(call)
+
+
+@pytest.mark.parametrize("later", [refuses(400), refuses(500), silent])
+def test_what_a_later_pod_refuses_is_taken_back_from_those_before_it(later: Ask) -> None:
+    asked = {"quota_set": {"cores": 1, "force": "True"}}
+    where = world(quotas(cores=20, ram=5), quotas(cores=30), only_shows(later))
+    call = Call("PUT", b"/", body=json.dumps(asked).encode())
+    try:
+        assert result_of(Everywhere()(call, where)).status in (400, 500)
+    except PodTimeout:
+        assert later is silent
+    back = {"force": "True"}
+    assert changes(where)[3:] == [
+        ("Pod1", "PUT", {"quota_set": {"cores": 20, **back}}),
+        ("Pod2", "PUT", {"quota_set": {"cores": 30, **back}}),
+    ]
+
+
+def test_what_was_deleted_before_a_later_pod_refused_is_there_again() -> None:
+    where = world(quotas(cores=20, ram=5), only_shows(refuses(503)))
+    assert result_of(Everywhere()(Call("DELETE", b"/", body=b"{}"), where)).status == 503
+    assert changes(where)[2:] == [("Pod1", "PUT", {"quota_set": {"cores": 20, "ram": 5}})]
+
+
+def test_a_pod_that_cannot_show_what_it_has_is_not_changed_nor_is_another() -> None:
+    where = world(made, silent)
+    with pytest.raises(PodTimeout):
+        ask(where, Everywhere())
+    assert changes(where) == []
 
 
 def test_nothing_is_written_while_a_pod_is_down() -> None:
@@ -142,8 +188,6 @@ def test_nothing_is_written_while_a_pod_is_down() -> None:
     with pytest.raises(PodUnavailable):
         ask(where, Everywhere())
     assert seen(where) == []
-    with pytest.raises(PodTimeout):
-        ask(world(made, silent), Everywhere())
 
 
 def test_without_a_pod_there_is_nowhere_to_write() -> None:

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from trio2o.domain.errors import Fault, NotFound
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.message import Aborted, Answer, Call
-from trio2o.web import FaceSite, Limits, mount
+from trio2o.web import FaceSite, Limits, Shares, mount
 
 LIMITS = Limits(
     header_bytes=1024,
@@ -91,13 +91,22 @@ class Face:
         return await self.handler(row, call, asked)
 
 
+class Asker:
+    """Who waits for an answer."""
+
+    share = ""
+
+
 class Served:
-    """A pipeline that keeps the calls, and answers what `answer` says."""
+    """A pipeline that keeps the calls, and answers what `answer` says. All are of one `share`."""
+
+    shares: Shares
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.below: list[tuple[list[str], str]] = []
         self.answer: Callable[[Call], Awaitable[Answer]] = self.plain
+        self.share = ""
 
     def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
         """Told of what no operation saw."""
@@ -106,8 +115,15 @@ class Served:
         return Answer(200, ((b"Content-Type", b"text/plain"),), b"yes")
 
     async def serve(
-        self, face: Face, rows: Sequence[Any], call: Call, segments: Sequence[str], project: str
+        self,
+        face: Face,
+        rows: Sequence[Any],
+        call: Call,
+        segments: Sequence[str],
+        project: str,
+        asker: Asker,
     ) -> Answer:
+        asker.share = self.share
         if not rows:
             return face.fault(NotFound("no such thing"))
         self.calls.append(call)

@@ -34,7 +34,9 @@ class Told:
         self.calls: list[Call] = []
         self.told: list[tuple[list[str], list[str], str]] = []
 
-    async def serve(self, face: Any, rows: Any, call: Call, segments: Any, project: str) -> Answer:
+    async def serve(  # type: ignore[override]
+        self, face: Any, rows: Any, call: Call, segments: Any, project: str, asker: Any
+    ) -> Answer:
         self.calls.append(call)
         self.told.append(([NAMES[row] for row in rows], list(segments), project))
         return Answer(200, body=b"yes")

@@ -7,17 +7,14 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from edge import Face, Op, error
+from edge import Asker, Face, Op, error
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from trio2o.domain.errors import (
-    NotFound,
-    Unauthorized,
-)
+from trio2o.domain.errors import NotFound, Unauthorized
 from trio2o.domain.values import AccessRule, Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy
@@ -83,7 +80,7 @@ class World:
         named = {"X_Auth_Token": "me"} | headers
         sent = tuple((k.replace("_", "-").encode(), v.encode()) for k, v in named.items() if v)
         call = Call(method, path.encode(), b"", sent, body)
-        return result_of(self.pipeline.serve(self.face, rows, call, segments, project))  # type: ignore[arg-type]
+        return result_of(self.pipeline.serve(self.face, rows, call, segments, project, Asker()))  # type: ignore[arg-type]
 
     def asked(self, *rows: Op, **how: Any) -> Asked:
         assert self.ask(*rows, **how).status == 200

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from edge import Op, Pieces
+from edge import Asker, Op, Pieces
 from helpers import result_of
 from test_pipeline import ME, World
 from twisted.internet.defer import CancelledError, Deferred
@@ -98,7 +98,9 @@ def test_seconds_run_until_the_answer(world: Told) -> None:
     waits: Deferred[Answer] = Deferred()
     world.result = waits
     call = Call("GET", b"/v1/things", headers=((b"X-Auth-Token", b"me"),))
-    started = Deferred.fromCoroutine(world.pipeline.serve(world.face, (LIST,), call, (), ""))  # type: ignore[arg-type]
+    started = Deferred.fromCoroutine(
+        world.pipeline.serve(world.face, (LIST,), call, (), "", Asker())
+    )  # type: ignore[arg-type]
     world.clock.advance(2.5)
     assert world.all == []
     waits.callback(Answer(204))
@@ -109,7 +111,9 @@ def test_seconds_run_until_the_answer(world: Told) -> None:
 def test_a_read_whose_client_left_is_told_as_left(world: Told) -> None:
     world.result = Deferred()
     call = Call("GET", b"/v1/things", headers=((b"X-Auth-Token", b"me"),))
-    started = Deferred.fromCoroutine(world.pipeline.serve(world.face, (LIST,), call, (), ""))  # type: ignore[arg-type]
+    started = Deferred.fromCoroutine(
+        world.pipeline.serve(world.face, (LIST,), call, (), "", Asker())
+    )  # type: ignore[arg-type]
     started.cancel()
     with pytest.raises(CancelledError):
         result_of(started)
@@ -146,7 +150,7 @@ def from_peer(world: Told, peer: str, *headers: tuple[bytes, bytes]) -> dict[byt
     """The headers with which a call from this address reaches the verb."""
     sent = ((b"X-Auth-Token", b"me"), *headers)
     call = Call("GET", b"/v1/things", b"", sent, b"", peer=peer)
-    result_of(world.pipeline.serve(world.face, (LIST,), call, (), ""))  # type: ignore[arg-type]
+    result_of(world.pipeline.serve(world.face, (LIST,), call, (), "", Asker()))  # type: ignore[arg-type]
     return dict(world.performed[-1][1].headers)
 
 

@@ -9,8 +9,6 @@ from trio2o.faces.admin.operations import OPERATIONS
 from trio2o.message import Answer
 from trio2o.web import mount
 
-__all__ = ["AdminFace", "figures"]
-
 
 class AdminFace(BaseFace):
     """The API of Tricircle's and Trio2o's admin service, and what came to it."""

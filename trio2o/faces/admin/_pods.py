@@ -10,13 +10,7 @@ from urllib.parse import parse_qs
 
 from attrs import asdict, evolve
 
-from trio2o.domain.errors import (
-    BadRequest,
-    Conflict,
-    NotFound,
-    StoreConflict,
-    Unprocessable,
-)
+from trio2o.domain.errors import BadRequest, Conflict, NotFound, StoreConflict, Unprocessable
 from trio2o.domain.values import ACTIVE, STATES, Caller, Pod, Zone
 from trio2o.faces.network_resources import ALL
 from trio2o.faces.resources import SERVER

@@ -12,8 +12,6 @@ from trio2o.faces.resources import FLAVOR, SERVER
 from trio2o.message import Answer, with_header
 from trio2o.web import mount
 
-__all__ = ["ComputeFace"]
-
 
 class ComputeFace(BaseFace):
     """Nova, as its API reference has it."""

@@ -12,14 +12,7 @@ import msgspec
 from attrs import evolve, frozen
 
 from trio2o.definitions import Definitions
-from trio2o.domain.errors import (
-    BadRequest,
-    Conflict,
-    Fault,
-    NotFound,
-    PodUnavailable,
-    Unavailable,
-)
+from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable, Unavailable
 from trio2o.domain.values import Definition, Pod
 from trio2o.domain.versions import Version
 from trio2o.faces.compute._kinds import SERVICE
@@ -175,6 +168,7 @@ async def _check_name(name: str, context: Context) -> None:
         raise Conflict(f"Aggregate {name} already exists.")
 
 
+@Changing
 async def create_aggregate(call: Call, context: Context) -> Answer:
     """It is nowhere yet: it comes to a pod with the first host of it."""
     wish = value_at(decode(call.body), ("aggregate",))
@@ -197,6 +191,7 @@ async def create_aggregate(call: Call, context: Context) -> Answer:
     return json_answer(200, {"aggregate": shown})
 
 
+@Changing
 async def update_aggregate(call: Call, context: Context) -> Answer:
     """Its name, or its AZ."""
     await _check(call, context)
@@ -216,6 +211,7 @@ async def update_aggregate(call: Call, context: Context) -> Answer:
     return await _change(key, change, context)
 
 
+@Changing
 async def set_metadata(call: Call, context: Context) -> Answer:
     """A member that is null is taken out."""
     await _check(call, context)
@@ -232,6 +228,7 @@ async def set_metadata(call: Call, context: Context) -> Answer:
     return await _change(key, change, context)
 
 
+@Changing
 async def delete_aggregate(call: Call, context: Context) -> Answer:
     await _check(call, context)
     what = "remove host from"  # Nova's words, whatever is meant
@@ -245,6 +242,7 @@ async def delete_aggregate(call: Call, context: Context) -> Answer:
     return _of_top(refused, context) if refused else Answer(200)
 
 
+@Changing
 async def add_host(call: Call, context: Context) -> Answer:
     """The host's pod is told, and has the aggregate from then on."""
     name, found = await _host(call, context, "add_host")
@@ -262,6 +260,7 @@ async def add_host(call: Call, context: Context) -> Answer:
     return await _change(key, change, context)
 
 
+@Changing
 async def remove_host(call: Call, context: Context) -> Answer:
     name, found = await _host(call, context, "remove_host")
     key = await _key(context, "remove host from", Conflict)
@@ -277,6 +276,7 @@ async def remove_host(call: Call, context: Context) -> Answer:
     return await _change(key, change, context)
 
 
+@Changing
 async def cache_images(call: Call, context: Context) -> Answer:
     """Each pod of which the aggregate has hosts is told."""
     await _check(call, context)

@@ -6,13 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from trio2o.domain.errors import (
-    BadRequest,
-    Conflict,
-    Fault,
-    Forbidden,
-    Unavailable,
-)
+from trio2o.domain.errors import BadRequest, Conflict, Fault, Forbidden, Unavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.faces.network_resources import NETWORK, PORT
@@ -21,11 +15,7 @@ from trio2o.message import Answer
 from trio2o.networks import MADE, TAKEN, Refused, in_scope
 from trio2o.networks import things as kinds
 from trio2o.scheduling import Pin
-from trio2o.verbs import (
-    Context,
-    Ref,
-    pins,
-)
+from trio2o.verbs import Context, Ref, pins
 
 Entry = dict[str, Any]
 

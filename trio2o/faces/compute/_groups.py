@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from trio2o.definitions import ServerGroups
+from trio2o.definitions import ServerGroups, content
 from trio2o.domain.errors import Fault
-from trio2o.domain.values import Pod, ServerGroup
+from trio2o.domain.values import Definition, Pod
 from trio2o.domain.versions import Version
 from trio2o.faces.compute._keypairs import first_answer
 from trio2o.faces.compute._kinds import SERVER_GROUP
@@ -30,21 +28,19 @@ def _groups(context: Context) -> ServerGroups:
     return found
 
 
-def _shown(group: ServerGroup, members: list[str], context: Context) -> dict[str, Any]:
+async def _shown(group: Definition, context: Context) -> dict[str, Any]:
     version = context.version or Version(2, 1)
-    shown: dict[str, Any] = {"id": group.id, "name": group.name, "members": members}
+    by_pod = await _groups(context).members(group.key, context.caller.token)
+    members = [id for ids in by_pod.values() for id in ids]
+    kept = content(group.document)
+    shown: dict[str, Any] = {"id": group.key, "name": kept["name"], "members": members}
     if version >= ONE_POLICY:
-        shown |= {"policy": group.policy, "rules": msgspec.json.decode(group.rules)}
+        shown |= {name: kept[name] for name in ("policy", "rules")}
     else:
-        shown |= {"policies": [group.policy], "metadata": {}}
+        shown |= {"policies": [kept["policy"]], "metadata": {}}
     if version >= HAS_OWNER:
-        shown |= {"project_id": group.project_id, "user_id": group.user_id}
+        shown |= {name: kept[name] for name in ("project_id", "user_id")}
     return shown
-
-
-async def _members(group: ServerGroup, context: Context) -> list[str]:
-    by_pod = await _groups(context).members(group, context.caller.token)
-    return [id for ids in by_pod.values() for id in ids]
 
 
 async def count_groups(document: dict[str, Any], call: Call, context: Context) -> None:
@@ -57,14 +53,15 @@ async def count_groups(document: dict[str, Any], call: Call, context: Context) -
         if isinstance(shown, dict) and name in shown:
             found = await _groups(context).of_project(project)
             user = query.get("user_id")
-            shown[name] = sum(not user or group.user_id == user for group in found)
+            users = [content(group.document)["user_id"] for group in found]
+            shown[name] = len(users) if not user else users.count(user)
 
 
-async def _own(context: Context) -> ServerGroup | None:
+async def _own(context: Context) -> Definition | None:
     """The group of the path, if the caller may see it."""
     found = await _groups(context).find(context.params["id"])
     caller = context.caller
-    seen = found and (found.project_id == caller.project_id or caller.is_admin)
+    seen = found and (found.owner == caller.project_id or caller.is_admin)
     return found if seen else None
 
 
@@ -78,8 +75,7 @@ async def list_groups(call: Call, context: Context) -> Answer:
     found = await _groups(context).of_project(None if every else context.caller.project_id)
     start = int(query.get("offset") or 0)
     size = min(int(query.get("limit") or 0) or PAGE, PAGE)
-    page = found[start : start + size]
-    shown = [_shown(group, await _members(group, context), context) for group in page]
+    shown = [await _shown(group, context) for group in found[start : start + size]]
     return json_answer(200, {"server_groups": shown})
 
 
@@ -87,8 +83,7 @@ async def show_group(call: Call, context: Context) -> Answer:
     group = await _own(context)
     if group is None:
         return await ask_any(SERVER_GROUP, "", call, context)
-    shown = _shown(group, await _members(group, context), context)
-    return json_answer(200, {"server_group": shown})
+    return json_answer(200, {"server_group": await _shown(group, context)})
 
 
 async def create_group(call: Call, context: Context) -> Answer:
@@ -97,15 +92,14 @@ async def create_group(call: Call, context: Context) -> Answer:
     made = value_at(decode(answer.body), ("server_group",)) if answer.ok else None
     if isinstance(made, dict) and isinstance(made.get("id"), str):
         policies = made.get("policies") or [made.get("policy") or ""]
-        group = ServerGroup(
-            id=made["id"],
-            project_id=context.caller.project_id,
-            user_id=context.caller.user_id,
-            name=str(made.get("name", "")),
-            policy=str(policies[0]),
-            rules=msgspec.json.encode(made.get("rules") or {}).decode(),
-        )
-        await _groups(context).created(pod, group)
+        group = {
+            "project_id": context.caller.project_id,
+            "user_id": context.caller.user_id,
+            "name": str(made.get("name", "")),
+            "policy": str(policies[0]),
+            "rules": made.get("rules") or {},
+        }
+        await _groups(context).created(pod, made["id"], group)
     return rewrite(answer, context, pod)
 
 
@@ -113,7 +107,7 @@ async def delete_group(call: Call, context: Context) -> Answer:
     group = await _own(context)
     if group is None:
         return await ask_any(SERVER_GROUP, "", call, context)
-    await _groups(context).delete(group, context.caller.token)
+    await _groups(context).delete(group)
     context.parts.reconcilers.wake("server_groups", 5.0)
     return Answer(204)
 
@@ -140,9 +134,9 @@ async def group_pins(body: Any, context: Context) -> tuple[Pin, ...]:
             return ()
         pod = context.pods.get(route.pod_id) if route and not route.deleted_at else None
         return (Pin(f"server group {id}", pod),) if pod else ()
-    if group.policy != TOGETHER:
+    if content(group.document)["policy"] != TOGETHER:
         return ()
-    by_pod = await _groups(context).members(group, context.caller.token)
+    by_pod = await _groups(context).members(id, context.caller.token)
     pods = [pod for pod, members in by_pod.items() if members]
     return (Pin(f"server group {id}", pods[0]),) if pods else ()
 
@@ -151,7 +145,7 @@ async def with_group(body: bytes, pod: Pod, context: Context) -> bytes:
     """The group that a new server's hints name, by its id in the pod; made there if need be."""
     key, id = _hinted(decode(body))
     group = await _groups(context).find(id) if id else None
-    if group is None or group.project_id != context.caller.project_id:
+    if group is None or group.owner != context.caller.project_id:
         return body
-    own = await _groups(context).materialise(group, pod)
+    own = await _groups(context).materialise(id, pod)
     return body if own == id else edit_member(body, key, {"group": raw(own)})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from trio2o.definitions import Keypairs
+from trio2o.definitions import Keypairs, content
 from trio2o.domain.errors import BadRequest, Conflict, Fault, Forbidden, PodUnavailable
-from trio2o.domain.values import Keypair, Pod
+from trio2o.domain.values import Definition, Pod
 from trio2o.domain.versions import Version
 from trio2o.faces.compute._kinds import KEYPAIR
 from trio2o.message import Answer, Call
@@ -43,13 +43,14 @@ def _user(named: Any, context: Context, what: str) -> str:
     return user
 
 
-def _brief(keypair: Keypair, context: Context) -> dict[str, Any]:
-    shown = {
-        "name": keypair.name,
-        "public_key": keypair.public_key,
-        "fingerprint": keypair.fingerprint,
-    }
-    return shown | ({"type": keypair.type} if _since(context, HAS_TYPE) else {})
+def _brief(keypair: Definition, context: Context) -> dict[str, Any]:
+    kept = content(keypair.document)
+    more = ("type",) if _since(context, HAS_TYPE) else ()
+    return {name: kept[name] for name in ("name", "public_key", "fingerprint", *more)}
+
+
+def _name(keypair: Definition) -> str:
+    return keypair.key.removeprefix(f"{keypair.owner}/")
 
 
 async def list_keypairs(call: Call, context: Context) -> Answer:
@@ -64,14 +65,14 @@ async def list_keypairs(call: Call, context: Context) -> Answer:
     body: dict[str, Any] = {}
     if _since(context, HAS_PAGES):
         if marker := query.get("marker"):
-            names = [keypair.name for keypair in found]
+            names = [_name(keypair) for keypair in found]
             if marker not in names:
                 raise BadRequest(f"Marker {marker} could not be found.")
             found = found[names.index(marker) + 1 :]
         size = min(int(limit), PAGE) if limit.isdigit() else PAGE
         found = found[:size]
         if found and len(found) == size:
-            following = query | {"marker": found[-1].name}
+            following = query | {"marker": _name(found[-1])}
             body["keypairs_links"] = [{"rel": "next", "href": context.link(following.items())}]
     return json_answer(200, {"keypairs": [{"keypair": _brief(k, context)} for k in found], **body})
 
@@ -82,9 +83,9 @@ async def show_keypair(call: Call, context: Context) -> Answer:
     if found is None:
         return await ask_any(KEYPAIR, "", call, context)
     shown = _brief(found, context) | {
-        "user_id": found.user_id,
+        "user_id": found.owner,
         "id": found.number,
-        "created_at": found.created_at,
+        "created_at": content(found.document)["created_at"],
         "updated_at": None,
         "deleted_at": None,
         "deleted": False,

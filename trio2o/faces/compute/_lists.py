@@ -8,21 +8,8 @@ from attrs import evolve, frozen
 
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
+from trio2o.faces.compute import _kinds as kinds
 from trio2o.faces.compute._down import down_rows
-from trio2o.faces.compute._kinds import (
-    FLOATING_IP_POOL_SHOWN,
-    FLOATING_IP_SHOWN,
-    GROUP_SHOWN,
-    HOST,
-    HYPERVISOR,
-    MIGRATION,
-    NETWORK_SHOWN,
-    NODE,
-    SERVICE,
-    SNAPSHOT_SHOWN,
-    TENANT_NETWORK_SHOWN,
-    VOLUME_SHOWN,
-)
 from trio2o.faces.resources import SERVER
 from trio2o.verbs import Gather, Gone, Order, Since
 
@@ -146,33 +133,33 @@ def _whole(resource: Resource, named: str = "id", **more: Any) -> Gather:
 
 def _hypervisors(path: str) -> Since:
     paged = Gather(
-        HYPERVISOR, _AS_IT_COMES, path, links="hypervisors_links", offset=False, absent=True
+        kinds.HYPERVISOR, _AS_IT_COMES, path, links="hypervisors_links", offset=False, absent=True
     )
-    return Since(Version(2, 33), paged, _whole(HYPERVISOR, path=path))
+    return Since(Version(2, 33), paged, _whole(kinds.HYPERVISOR, path=path))
 
 
 HYPERVISORS = _hypervisors("")
-HYPERVISORS_FOUND = _whole(HYPERVISOR, absent=True)
-SERVICES = _whole(SERVICE)
-HOSTS = _whole(HOST, "host_name")
-NODES = _whole(NODE)
-NETWORKS = _whole(NETWORK_SHOWN)
-TENANT_NETWORKS = _whole(TENANT_NETWORK_SHOWN)
-FLOATING_IPS = _whole(FLOATING_IP_SHOWN)
-FLOATING_IP_POOLS = _whole(FLOATING_IP_POOL_SHOWN, "name", same=lambda row: str(row["name"]))
+HYPERVISORS_FOUND = _whole(kinds.HYPERVISOR, absent=True)
+SERVICES = _whole(kinds.SERVICE)
+HOSTS = _whole(kinds.HOST, "host_name")
+NODES = _whole(kinds.NODE)
+NETWORKS = _whole(kinds.NETWORK_SHOWN)
+TENANT_NETWORKS = _whole(kinds.TENANT_NETWORK_SHOWN)
+FLOATING_IPS = _whole(kinds.FLOATING_IP_SHOWN)
+FLOATING_IP_POOLS = _whole(kinds.FLOATING_IP_POOL_SHOWN, "name", same=lambda row: str(row["name"]))
 
 _NEWEST_MIGRATION = Order((("created_at", True), ("id", True)))
 MIGRATIONS = Since(
     Version(2, 59),
     Gather(
-        MIGRATION,
+        kinds.MIGRATION,
         _NEWEST_MIGRATION,
         links="migrations_links",
         named="uuid",
         offset=False,
         scan=True,
     ),
-    evolve(_whole(MIGRATION), order=_NEWEST_MIGRATION),
+    evolve(_whole(kinds.MIGRATION), order=_NEWEST_MIGRATION),
 )
 
 
@@ -182,7 +169,7 @@ def _one_default(row: dict[str, Any]) -> str:
 
 
 # limit and offset, no marker: what Nova cuts out of another service's list
-GROUPS = Gather(GROUP_SHOWN, _AS_IT_COMES, cap=0, same=_one_default)
+GROUPS = Gather(kinds.GROUP_SHOWN, _AS_IT_COMES, cap=0, same=_one_default)
 _NEWEST_SHOWN = Order((("createdAt", True), ("id", True)))
-VOLUMES_SHOWN = Gather(VOLUME_SHOWN, _NEWEST_SHOWN, cap=0)
-SNAPSHOTS_SHOWN = Gather(SNAPSHOT_SHOWN, _NEWEST_SHOWN, cap=0)
+VOLUMES_SHOWN = Gather(kinds.VOLUME_SHOWN, _NEWEST_SHOWN, cap=0)
+SNAPSHOTS_SHOWN = Gather(kinds.SNAPSHOT_SHOWN, _NEWEST_SHOWN, cap=0)

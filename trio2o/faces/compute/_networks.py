@@ -12,12 +12,7 @@ from typing import Any
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.domain.errors import (
-    BadRequest,
-    Fault,
-    GatewayTimeout,
-    NotFound,
-)
+from trio2o.domain.errors import BadRequest, Fault, GatewayTimeout, NotFound
 from trio2o.domain.values import Pod
 from trio2o.faces.compute._addresses import Addressed, dressed
 from trio2o.faces.compute._boot import Boot, count_of, id_of, is_text
@@ -183,7 +178,8 @@ async def as_tops(answer: Answer, context: Context) -> Answer:
 
 @frozen
 class Shown:
-    """A server; where it is gone, its ports are gone before that is told."""
+    """A server; where it is gone, its ports are gone before that is told. Nova shows one as DELETED
+    for a moment when it has given up its ports, which many clients take for gone."""
 
     show: Verb
 
@@ -193,7 +189,8 @@ class Shown:
         except NotFound:
             await networks_of(context).ended(context.params["id"])
             raise
-        if answer.status == 404:
+        shown = answer.body if isinstance(answer.body, bytes) else b""
+        if answer.status == 404 or b'"DELETED"' in shown:
             await networks_of(context).ended(context.params["id"])
         return answer
 

@@ -48,10 +48,7 @@ PAGED_USAGE = Version(2, 40)
 
 ATTACHED = Ref("volumeAttachment.volumeId", VOLUME)
 
-INTERFACE = (
-    Ref("interfaceAttachment.port_id", PORT),
-    Ref("interfaceAttachment.net_id", NETWORK),
-)
+INTERFACE = (Ref("interfaceAttachment.port_id", PORT), Ref("interfaceAttachment.net_id", NETWORK))
 
 CREATE = Place(
     SERVER,
@@ -77,36 +74,13 @@ CREATE = Place(
 
 _ROWS: tuple[Operation, ...] = (
     *rows(Reply(steps.root), "GET / hot", open=True),
-    *rows(
-        Reply(steps.version),
-        """
-        GET /v2.1/ hot
-        GET /v2/
-        """,
-        open=True,
-    ),
+    *rows(Reply(steps.version), "GET /v2.1/ hot", "GET /v2/", open=True),
     *rows(Reply(steps.choices), "GET /{other}", open=True),
     *rows(Reply(steps.version_by_id), "GET /v2.1/versions/{id}"),
+    *rows(CREATE, "POST /v2.1/os-volumes_boot 2.1-2.102", "POST /v2.1/servers"),
+    *rows(SERVERS, "GET /v2.1/os-volumes_boot 2.1-2.102", "GET /v2.1/servers hot"),
     *rows(
-        CREATE,
-        """
-        POST /v2.1/os-volumes_boot 2.1-2.102
-        POST /v2.1/servers
-        """,
-    ),
-    *rows(
-        SERVERS,
-        """
-        GET /v2.1/os-volumes_boot 2.1-2.102
-        GET /v2.1/servers hot
-        """,
-    ),
-    *rows(
-        SERVERS_DETAIL,
-        """
-        GET /v2.1/os-volumes_boot/detail 2.1-2.102
-        GET /v2.1/servers/detail hot
-        """,
+        SERVERS_DETAIL, "GET /v2.1/os-volumes_boot/detail 2.1-2.102", "GET /v2.1/servers/detail hot"
     ),
     *rows(
         Forward(SERVER),
@@ -132,60 +106,40 @@ _ROWS: tuple[Operation, ...] = (
     *rows(
         Forward(SERVER, "server_id"),
         """
-        GET /v2.1/servers/{server_id}/diagnostics
-        GET /v2.1/servers/{server_id}/ips
-        GET /v2.1/servers/{server_id}/ips/{id}
+        GET /v2.1/servers/{server_id}/[diagnostics|os-security-groups]
+        GET /v2.1/servers/{server_id}/[ips|os-instance-actions][/{id}]
+        GET /v2.1/servers/{server_id}/[os-interface|os-volume_attachments]
         GET,POST,PUT /v2.1/servers/{server_id}/metadata
         DELETE,GET,PUT /v2.1/servers/{server_id}/metadata/{id}
-        GET /v2.1/servers/{server_id}/migrations 2.23-
+        GET /v2.1/servers/{server_id}/migrations[/{id}] 2.23-
         DELETE /v2.1/servers/{server_id}/migrations/{id} 2.24-
-        GET /v2.1/servers/{server_id}/migrations/{id} 2.23-
         POST /v2.1/servers/{server_id}/migrations/{id}/action force_complete 2.22-
-        GET /v2.1/servers/{server_id}/os-instance-actions
-        GET /v2.1/servers/{server_id}/os-instance-actions/{id}
-        GET /v2.1/servers/{server_id}/os-interface
-        DELETE,GET /v2.1/servers/{server_id}/os-interface/{id}
-        GET /v2.1/servers/{server_id}/os-security-groups
+        DELETE,GET /v2.1/servers/{server_id}/[os-interface|os-volume_attachments]/{id}
         DELETE,GET /v2.1/servers/{server_id}/os-server-password
-        GET /v2.1/servers/{server_id}/os-volume_attachments
-        DELETE,GET /v2.1/servers/{server_id}/os-volume_attachments/{id}
         POST /v2.1/servers/{server_id}/remote-consoles 2.6-
         GET,POST /v2.1/servers/{server_id}/shares 2.97-
         DELETE,GET /v2.1/servers/{server_id}/shares/{id} 2.97-
-        DELETE,GET,PUT /v2.1/servers/{server_id}/tags 2.26-
-        DELETE,GET,PUT /v2.1/servers/{server_id}/tags/{id} 2.26-
+        DELETE,GET,PUT /v2.1/servers/{server_id}/tags[/{id}] 2.26-
         GET /v2.1/servers/{server_id}/topology 2.78-
         """,
     ),
-    *rows(
-        ShowServer(),
-        """
-        GET /v2.1/os-volumes_boot/{id} 2.1-2.102
-        GET /v2.1/servers/{id} hot
-        """,
-    ),
+    *rows(ShowServer(), "GET /v2.1/os-volumes_boot/{id} 2.1-2.102", "GET /v2.1/servers/{id} hot"),
     *rows(Forward(SERVER, prepare=with_pinned_zone), "PUT /v2.1/servers/{id}"),
     *rows(Forward(SERVER, prepare=in_zone("unshelve")), "POST /v2.1/servers/{id}/action unshelve"),
     *rows(
         Forward(SERVER, prepare=with_flavor),
-        """
-        POST /v2.1/os-volumes_boot/{id}/action resize 2.1-2.102
-        POST /v2.1/servers/{id}/action resize
-        """,
+        "POST /v2.1/os-volumes_boot/{id}/action resize 2.1-2.102",
+        "POST /v2.1/servers/{id}/action resize",
     ),
     *rows(
         Forward(SERVER, prepare=keypairs.with_keypair),
-        """
-        POST /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102
-        POST /v2.1/servers/{id}/action rebuild
-        """,
+        "POST /v2.1/os-volumes_boot/{id}/action rebuild 2.1-2.102",
+        "POST /v2.1/servers/{id}/action rebuild",
     ),
     *rows(
         Forward(SERVER, "server_id", refs=(ATTACHED,)),
-        """
-        POST /v2.1/servers/{server_id}/os-volume_attachments
-        PUT /v2.1/servers/{server_id}/os-volume_attachments/{id}
-        """,
+        "POST /v2.1/servers/{server_id}/os-volume_attachments",
+        "PUT /v2.1/servers/{server_id}/os-volume_attachments/{id}",
     ),
     *rows(
         Forward(SERVER, "server_id", refs=INTERFACE), "POST /v2.1/servers/{server_id}/os-interface"
@@ -221,65 +175,37 @@ _ROWS: tuple[Operation, ...] = (
         "GET /v2.1/os-aggregates/{id}",
         policy="os_compute_api:os-aggregates:show",
     ),
-    *rows(aggregates.Changing(aggregates.create_aggregate), "POST /v2.1/os-aggregates"),
-    *rows(aggregates.Changing(aggregates.delete_aggregate), "DELETE /v2.1/os-aggregates/{id}"),
-    *rows(aggregates.Changing(aggregates.update_aggregate), "PUT /v2.1/os-aggregates/{id}"),
-    *rows(
-        aggregates.Changing(aggregates.add_host),
-        "POST /v2.1/os-aggregates/{id}/action add_host",
-    ),
-    *rows(
-        aggregates.Changing(aggregates.remove_host),
-        "POST /v2.1/os-aggregates/{id}/action remove_host",
-    ),
-    *rows(
-        aggregates.Changing(aggregates.set_metadata),
-        "POST /v2.1/os-aggregates/{id}/action set_metadata",
-    ),
-    *rows(
-        aggregates.Changing(aggregates.cache_images), "POST /v2.1/os-aggregates/{id}/images 2.81-"
-    ),
-    *rows(
-        Anywhere(EXTENSION),
-        """
-        GET /v2.1/extensions
-        GET /v2.1/extensions/{id}
-        """,
-    ),
+    *rows(aggregates.create_aggregate, "POST /v2.1/os-aggregates"),
+    *rows(aggregates.delete_aggregate, "DELETE /v2.1/os-aggregates/{id}"),
+    *rows(aggregates.update_aggregate, "PUT /v2.1/os-aggregates/{id}"),
+    *rows(aggregates.add_host, "POST /v2.1/os-aggregates/{id}/action add_host"),
+    *rows(aggregates.remove_host, "POST /v2.1/os-aggregates/{id}/action remove_host"),
+    *rows(aggregates.set_metadata, "POST /v2.1/os-aggregates/{id}/action set_metadata"),
+    *rows(aggregates.cache_images, "POST /v2.1/os-aggregates/{id}/images 2.81-"),
+    *rows(Anywhere(EXTENSION), "GET /v2.1/extensions[/{id}]"),
     *rows(
         steps.GONE,
         """
-        GET,POST /v2.1/os-agents
-        DELETE,PUT /v2.1/os-agents/{id}
-        GET,POST /v2.1/os-cells
-        GET /v2.1/os-cells/capacities
-        GET /v2.1/os-cells/detail
-        GET /v2.1/os-cells/info
+        GET,POST /v2.1/[os-agents|os-cells|os-cloudpipe|os-floating-ips-bulk]
+        DELETE,PUT /v2.1/[os-agents|os-floating-ip-dns]/{id}
+        GET /v2.1/os-cells/[capacities|detail|info]
         POST /v2.1/os-cells/sync_instances
         DELETE,GET,PUT /v2.1/os-cells/{id}
         GET /v2.1/os-cells/{id}/capacities
-        POST /v2.1/os-certificates
-        GET /v2.1/os-certificates/{id}
-        GET,POST /v2.1/os-cloudpipe
+        POST /v2.1/[os-certificates|os-networks|os-tenant-networks]
+        GET /v2.1/[os-certificates|os-fixed-ips]/{id}
         PUT /v2.1/os-cloudpipe/{id}
-        GET /v2.1/os-fixed-ips/{id}
         POST /v2.1/os-fixed-ips/{id}/action reserve unreserve
         GET /v2.1/os-floating-ip-dns
         DELETE,GET,PUT /v2.1/os-floating-ip-dns/{domain_id}/entries/{id}
-        DELETE,PUT /v2.1/os-floating-ip-dns/{id}
-        GET,POST /v2.1/os-floating-ips-bulk
         GET,PUT /v2.1/os-floating-ips-bulk/{id}
-        GET /v2.1/os-fping
-        GET /v2.1/os-fping/{id}
-        POST /v2.1/os-networks
+        GET /v2.1/os-fping[/{id}]
         POST /v2.1/os-networks/add
-        DELETE /v2.1/os-networks/{id}
+        DELETE /v2.1/[os-networks|os-tenant-networks]/{id}
         POST /v2.1/os-networks/{id}/action associate_host disassociate disassociate_host
         POST /v2.1/os-networks/{id}/action disassociate_project
         GET,POST /v2.1/os-security-group-default-rules
         DELETE,GET /v2.1/os-security-group-default-rules/{id}
-        POST /v2.1/os-tenant-networks
-        DELETE /v2.1/os-tenant-networks/{id}
         POST /v2.1/servers/{id}/action resetNetwork
         GET,POST /v2.1/servers/{server_id}/consoles
         DELETE,GET /v2.1/servers/{server_id}/consoles/{id}
@@ -289,8 +215,7 @@ _ROWS: tuple[Operation, ...] = (
     *rows(
         Anywhere(kinds.IMAGE),
         """
-        GET /v2.1/images 2.1-2.35
-        GET /v2.1/images/detail 2.1-2.35
+        GET /v2.1/images[/detail] 2.1-2.35
         DELETE,GET /v2.1/images/{id} 2.1-2.35
         GET,POST,PUT /v2.1/images/{image_id}/metadata 2.1-2.38
         DELETE,GET,PUT /v2.1/images/{image_id}/metadata/{id} 2.1-2.38
@@ -300,19 +225,12 @@ _ROWS: tuple[Operation, ...] = (
     *rows(Total(limits, groups.count_groups), "GET /v2.1/limits"),
     *rows(
         Total(quotas, groups.count_groups),
-        """
-        GET /v2.1/os-quota-sets/{id}
-        GET /v2.1/os-quota-sets/{id}/defaults
-        GET /v2.1/os-quota-sets/{id}/detail
-        """,
+        "GET /v2.1/os-quota-sets/{id}[/defaults]",
+        "GET /v2.1/os-quota-sets/{id}/detail",
     ),
     *rows(Anywhere(kinds.QUOTA_CLASS), "GET /v2.1/os-quota-class-sets/{id}"),
     *rows(
-        Everywhere(),
-        """
-        PUT /v2.1/os-quota-class-sets/{id}
-        DELETE,PUT /v2.1/os-quota-sets/{id}
-        """,
+        Everywhere(), "PUT /v2.1/os-quota-class-sets/{id}", "DELETE,PUT /v2.1/os-quota-sets/{id}"
     ),
     *rows(Total(totals.statistics), "GET /v2.1/os-hypervisors/statistics 2.1-2.87"),
     *rows(Total(totals.audits), "GET /v2.1/os-instance_usage_audit_log"),
@@ -325,43 +243,22 @@ _ROWS: tuple[Operation, ...] = (
         Since(PAGED_USAGE, UsagePages("tenant_usage"), Total(totals.usage)),
         "GET /v2.1/os-simple-tenant-usage/{id}",
     ),
-    *rows(
-        lists.HYPERVISORS,
-        """
-        GET /v2.1/os-hypervisors
-        GET /v2.1/os-hypervisors/detail
-        """,
-    ),
-    *rows(
-        lists.HYPERVISORS_FOUND,
-        """
-        GET /v2.1/os-hypervisors/{id}/search 2.1-2.52
-        GET /v2.1/os-hypervisors/{id}/servers 2.1-2.52
-        """,
-    ),
+    *rows(lists.HYPERVISORS, "GET /v2.1/os-hypervisors[/detail]"),
+    *rows(lists.HYPERVISORS_FOUND, "GET /v2.1/os-hypervisors/{id}/[search|servers] 2.1-2.52"),
     *rows(
         Forward(kinds.HYPERVISOR, "hypervisor_uuid"),
-        """
-        GET /v2.1/os-hypervisors/{hypervisor_uuid} 2.53-
-        GET /v2.1/os-hypervisors/{hypervisor_uuid}/uptime 2.53-2.87
-        """,
+        "GET /v2.1/os-hypervisors/{hypervisor_uuid} 2.53-",
+        "GET /v2.1/os-hypervisors/{hypervisor_uuid}/uptime 2.53-2.87",
     ),
     *rows(
         Numbered(kinds.HYPERVISOR, "integer_id"),
-        """
-        GET /v2.1/os-hypervisors/{integer_id} 2.1-2.52
-        GET /v2.1/os-hypervisors/{integer_id}/uptime 2.1-2.52
-        """,
+        "GET /v2.1/os-hypervisors/{integer_id}[/uptime] 2.1-2.52",
     ),
     *rows(lists.SERVICES, "GET /v2.1/os-services"),
     *rows(
         Named(kinds.SERVICE, "host", key="host"),
-        """
-        PUT /v2.1/os-services/disable 2.1-2.52
-        PUT /v2.1/os-services/disable-log-reason 2.1-2.52
-        PUT /v2.1/os-services/enable 2.1-2.52
-        PUT /v2.1/os-services/force-down 2.11-2.52
-        """,
+        "PUT /v2.1/os-services/[disable|disable-log-reason|enable] 2.1-2.52",
+        "PUT /v2.1/os-services/force-down 2.11-2.52",
     ),
     *rows(Numbered(kinds.SERVICE, "integer_id"), "DELETE /v2.1/os-services/{integer_id} 2.1-2.52"),
     *rows(
@@ -370,41 +267,27 @@ _ROWS: tuple[Operation, ...] = (
     *rows(lists.HOSTS, "GET /v2.1/os-hosts 2.1-2.42"),
     *rows(
         Named(kinds.HOST, "host_name", param="id"),
-        """
-        GET,PUT /v2.1/os-hosts/{id} 2.1-2.42
-        GET /v2.1/os-hosts/{id}/reboot 2.1-2.42
-        GET /v2.1/os-hosts/{id}/shutdown 2.1-2.42
-        GET /v2.1/os-hosts/{id}/startup 2.1-2.42
-        """,
+        "GET,PUT /v2.1/os-hosts/{id} 2.1-2.42",
+        "GET /v2.1/os-hosts/{id}/[reboot|shutdown|startup] 2.1-2.42",
     ),
     *rows(lists.MIGRATIONS, "GET /v2.1/os-migrations"),
     *rows(Reply(external_events), "POST /v2.1/os-server-external-events"),
     *rows(
         Forward(VOLUME, id_of=steps.assisted_volume),
-        """
-        POST /v2.1/os-assisted-volume-snapshots
-        DELETE /v2.1/os-assisted-volume-snapshots/{id}
-        """,
+        "POST /v2.1/os-assisted-volume-snapshots",
+        "DELETE /v2.1/os-assisted-volume-snapshots/{id}",
     ),
     *rows(lists.NODES, "GET /v2.1/os-baremetal-nodes 2.1-2.35"),
     *rows(Forward(kinds.NODE), "GET /v2.1/os-baremetal-nodes/{id} 2.1-2.35"),
     *rows(
         Anywhere(kinds.NODE),
-        """
-        POST /v2.1/os-baremetal-nodes 2.1-2.35
-        DELETE /v2.1/os-baremetal-nodes/{id} 2.1-2.35
-        POST /v2.1/os-baremetal-nodes/{id}/action add_interface remove_interface 2.1-2.35
-        """,
+        "POST /v2.1/os-baremetal-nodes 2.1-2.35",
+        "DELETE /v2.1/os-baremetal-nodes/{id} 2.1-2.35",
+        "POST /v2.1/os-baremetal-nodes/{id}/action add_interface remove_interface 2.1-2.35",
     ),
     *rows(lists.NETWORKS, "GET /v2.1/os-networks 2.1-2.35"),
     *rows(lists.TENANT_NETWORKS, "GET /v2.1/os-tenant-networks 2.1-2.35"),
-    *rows(
-        Forward(NETWORK),
-        """
-        GET /v2.1/os-networks/{id} 2.1-2.35
-        GET /v2.1/os-tenant-networks/{id} 2.1-2.35
-        """,
-    ),
+    *rows(Forward(NETWORK), "GET /v2.1/[os-networks|os-tenant-networks]/{id} 2.1-2.35"),
     *rows(lists.FLOATING_IP_POOLS, "GET /v2.1/os-floating-ip-pools 2.1-2.35"),
     *rows(lists.FLOATING_IPS, "GET /v2.1/os-floating-ips 2.1-2.35"),
     *rows(Place(kinds.FLOATING_IP_SHOWN), "POST /v2.1/os-floating-ips 2.1-2.35"),
@@ -417,13 +300,7 @@ _ROWS: tuple[Operation, ...] = (
         "POST /v2.1/os-security-group-rules 2.1-2.35",
     ),
     *rows(Forward(SECURITY_GROUP_RULE), "DELETE /v2.1/os-security-group-rules/{id} 2.1-2.35"),
-    *rows(
-        lists.VOLUMES_SHOWN,
-        """
-        GET /v2.1/os-volumes 2.1-2.35
-        GET /v2.1/os-volumes/detail 2.1-2.35
-        """,
-    ),
+    *rows(lists.VOLUMES_SHOWN, "GET /v2.1/os-volumes[/detail] 2.1-2.35"),
     *rows(
         Place(
             kinds.VOLUME_SHOWN,
@@ -435,13 +312,7 @@ _ROWS: tuple[Operation, ...] = (
         "POST /v2.1/os-volumes 2.1-2.35",
     ),
     *rows(Forward(VOLUME), "DELETE,GET /v2.1/os-volumes/{id} 2.1-2.35"),
-    *rows(
-        lists.SNAPSHOTS_SHOWN,
-        """
-        GET /v2.1/os-snapshots 2.1-2.35
-        GET /v2.1/os-snapshots/detail 2.1-2.35
-        """,
-    ),
+    *rows(lists.SNAPSHOTS_SHOWN, "GET /v2.1/os-snapshots[/detail] 2.1-2.35"),
     *rows(
         Place(kinds.SNAPSHOT_SHOWN, refs=(Ref("snapshot.volume_id", VOLUME),)),
         "POST /v2.1/os-snapshots 2.1-2.35",

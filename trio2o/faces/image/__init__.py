@@ -11,8 +11,6 @@ from trio2o.message import Answer
 from trio2o.verbs import json_answer
 from trio2o.web import mount
 
-__all__ = ["ImageFace"]
-
 
 class ImageFace(BaseFace):
     """Glance, as its API reference has it."""

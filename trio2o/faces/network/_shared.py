@@ -9,16 +9,7 @@ from trio2o.domain.values import Pod
 from trio2o.faces.network_resources import TOPOLOGY
 from trio2o.faces.totals import Document, Said, least_of, quotas
 from trio2o.message import Answer, Call
-from trio2o.verbs import (
-    Context,
-    Everywhere,
-    Place,
-    Total,
-    decode,
-    edit_member,
-    raw,
-    value_at,
-)
+from trio2o.verbs import Context, Everywhere, Place, Total, decode, edit_member, raw, value_at
 
 FLAVOR_KIND, PROFILE_KIND = "network_flavor", "service_profile"
 

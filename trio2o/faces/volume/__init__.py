@@ -6,8 +6,6 @@ from trio2o.faces.volume.operations import OPERATIONS
 from trio2o.faces.volume_resources import DEFINED, KINDS, OLDER
 from trio2o.web import mount
 
-__all__ = ["VolumeFace"]
-
 
 class VolumeFace(BaseFace):
     """Cinder, as its API reference has it."""

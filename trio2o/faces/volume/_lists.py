@@ -6,21 +6,8 @@ from attrs import evolve
 
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
+from trio2o.faces import volume_resources as kinds
 from trio2o.faces.resources import SNAPSHOT, VOLUME
-from trio2o.faces.volume_resources import (
-    ATTACHMENT,
-    BACKUP,
-    CGSNAPSHOT,
-    CLUSTER,
-    CONSISTENCY_GROUP,
-    GROUP,
-    GROUP_SNAPSHOT,
-    HOST,
-    MESSAGE,
-    POOL,
-    SERVICE,
-    TRANSFER,
-)
 from trio2o.verbs import Gather, Order, Since
 
 Query = list[tuple[str, str]]
@@ -86,18 +73,18 @@ VOLUMES = _list(VOLUME, "volumes_links", brief=("id", "name", "links"))
 # both views of a snapshot tell created_at
 SNAPSHOTS_DETAIL = SNAPSHOTS = _list(SNAPSHOT, "snapshots_links")
 
-BACKUPS_DETAIL = _list(BACKUP, "backups_links")
-BACKUPS = _list(BACKUP, "backups_links", brief=("id", "name", "links"))
+BACKUPS_DETAIL = _list(kinds.BACKUP, "backups_links")
+BACKUPS = _list(kinds.BACKUP, "backups_links", brief=("id", "name", "links"))
 
-GROUPS_DETAIL = _list(GROUP, "group_links")
-GROUPS = _list(GROUP, "group_links", brief=("id", "name"))
+GROUPS_DETAIL = _list(kinds.GROUP, "group_links")
+GROUPS = _list(kinds.GROUP, "group_links", brief=("id", "name"))
 
-CONSISTENCY_GROUPS_DETAIL = _list(CONSISTENCY_GROUP, "consistencygroup_links")
-CONSISTENCY_GROUPS = _list(CONSISTENCY_GROUP, "consistencygroup_links", brief=("id", "name"))
+CONSISTENCY_GROUPS_DETAIL = _list(kinds.CONSISTENCY_GROUP, "consistencygroup_links")
+CONSISTENCY_GROUPS = _list(kinds.CONSISTENCY_GROUP, "consistencygroup_links", brief=("id", "name"))
 
-_GROUP_SNAPSHOTS_DETAIL = _list(GROUP_SNAPSHOT, "group_snapshot_links")
+_GROUP_SNAPSHOTS_DETAIL = _list(kinds.GROUP_SNAPSHOT, "group_snapshot_links")
 _GROUP_SNAPSHOTS = _list(
-    GROUP_SNAPSHOT, "group_snapshot_links", brief=("id", "name", "group_type_id")
+    kinds.GROUP_SNAPSHOT, "group_snapshot_links", brief=("id", "name", "group_type_id")
 )
 _PAGED_GROUP_SNAPSHOTS = Version(3, 29)
 _UNSORTED = Order(_NEWEST.default)
@@ -111,21 +98,21 @@ def _once_whole(version: Version, paged: Gather) -> Since:
 GROUP_SNAPSHOTS_DETAIL = _once_whole(_PAGED_GROUP_SNAPSHOTS, _GROUP_SNAPSHOTS_DETAIL)
 GROUP_SNAPSHOTS = _once_whole(_PAGED_GROUP_SNAPSHOTS, _GROUP_SNAPSHOTS)
 
-CGSNAPSHOTS_DETAIL = _cut(_list(CGSNAPSHOT, ""), _UNSORTED)
-CGSNAPSHOTS = _cut(_list(CGSNAPSHOT, "", brief=("id", "name")), _UNSORTED)
+CGSNAPSHOTS_DETAIL = _cut(_list(kinds.CGSNAPSHOT, ""), _UNSORTED)
+CGSNAPSHOTS = _cut(_list(kinds.CGSNAPSHOT, "", brief=("id", "name")), _UNSORTED)
 
-MESSAGES = _once_whole(Version(3, 5), _list(MESSAGE, "messages_links"))
+MESSAGES = _once_whole(Version(3, 5), _list(kinds.MESSAGE, "messages_links"))
 
 # rows do not tell when they were made: within a pod its own order stands
 _ATTACHED = Order((), sorting)
-ATTACHMENTS_DETAIL = Gather(ATTACHMENT, _ATTACHED, scan=True)
+ATTACHMENTS_DETAIL = Gather(kinds.ATTACHMENT, _ATTACHED, scan=True)
 ATTACHMENTS = evolve(
-    ATTACHMENTS_DETAIL,
-    path="/attachments/detail",
-    brief=("id", "status", "instance", "volume_id"),
+    ATTACHMENTS_DETAIL, path="/attachments/detail", brief=("id", "status", "instance", "volume_id")
 )
 
-_TRANSFERS_DETAIL = evolve(_list(TRANSFER, "transfers_links"), path="/volume-transfers/detail")
+_TRANSFERS_DETAIL = evolve(
+    _list(kinds.TRANSFER, "transfers_links"), path="/volume-transfers/detail"
+)
 _TRANSFERS = evolve(_TRANSFERS_DETAIL, brief=("id", "volume_id", "name", "links"))
 _PAGED_TRANSFERS = Version(3, 59)
 TRANSFERS_DETAIL = Since(_PAGED_TRANSFERS, _TRANSFERS_DETAIL, _cut(_TRANSFERS_DETAIL, _OLDEST))
@@ -133,7 +120,7 @@ TRANSFERS = Since(_PAGED_TRANSFERS, _TRANSFERS, _cut(_TRANSFERS, _OLDEST))
 OLD_TRANSFERS_DETAIL = evolve(_cut(_TRANSFERS_DETAIL, _OLDEST), path="/os-volume-transfer/detail")
 OLD_TRANSFERS = evolve(_cut(_TRANSFERS, _OLDEST), path="/os-volume-transfer/detail")
 
-SERVICES = _whole(SERVICE, "host")
-CLUSTERS = _whole(CLUSTER, "name")
-HOSTS = _whole(HOST, "host_name")
-POOLS = _whole(POOL, "name")
+SERVICES = _whole(kinds.SERVICE, "host")
+CLUSTERS = _whole(kinds.CLUSTER, "name")
+HOSTS = _whole(kinds.HOST, "host_name")
+POOLS = _whole(kinds.POOL, "name")

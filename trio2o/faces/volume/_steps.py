@@ -23,10 +23,7 @@ def _versions(context: Context) -> dict[str, Any]:
             {"rel": "self", "href": f"{context.surface.url}/v3/"},
         ],
         "media-types": [
-            {
-                "base": "application/json",
-                "type": "application/vnd.openstack.volume+json;version=3",
-            }
+            {"base": "application/json", "type": "application/vnd.openstack.volume+json;version=3"}
         ],
     }
     return {"versions": [entry]}

@@ -17,12 +17,7 @@ from trio2o.faces.volume import _lists as lists
 from trio2o.faces.volume import _totals as totals
 from trio2o.faces.volume import _types as types
 from trio2o.faces.volume._moves import accept, backend_pins, with_backend
-from trio2o.faces.volume._steps import (
-    embedded,
-    root,
-    version,
-    zones,
-)
+from trio2o.faces.volume._steps import embedded, root, version, zones
 from trio2o.faces.volume._types import GROUP_TYPE as GROUP_KIND
 from trio2o.verbs import (
     Anywhere,
@@ -104,39 +99,26 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(
         Forward(VOLUME, "volume_id"),
-        """
-        GET /v3/volumes/{volume_id}/encryption
-        GET /v3/volumes/{volume_id}/encryption/{id}
-        GET,POST,PUT /v3/volumes/{volume_id}/metadata
-        DELETE,GET,PUT /v3/volumes/{volume_id}/metadata/{id}
-        """,
+        "GET /v3/volumes/{volume_id}/encryption[/{id}]",
+        "GET,POST,PUT /v3/volumes/{volume_id}/metadata",
+        "DELETE,GET,PUT /v3/volumes/{volume_id}/metadata/{id}",
     ),
     *rows(CREATE_SNAPSHOT, "POST /v3/snapshots"),
     *rows(lists.SNAPSHOTS, "GET /v3/snapshots"),
     *rows(lists.SNAPSHOTS_DETAIL, "GET /v3/snapshots/detail"),
     *rows(
         Forward(SNAPSHOT),
-        """
-        DELETE,GET,PUT /v3/snapshots/{id}
-        POST /v3/snapshots/{id}/action os-force_delete os-reset_status os-unmanage
-        POST /v3/snapshots/{id}/action os-update_snapshot_status
-        """,
+        "DELETE,GET,PUT /v3/snapshots/{id}",
+        "POST /v3/snapshots/{id}/action os-force_delete os-reset_status os-unmanage",
+        "POST /v3/snapshots/{id}/action os-update_snapshot_status",
     ),
     *rows(
         Forward(SNAPSHOT, "snapshot_id"),
-        """
-        GET,POST,PUT /v3/snapshots/{snapshot_id}/metadata
-        DELETE,GET,PUT /v3/snapshots/{snapshot_id}/metadata/{id}
-        """,
+        "GET,POST,PUT /v3/snapshots/{snapshot_id}/metadata",
+        "DELETE,GET,PUT /v3/snapshots/{snapshot_id}/metadata/{id}",
     ),
     *rows(Reply(zones), "GET /v3/os-availability-zone"),
-    *rows(
-        Anywhere(kinds.EXTENSION),
-        """
-        GET /v3/extensions
-        GET /v3/extensions/{id}
-        """,
-    ),
+    *rows(Anywhere(kinds.EXTENSION), "GET /v3/extensions[/{id}]"),
     *rows(
         Forward(VOLUME, refs=(Ref("os-attach.instance_uuid", SERVER),)),
         "POST /v3/volumes/{id}/action os-attach",
@@ -161,10 +143,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(
         Forward(kinds.ATTACHMENT),
-        """
-        DELETE,GET,PUT /v3/attachments/{id} 3.27-
-        POST /v3/attachments/{id}/action os-complete 3.44-
-        """,
+        "DELETE,GET,PUT /v3/attachments/{id} 3.27-",
+        "POST /v3/attachments/{id}/action os-complete 3.44-",
     ),
     *rows(lists.BACKUPS, "GET /v3/backups"),
     *rows(lists.BACKUPS_DETAIL, "GET /v3/backups/detail"),
@@ -235,10 +215,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *rows(
         Forward(kinds.GROUP_SNAPSHOT),
-        """
-        DELETE,GET /v3/group_snapshots/{id} 3.14-
-        POST /v3/group_snapshots/{id}/action reset_status 3.19-
-        """,
+        "DELETE,GET /v3/group_snapshots/{id} 3.14-",
+        "POST /v3/group_snapshots/{id}/action reset_status 3.19-",
     ),
     *rows(lists.CONSISTENCY_GROUPS, "GET /v3/consistencygroups"),
     *rows(lists.CONSISTENCY_GROUPS_DETAIL, "GET /v3/consistencygroups/detail"),
@@ -264,17 +242,12 @@ OPERATIONS: tuple[Operation, ...] = (
                 Ref("consistencygroup.remove_volumes.,", VOLUME),
             ),
         ),
-        """
-        PUT /v3/consistencygroups/{id}
-        PUT /v3/consistencygroups/{id}/update
-        """,
+        "PUT /v3/consistencygroups/{id}[/update]",
     ),
     *rows(
         Forward(kinds.CONSISTENCY_GROUP),
-        """
-        DELETE,GET /v3/consistencygroups/{id}
-        POST /v3/consistencygroups/{id}/delete
-        """,
+        "DELETE,GET /v3/consistencygroups/{id}",
+        "POST /v3/consistencygroups/{id}/delete",
     ),
     *rows(lists.CGSNAPSHOTS, "GET /v3/cgsnapshots"),
     *rows(lists.CGSNAPSHOTS_DETAIL, "GET /v3/cgsnapshots/detail"),
@@ -293,101 +266,38 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(lists.OLD_TRANSFERS_DETAIL, "GET /v3/os-volume-transfer/detail"),
     *rows(
         Place(kinds.TRANSFER, refs=(Ref("transfer.volume_id", VOLUME),)),
-        """
-        POST /v3/os-volume-transfer
-        POST /v3/volume-transfers
-        """,
+        "POST /v3/[os-volume-transfer|volume-transfers]",
     ),
-    *rows(
-        Forward(kinds.TRANSFER),
-        """
-        DELETE,GET /v3/os-volume-transfer/{id}
-        DELETE,GET /v3/volume-transfers/{id}
-        """,
-    ),
-    *rows(
-        Reply(accept),
-        """
-        POST /v3/os-volume-transfer/{id}/accept
-        POST /v3/volume-transfers/{id}/accept
-        """,
-    ),
+    *rows(Forward(kinds.TRANSFER), "DELETE,GET /v3/[os-volume-transfer|volume-transfers]/{id}"),
+    *rows(Reply(accept), "POST /v3/[os-volume-transfer|volume-transfers]/{id}/accept"),
     *rows(
         MANAGEABLE,
-        """
-        GET /v3/manageable_snapshots 3.8-
-        GET /v3/manageable_snapshots/detail 3.8-
-        GET /v3/manageable_volumes 3.8-
-        GET /v3/manageable_volumes/detail 3.8-
-        GET /v3/os-snapshot-manage
-        GET /v3/os-snapshot-manage/detail
-        GET /v3/os-volume-manage
-        GET /v3/os-volume-manage/detail
-        """,
+        "GET /v3/[manageable_snapshots|manageable_volumes][/detail] 3.8-",
+        "GET /v3/[os-snapshot-manage|os-volume-manage][/detail]",
     ),
-    *rows(
-        MANAGE_VOLUME,
-        """
-        POST /v3/manageable_volumes 3.8-
-        POST /v3/os-volume-manage
-        """,
-    ),
-    *rows(
-        CREATE_SNAPSHOT,
-        """
-        POST /v3/manageable_snapshots 3.8-
-        POST /v3/os-snapshot-manage
-        """,
-    ),
+    *rows(MANAGE_VOLUME, "POST /v3/manageable_volumes 3.8-", "POST /v3/os-volume-manage"),
+    *rows(CREATE_SNAPSHOT, "POST /v3/manageable_snapshots 3.8-", "POST /v3/os-snapshot-manage"),
     *rows(Total(limits), "GET /v3/limits"),
-    *rows(
-        Total(quotas),
-        """
-        GET /v3/os-quota-sets/{id}
-        GET /v3/os-quota-sets/{id}/defaults
-        """,
-    ),
+    *rows(Total(quotas), "GET /v3/os-quota-sets/{id}[/defaults]"),
     *rows(Anywhere(kinds.QUOTA_CLASS), "GET /v3/os-quota-class-sets/{id}"),
     *rows(
         Everywhere(),
-        """
-        PUT /v3/os-quota-class-sets/{id}
-        DELETE,PUT /v3/os-quota-sets/{id}
-        PUT /v3/os-services/set-log 3.32-
-        """,
+        "PUT /v3/os-quota-class-sets/{id}",
+        "DELETE,PUT /v3/os-quota-sets/{id}",
+        "PUT /v3/os-services/set-log 3.32-",
     ),
     *rows(lists.SERVICES, "GET /v3/os-services"),
     *rows(
-        BACKEND,
-        """
-        PUT /v3/os-services/disable
-        PUT /v3/os-services/disable-log-reason
-        PUT /v3/os-services/enable
-        PUT /v3/os-services/failover_host
-        PUT /v3/os-services/freeze
-        PUT /v3/os-services/thaw
-        """,
+        BACKEND, "PUT /v3/os-services/[disable|disable-log-reason|enable|failover_host|freeze|thaw]"
     ),
     *rows(Total(totals.log_levels), "PUT /v3/os-services/get-log 3.32-"),
     *rows(lists.HOSTS, "GET /v3/os-hosts"),
     *rows(Anywhere(kinds.HOST), "PUT /v3/os-hosts"),
     *rows(Named(kinds.SERVICE, "host", param="id"), "GET,PUT /v3/os-hosts/{id}"),
     *rows(Named(kinds.SERVICE, "host", param="id", also=("cluster",)), "GET /v3/capabilities/{id}"),
-    *rows(
-        lists.CLUSTERS,
-        """
-        GET /v3/clusters 3.7-
-        GET /v3/clusters/detail 3.7-
-        """,
-    ),
+    *rows(lists.CLUSTERS, "GET /v3/clusters[/detail] 3.7-"),
     *rows(Named(kinds.CLUSTER, "name", param="id"), "GET /v3/clusters/{id} 3.7-"),
-    *rows(
-        Named(kinds.CLUSTER, "name", key="name"),
-        """
-        PUT /v3/clusters/disable 3.7-
-        PUT /v3/clusters/enable 3.7-
-        """,
-    ),
+    *rows(Named(kinds.CLUSTER, "name", key="name"), "PUT /v3/clusters/[disable|enable] 3.7-"),
     *rows(Reply(types.pools), "GET /v3/scheduler-stats/get_pools"),
     *rows(Reply(totals.cleanup), "POST /v3/workers/cleanup 3.24-"),
     *rows(Total(totals.filters), "GET /v3/resource_filters 3.33-"),
@@ -399,10 +309,8 @@ OPERATIONS: tuple[Operation, ...] = (
         GET,POST /v3/types
         DELETE,GET,PUT /v3/types/{id}
         POST /v3/types/{id}/action addProjectAccess removeProjectAccess
-        GET,POST /v3/types/{type_id}/encryption
-        DELETE,GET,PUT /v3/types/{type_id}/encryption/{id}
-        GET,POST /v3/types/{type_id}/extra_specs
-        DELETE,GET,PUT /v3/types/{type_id}/extra_specs/{id}
+        GET,POST /v3/types/{type_id}/[encryption|extra_specs]
+        DELETE,GET,PUT /v3/types/{type_id}/[encryption|extra_specs]/{id}
         GET /v3/types/{type_id}/os-volume-type-access
         """,
         fit=types.specs_in_pod,
@@ -432,18 +340,13 @@ OPERATIONS: tuple[Operation, ...] = (
     *rows(Define("qos_spec"), "GET /v3/qos-specs/{id}/disassociate_all"),
     *rows(
         Define("qos_spec", fit=types.type_in_query),
-        """
-        GET /v3/qos-specs/{id}/associate
-        GET /v3/qos-specs/{id}/disassociate
-        """,
+        "GET /v3/qos-specs/{id}/[associate|disassociate]",
     ),
     *definition_rows(
         "default_type",
         kinds.DEFAULT_TYPE,
-        """
-        GET /v3/default-types 3.62-
-        DELETE,GET,PUT /v3/default-types/{id} 3.62-
-        """,
+        "GET /v3/default-types 3.62-",
+        "DELETE,GET,PUT /v3/default-types/{id} 3.62-",
         fit=types.type_in_body,
     ),
 )

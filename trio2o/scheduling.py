@@ -1,4 +1,4 @@
-"""Pins and filters say which pods may take something new, weighers which of them goes first."""
+"""Choosing a pod, purely: pins and filters say which may take it, weighers which goes first."""
 
 from __future__ import annotations
 
