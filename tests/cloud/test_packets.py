@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from tenants import STRETCHED, Project, RealAppliance, admin_cloud, eventually, own_project
+from tenants import (
+    STRETCHED,
+    Project,
+    RealAppliance,
+    admin_cloud,
+    eventually,
+    own_project,
+    reconcile,
+)
 
 from tests.lab import dataplane
 from tests.lab.dataplane.machine import Machine
@@ -21,6 +29,13 @@ pytestmark = pytest.mark.packets
 
 PODS = {"az1": 1, "az2": 2}
 CIDRS = {"wide": "10.61.0.0/24", "near": "10.62.0.0/24", "far": "10.63.0.0/24"}
+SIX = {
+    "wide": {"slaac": "fd61:1::/64", "dhcpv6-stateful": "fd61:2::/64"},
+    "near": {"slaac": "fd62::/64"},
+    "far": {"dhcpv6-stateful": "fd63::/64"},
+}
+"""How servers of a network come by their IPv6 addresses, and the subnets of these."""
+
 SERVERS = {
     "w1": ("wide", "az1"),
     "w2": ("wide", "az2"),
@@ -33,7 +48,10 @@ EDGE = "203.0.113.0/24"
 """The addresses of what is outside."""
 
 WHOLE = 1500 - 20 - 8
-"""Bytes of a ping that fill a frame of the MTU."""
+"""Bytes of a ping that fill a frame of the MTU; of IPv6's these are 20 less."""
+
+PAIRS = (("n1", "f2"), ("f2", "n1"), ("w1", "f2"), ("w2", "n1"), ("n1", "w2"))
+"""Servers that a router joins."""
 
 
 @define
@@ -44,6 +62,7 @@ class Town:
     machines: dict[int, Machine]
     networks: dict[str, Any] = field(factory=dict)
     subnets: dict[str, Any] = field(factory=dict)
+    subnets6: list[Any] = field(factory=list)
     booted: dict[str, Any] = field(factory=dict)
     servers: dict[str, Server] = field(factory=dict)
     external: Any = None
@@ -53,9 +72,14 @@ class Town:
     def network(self) -> Any:
         return self.project.tenant.network
 
-    def address(self, name: str) -> str:
-        """What Nova tells of a server."""
-        return str(self.booted[name].addresses[SERVERS[name][0]][0]["addr"])
+    def address(self, name: str, start: str = "10.") -> str:
+        """What Nova tells of a server: its address that starts so."""
+        told = (one["addr"] for one in self.booted[name].addresses[SERVERS[name][0]])
+        (found,) = (str(address) for address in told if address.startswith(start))
+        return found
+
+    def address6(self, name: str, mode: str) -> str:
+        return self.address(name, SIX[SERVERS[name][0]][mode].removesuffix(":/64"))
 
     def port(self, name: str) -> Any:
         (found,) = self.network.ports(device_id=self.booted[name].id)
@@ -75,6 +99,13 @@ class Town:
             self.subnets[name] = network.create_subnet(
                 network_id=made.id, cidr=cidr, ip_version=4, name=name
             )
+            self.subnets6 += [
+                network.create_subnet(
+                    network_id=made.id, cidr=cidr, ip_version=6, name=f"{name}-{mode}",
+                    ipv6_ra_mode=mode, ipv6_address_mode=mode,
+                )
+                for mode, cidr in SIX[name].items()
+            ]  # fmt: skip
         with ThreadPoolExecutor(len(PODS)) as many:
             list(many.map(self.boot, SERVERS))
         for name in SERVERS:
@@ -165,11 +196,43 @@ def test_a_router_joins_networks_whose_servers_are_in_different_pods(town: Town)
     town.router = town.network.create_router(name="r")
     for subnet in town.subnets.values():
         town.network.add_interface_to_router(town.router, subnet.id)
-    for one, other in (("n1", "f2"), ("f2", "n1"), ("w1", "f2"), ("w2", "n1"), ("n1", "w2")):
+    for one, other in PAIRS:
         server, address = town.servers[one], town.address(other)
         assert eventually(lambda server=server, address=address: server.answers(address) == 3, 60)
         assert server.answers(address, WHOLE) == 3
         show(f"{one} {town.address(one)} -> {other} {address}: {server.hops(address)}")
+
+
+def test_servers_of_two_pods_have_the_tops_ipv6_addresses_and_are_on_one_wire(town: Town):
+    for subnet in town.subnets6:
+        town.network.add_interface_to_router(town.router, subnet.id)
+    for name, server in town.servers.items():
+        for mode in SIX[SERVERS[name][0]]:
+            address = town.address6(name, mode)
+            if mode == "dhcpv6-stateful":
+                assert server.dhcp6()["new_ip6_address"] == address
+            assert eventually(lambda server=server, it=address: it in server.addresses6()), name
+            show(f"{name}: {address} by {mode}")
+    one, two = town.servers["w1"], town.servers["w2"]
+    for mode in SIX["wide"]:
+        for size in (56, WHOLE - 20):
+            for server, address in (
+                (one, town.address6("w2", mode)), (two, town.address6("w1", mode)),
+            ):  # fmt: skip
+                assert eventually(lambda s=server, a=address, n=size: s.answers(a, n) == 3, 30)
+    show(one.run("ip", "-6", "neighbour").strip())
+
+
+def test_a_router_joins_ipv6_networks_whose_servers_are_in_different_pods(town: Town):
+    for one, other in PAIRS:
+        server = town.servers[one]
+        for mode in SIX[SERVERS[other][0]]:
+            to = town.address6(other, mode)
+            assert eventually(lambda server=server, to=to: server.answers(to) == 3), (one, to)
+            assert server.answers(to, WHOLE - 20) == 3
+            show(f"{one} -> {other} {to}: {server.hops(to)}")
+    counted = reconcile(town.project.appliance)
+    assert (counted["drift"], counted["failed"]) == (0, 0), counted["notes"]
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +258,10 @@ def test_servers_of_both_pods_reach_what_is_outside(town: Town, edge: Server):
     for name, server in town.servers.items():
         assert eventually(lambda server=server: server.answers("203.0.113.1") == 3, 60), name
         show(f"{name} -> 203.0.113.1: {server.hops('203.0.113.1')}")
+    # the bridge is the gateway of Pod2's router now
+    n1, f2 = town.servers["n1"], town.address6("f2", "dhcpv6-stateful")
+    assert eventually(lambda: n1.answers(f2) == 3)
+    show(f"n1 -> f2 {f2}: {n1.hops(f2)}")
 
 
 def test_a_floating_ip_is_reached_from_outside_once_a_group_lets_it_in(town: Town, edge: Server):
@@ -225,7 +292,7 @@ def test_what_is_deleted_is_gone_from_the_wires(town: Town):
         compute.delete_server(server)
     for server in town.booted.values():
         compute.wait_for_delete(server, wait=60, interval=0.5)
-    for subnet in town.subnets.values():
+    for subnet in (*town.subnets.values(), *town.subnets6):
         network.remove_interface_from_router(town.router, subnet.id)
     network.delete_router(town.router)
     for one in town.networks.values():

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from tenants import Project, admin_cloud, eventually, lab, reconcile
+from openstack import exceptions
+from tenants import STRETCHED, Project, admin_cloud, eventually, lab, reconcile
 from test_stretched import inside, network_of
 
 pytestmark = pytest.mark.release
@@ -89,3 +90,17 @@ def test_a_pod_that_freezes_in_a_boot_is_made_whole_when_it_is_back(spanning: Pr
     whole(spanning, network)
     for region in ("Pod1", "Pod2"):
         assert {own.name for own in inside(spanning, region)["networks"]} <= {"renamed"}
+
+
+def test_a_network_that_is_no_vlan_stays_in_one_pod(spanning: Project):
+    admin = admin_cloud(STRETCHED).network
+    network = admin.create_network(
+        name="tunnels", project_id=spanning.id, provider_network_type="vxlan"
+    )
+    admin.create_subnet(network_id=network.id, cidr="10.21.0.0/24", ip_version=4)
+    spanning.server("az1", networks=[{"uuid": network.id}])
+    said = "is a vxlan network, and only a vlan spans pods: it is needed in Pod1 and Pod2"
+    with pytest.raises(exceptions.BadRequestException, match=said):
+        spanning.server("az2", networks=[{"uuid": network.id}])
+    assert not inside(spanning, "Pod2")["networks"]
+    assert [port.device_owner for port in spanning.tenant.network.ports()].count("compute:az2") == 0

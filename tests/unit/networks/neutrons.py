@@ -500,9 +500,10 @@ class Neutron:
             parent = ports[self.rows[kind][id]["port_id"]]
             if parent["device_owner"] == "compute:nova":
                 raise Refusal(409, "TrunkInUse")
-        owners = ("network:router_", "network:floatingip")
+        owners, users = ("network:router_", "network:floatingip"), ("routers", "floatingips")
         if kind == "ports" and ports[id]["device_owner"].startswith(owners):
-            raise Refusal(409, "L3PortInUse")
+            if any(ports[id]["device_id"] in self.rows[user] for user in users):
+                raise Refusal(409, "L3PortInUse")
         if kind == "networks":
             mine = [p for p in ports.values() if p["network_id"] == id]
             if any(p["device_owner"] != "network:dhcp" for p in mine):
