@@ -1,7 +1,5 @@
 """Tables as commands print them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
