@@ -1,7 +1,5 @@
 """What passes between the layers: a call, an answer, and bodies that are read in pieces."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 

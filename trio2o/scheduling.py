@@ -1,7 +1,5 @@
 """Choosing a pod, purely: pins and filters say which may take it, weighers which goes first."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import frozen

@@ -1,7 +1,5 @@
 """The folder of the appliance's state: one appliance uses it at a time."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command line: `trio2o`."""
 
-from __future__ import annotations
-
 import click
 
 from trio2o import __version__

@@ -30,31 +30,18 @@ class Client:
             auth_url = env["OS_AUTH_URL"].rstrip("/")
             if not auth_url.endswith("/v3"):
                 auth_url += "/v3"
-            user = (env["OS_USERNAME"], env.get("OS_PASSWORD", ""))
+            name, password = env["OS_USERNAME"], env.get("OS_PASSWORD", "")
+            user_domain = env.get("OS_USER_DOMAIN_NAME", "Default")
             project = env.get("OS_PROJECT_NAME", "admin")
-            domains = (
-                env.get("OS_USER_DOMAIN_NAME", "Default"),
-                env.get("OS_PROJECT_DOMAIN_NAME", "Default"),
-            )
+            project_domain = env.get("OS_PROJECT_DOMAIN_NAME", "Default")
         else:
             auth_url = own.auth_url.rstrip("/")
-            user, project = (own.username, own.password), own.project_name
-            domains = (own.user_domain_name, own.project_domain_name)
-        body = {
-            "auth": {
-                "identity": {
-                    "methods": ["password"],
-                    "password": {
-                        "user": {
-                            "name": user[0],
-                            "password": user[1],
-                            "domain": {"name": domains[0]},
-                        }
-                    },
-                },
-                "scope": {"project": {"name": project, "domain": {"name": domains[1]}}},
-            }
-        }
+            name, password, user_domain = own.username, own.password, own.user_domain_name
+            project, project_domain = own.project_name, own.project_domain_name
+        user = {"name": name, "password": password, "domain": {"name": user_domain}}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        scope = {"project": {"name": project, "domain": {"name": project_domain}}}
+        body = {"auth": {"identity": identity, "scope": scope}}
         headers, _ = _request("POST", f"{auth_url}/auth/tokens", body, "")
         return cls(auth_url, headers["X-Subject-Token"])
 

@@ -1,7 +1,5 @@
 """Commands that look after the store, here and while the appliance does not run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

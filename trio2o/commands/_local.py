@@ -1,7 +1,5 @@
 """Commands that act here: serve, init, and what the tables say."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter

@@ -167,22 +167,18 @@ def _show(pods: list[dict[str, Any]]) -> None:
         apart = zone["volume"] != zone["compute"]
         return f"{zone['compute']}:{zone['volume']}" if apart else zone["compute"]
 
-    show(
-        ("pod_name", "az_name", "pod_az_name", "state", "weight", "tags", "health", "pod_id"),
-        (
-            (
-                item["pod_name"],
-                ", ".join(item["availability_zones"]),
-                ", ".join(map(own, item["availability_zones"].values())),
-                item["state"],
-                f"{item['weight']:g}",
-                ", ".join(item["tags"]),
-                health(item),
-                item["pod_id"],
-            )
-            for item in pods
-        ),
-    )
+    def row(item: dict[str, Any]) -> dict[str, str]:
+        zones = item["availability_zones"]
+        return item | {
+            "az_name": ", ".join(zones),
+            "pod_az_name": ", ".join(map(own, zones.values())),
+            "weight": f"{item['weight']:g}",
+            "tags": ", ".join(item["tags"]),
+            "health": health(item),
+        }
+
+    heads = ("pod_name", "az_name", "pod_az_name", "state", "weight", "tags", "health", "pod_id")
+    show(heads, map(row, pods))
 
 
 @click.group()
@@ -200,20 +196,10 @@ def binding_list(ended: bool, project: str, config: str) -> None:
     found = _ask(config, "GET", f"/bindings?{urlencode(query)}")["pod_bindings"]
     pods = _ask(config, "GET", "/pods")["pods"]
     names = {item["pod_id"]: item["pod_name"] for item in pods}
-    show(
-        ("tenant_id", "az_name", "pod_name", "created_at", "ended_at", "id"),
-        (
-            (
-                item["tenant_id"],
-                item["az_name"],
-                names.get(item["pod_id"], item["pod_id"]),
-                item["created_at"],
-                item["ended_at"] or "",
-                item["id"],
-            )
-            for item in found
-        ),
-    )
+    for item in found:
+        item["pod_name"] = names.get(item["pod_id"], item["pod_id"])
+        item["ended_at"] = item["ended_at"] or ""
+    show(("tenant_id", "az_name", "pod_name", "created_at", "ended_at", "id"), found)
 
 
 @click.group()
@@ -226,8 +212,7 @@ def definition() -> None:
 def definition_problems(config: str) -> None:
     """List what is otherwise in a cloud, and left alone until it is decided."""
     found = _ask(config, "GET", "/reconcilers")["problems"]
-    names = ("kind", "key", "pod_name", "problem")
-    show(names, (tuple(item[name] for name in names) for item in found))
+    show(("kind", "key", "pod_name", "problem"), found)
 
 
 @definition.command("choose")

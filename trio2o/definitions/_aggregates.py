@@ -4,8 +4,6 @@ At the top, `hosts` are objects: `pod` (its id), `host` (its name there), `name`
 In a pod they are the names there.
 """
 
-from __future__ import annotations
-
 from trio2o.definitions._kind import Document, Step
 from trio2o.definitions._listed import Listed
 from trio2o.domain.errors import PodUnavailable

@@ -5,8 +5,6 @@ what the pod calls them. Where a pod has another value, it keeps the tenants' be
 (`trio2o:top:...`), so that what a pod has tells what the type is. Schedulers ignore such keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from trio2o.domain.values import Pod

@@ -1,7 +1,5 @@
 """Flavors as definitions: the id is the tenants' in every pod."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 from trio2o.definitions._kind import Document, Step

@@ -1,8 +1,6 @@
 """What a kind of definition tells of itself, so that all kinds are kept in one way; and what is to
 be done about one in a pod: a pure decision."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Protocol
 

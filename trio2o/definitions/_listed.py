@@ -1,7 +1,5 @@
 """Kinds of definitions that a pod's API has as a list of things with ids; steps that they share."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar

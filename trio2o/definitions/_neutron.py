@@ -1,7 +1,5 @@
 """What Neutron has for all projects: the first pod's id is the tenants'."""
 
-from __future__ import annotations
-
 from trio2o.definitions._kind import Document, Step, canonical
 from trio2o.definitions._listed import Listed
 from trio2o.domain.values import Pod

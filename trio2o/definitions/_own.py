@@ -1,7 +1,5 @@
 """What definitions are kept with, and what services of the pods show us."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlencode

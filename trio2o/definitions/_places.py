@@ -1,7 +1,5 @@
 """What the pods have of the definitions of one kind: who has it, and bringing it to them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum

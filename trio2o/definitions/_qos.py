@@ -1,7 +1,5 @@
 """QoS specs and projects' default types: definitions that name volume types."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 from attrs import evolve

@@ -1,7 +1,5 @@
 """Volume types and group types as definitions: the first pod's id is the tenants'."""
 
-from __future__ import annotations
-
 from attrs import evolve
 
 from trio2o.definitions._extra_specs import to_pod, to_top

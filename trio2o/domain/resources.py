@@ -1,7 +1,5 @@
 """What a kind of thing looks like in its API: the words that the verbs need."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from attrs import Factory, frozen

@@ -1,7 +1,5 @@
 """Bodies that arrive on a connection, and the one consumer that pulls them."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol

@@ -1,7 +1,5 @@
 """Coroutines side by side: one run shared by many, and many runs awaited by one."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar

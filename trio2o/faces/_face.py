@@ -1,7 +1,5 @@
 """What all faces have in common: from the pipeline to a verb, and errors in the API's shape."""
 
-from __future__ import annotations
-
 from collections import ChainMap
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar

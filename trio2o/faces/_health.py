@@ -1,7 +1,5 @@
 """`/healthcheck`, as oslo.middleware answers it, on every face."""
 
-from __future__ import annotations
-
 from trio2o.message import Answer, Call, header
 from trio2o.verbs import Context, Operation, Reply, json_answer, rows
 

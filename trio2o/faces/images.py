@@ -1,7 +1,5 @@
 """What an image hides: one made of a volume-backed server names snapshots that live in one pod."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

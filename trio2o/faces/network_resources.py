@@ -1,7 +1,5 @@
 """The kinds of things that Neutron knows, as it calls them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from attrs import evolve

@@ -1,7 +1,5 @@
 """The kinds of things that have an id, as Nova and Cinder call them."""
 
-from __future__ import annotations
-
 from trio2o.domain.resources import Resource
 from trio2o.domain.versions import Version
 from trio2o.routes import Swept

@@ -1,7 +1,5 @@
 """What the faces share of networks that span pods."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 
 from attrs import frozen

@@ -4,8 +4,6 @@ Each pod holds the same limits (they are written to all), so a limit is the leas
 what is used is added up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

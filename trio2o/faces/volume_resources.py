@@ -1,7 +1,5 @@
 """Kinds of things that only Cinder has."""
 
-from __future__ import annotations
-
 from attrs import evolve
 
 from trio2o.domain.resources import Resource

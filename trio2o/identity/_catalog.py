@@ -1,7 +1,5 @@
 """Regions, services and endpoints, as Keystone lists them."""
 
-from __future__ import annotations
-
 from attrs import define, field
 
 from trio2o.identity._keystone import Keystone, understood

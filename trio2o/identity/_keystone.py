@@ -1,7 +1,5 @@
 """Calls to Keystone with the appliance's own credential."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Rights, where only the top can decide: oslo.policy with the services' own rule names."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Tokens of callers: validated with Keystone, believed for a while (as keystonemiddleware does)."""
 
-from __future__ import annotations
-
 import re
 from collections import OrderedDict
 from collections.abc import Callable

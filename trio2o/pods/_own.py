@@ -1,7 +1,5 @@
 """Calls that the appliance makes to a pod by itself."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterable
 from typing import Any
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Pods in memory, their versions and health, and the one way to send to them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 

@@ -1,8 +1,6 @@
 """Reconcilers of all processes that share a store: passes at the holder of the lease, asked for
 and reported anywhere."""
 
-from __future__ import annotations
-
 import traceback
 from typing import Any
 

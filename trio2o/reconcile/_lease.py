@@ -1,7 +1,5 @@
 """Which of the processes that share a store runs the reconcilers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from txaio.tx import make_logger

@@ -1,7 +1,5 @@
 """Routes: a bounded cache over the store, and the pods themselves for what neither knows."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The sweep: what was made or deleted in the pods without us is known within its interval."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any

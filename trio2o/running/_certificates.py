@@ -1,7 +1,5 @@
 """A face's certificate, which can be read again while it serves."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

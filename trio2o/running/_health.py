@@ -1,7 +1,5 @@
 """Whether calls should be sent here."""
 
-from __future__ import annotations
-
 import os
 
 from attrs import define

@@ -1,7 +1,5 @@
 """What systemd is told of a service of `Type=notify` (sd_notify(3)), over a datagram socket."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time

@@ -1,7 +1,5 @@
 """The reactor that the appliance runs on."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Small tables in memory, as new as the store within a moment, whichever process changes them."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from trio2o.store._engine import Store

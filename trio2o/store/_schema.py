@@ -1,7 +1,5 @@
 """The tables, and bringing a database to them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import sqlalchemy as sa

@@ -1,7 +1,5 @@
 """Inserting rows that may be there already, in the same words for both databases."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any

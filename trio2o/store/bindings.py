@@ -1,7 +1,5 @@
 """Which pod a project uses for an AZ."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa

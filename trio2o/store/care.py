@@ -1,7 +1,5 @@
 """Looking after a database while no appliance runs on it: upgrade, check, copy to another."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """What must be the same in every pod, and which version of it each pod has."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The lease: which process runs the reconcilers, until when by the database's clock."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy import Connection

@@ -1,7 +1,5 @@
 """Stretched networks: counterparts in pods, ports that are wanted there, hints, homes."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Passes of reconcilers that were asked for and made, by whichever process."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import sqlalchemy as sa

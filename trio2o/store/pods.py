@@ -1,7 +1,5 @@
 """Pods, and the top region, as rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -4,8 +4,6 @@ Which tables these are is said in the schema (`info=HELD`). A revision is moved 
 of the change, by the engine, whatever function made it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Where ids live."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,8 +78,3 @@ def routes_of(
         query = query.where(routes.c.project_id == project_id)
     rows = connection.execute(query.order_by(routes.c.top_id).limit(limit)).mappings()
     return tuple(Route(**row) for row in rows)
-
-
-def count_live(connection: Connection, pod_id: str) -> int:
-    query = sa.select(sa.func.count()).where(routes.c.pod_id == pod_id, routes.c.deleted_at == "")
-    return connection.execute(query).scalar_one()

@@ -1,7 +1,5 @@
 """Up to when each pod's changes were read."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from sqlalchemy import Connection
 

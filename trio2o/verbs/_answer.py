@@ -1,7 +1,5 @@
 """Answer: the top knows, refuses, or it is gone."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 

@@ -1,7 +1,5 @@
 """Named: what pods call by names that other pods may use too."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 

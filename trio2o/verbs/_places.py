@@ -1,7 +1,5 @@
 """Where a list goes on: the place of a marker, which may be any id, also one just deleted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any

@@ -1,7 +1,5 @@
 """References in bodies: what a call names, and which pods that pins."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 

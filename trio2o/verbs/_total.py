@@ -1,7 +1,5 @@
 """Total: ask all pods, and make one answer of what they say that is no list."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 

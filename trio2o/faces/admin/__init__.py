@@ -1,7 +1,5 @@
 """The admin face: pods and bindings, for operators."""
 
-from __future__ import annotations
-
 from trio2o.domain.errors import Fault
 from trio2o.faces._face import BaseFace, keystone_fault
 from trio2o.faces.admin._metrics import figures

@@ -1,7 +1,5 @@
 """Bindings: which pod a project uses for an AZ."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 from urllib.parse import parse_qsl

@@ -1,7 +1,5 @@
 """Definitions: which there are, and whose version of one is right."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

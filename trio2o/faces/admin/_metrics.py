@@ -1,7 +1,5 @@
 """Metrics, and whether each pod is ready."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pods: added, drained, removed."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Reconcilers: how they stand, and a pass on demand."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs

@@ -1,7 +1,5 @@
 """Routings: where ids live, for an operator to look at and to repair."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 

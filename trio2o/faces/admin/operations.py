@@ -1,7 +1,5 @@
 """The admin API: every row and the verb that serves it."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from trio2o.faces._health import HEALTH

@@ -1,7 +1,5 @@
 """Servers' addresses: a floating IP that comes from another pod is told as what it is there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
 from typing import Any

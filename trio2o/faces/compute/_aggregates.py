@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.definitions import Definitions
+from trio2o.definitions import Definitions, content
 from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable, Unavailable
 from trio2o.domain.values import Definition, Pod
 from trio2o.domain.versions import Version
@@ -66,12 +66,8 @@ def _shown(number: int, id: str, document: Document, context: Context) -> Docume
     return shown
 
 
-def _content(definition: Definition) -> Document:
-    return msgspec.json.decode(definition.document, type=Document)
-
-
 def _one(definition: Definition, context: Context) -> Document:
-    return _shown(FIRST + definition.number, definition.key, _content(definition), context)
+    return _shown(FIRST + definition.number, definition.key, content(definition.document), context)
 
 
 async def list_aggregates(call: Call, context: Context) -> Answer:
@@ -163,7 +159,7 @@ def _now(context: Context) -> str:
 
 async def _check_name(name: str, context: Context) -> None:
     names = {f"ag_{pod.pod_name}" for pod in context.pods.all}
-    names |= {_content(one)["name"] for one in await _definitions(context).all()}
+    names |= {content(one.document)["name"] for one in await _definitions(context).all()}
     if name in names:
         raise Conflict(f"Aggregate {name} already exists.")
 
@@ -199,7 +195,7 @@ async def update_aggregate(call: Call, context: Context) -> Answer:
     key = await _key(context, "update")
     name = wish.get("name", "").strip()
     found = await _definitions(context).find(key)
-    if found and name and name != _content(found)["name"]:
+    if found and name and name != content(found.document)["name"]:
         await _check_name(name, context)
 
     def change(document: Document) -> None:
@@ -284,7 +280,7 @@ async def cache_images(call: Call, context: Context) -> Answer:
         return Answer(202)  # it has no hosts
     definition = await _find(context)
     told = await _definitions(context).places.settled(definition.key)
-    for pod_id in dict.fromkeys(one["pod"] for one in _content(definition)["hosts"]):
+    for pod_id in dict.fromkeys(one["pod"] for one in content(definition.document)["hosts"]):
         pod, one = context.pods.get(pod_id), told.get(pod_id)
         if pod is None or one is None:
             continue

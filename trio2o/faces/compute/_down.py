@@ -1,7 +1,5 @@
 """Servers of pods that are down, as Nova shows those of a down cell (from 2.69 on)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

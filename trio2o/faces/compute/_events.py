@@ -1,7 +1,5 @@
 """External events: each goes to the pod of its server, and the answers come back in order."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

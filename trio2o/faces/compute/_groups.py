@@ -1,7 +1,5 @@
 """Server groups as Nova shows them: one id for the tenant, members of all pods."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import parse_qsl
 

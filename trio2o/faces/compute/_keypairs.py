@@ -1,7 +1,5 @@
 """Keypairs as Nova shows them, answered from what the top keeps."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import parse_qsl
 

@@ -1,7 +1,5 @@
 """Kinds of things that only Nova has, and what it shows of other services' (up to 2.35)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from trio2o.domain.resources import Resource

@@ -1,7 +1,5 @@
 """How Nova orders and pages its lists."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from attrs import evolve, frozen

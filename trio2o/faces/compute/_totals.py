@@ -1,7 +1,5 @@
 """One answer of all pods' numbers that only Nova has: statistics, usage, audits."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from trio2o.faces.totals import Document, Said, add

@@ -1,7 +1,5 @@
 """Tenant usage in pages (from 2.40): pages are of servers, sums are of what a page shows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any

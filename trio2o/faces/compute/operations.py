@@ -1,7 +1,5 @@
 """Nova v2.1: every row of its API and the verb that serves it."""
 
-from __future__ import annotations
-
 from trio2o.domain.versions import Version
 from trio2o.faces.compute import _aggregates as aggregates
 from trio2o.faces.compute import _groups as groups

@@ -1,7 +1,5 @@
 """The image face: Glance v2, passed to the one that all pods share."""
 
-from __future__ import annotations
-
 import re
 
 from trio2o.domain.errors import Fault

@@ -1,7 +1,5 @@
 """Glance v2: every row of its API. There is one Glance for all pods, and calls pass to it."""
 
-from __future__ import annotations
-
 from trio2o.faces._health import HEALTH
 from trio2o.verbs import Operation, Shared, rows
 

@@ -1,7 +1,5 @@
 """How Cinder orders and pages its lists."""
 
-from __future__ import annotations
-
 from attrs import evolve
 
 from trio2o.domain.resources import Resource

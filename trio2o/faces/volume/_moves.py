@@ -1,7 +1,5 @@
 """What comes to a project or to Cinder from elsewhere: transfers accepted, storage managed."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import urlencode
 

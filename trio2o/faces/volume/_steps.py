@@ -1,7 +1,5 @@
 """What is particular to Cinder: version documents, zones, type names in bodies."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from trio2o.faces.images import image_pins

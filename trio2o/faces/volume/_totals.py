@@ -1,7 +1,5 @@
 """One answer of what all pods' Cinders say, where it is no list."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import msgspec
 from attrs import evolve, frozen
 
-from trio2o.definitions import kept_as, local, to_top, zones_of
+from trio2o.definitions import content, kept_as, local, to_top, zones_of
 from trio2o.domain.values import Definition, Pod
 from trio2o.faces.volume._lists import POOLS
 from trio2o.message import Answer, Call
@@ -27,12 +27,8 @@ async def find(kind: str, named: str, context: Context) -> Definition | None:
     id = definitions.places.tops.get(named, named)
     if (found := await definitions.find(id)) is not None:
         return found
-    same = (one for one in await definitions.all() if _document(one).get("name") == named)
+    same = (one for one in await definitions.all() if content(one.document).get("name") == named)
     return next(same, None)
-
-
-def _document(definition: Definition) -> dict[str, Any]:
-    return msgspec.json.decode(definition.document, type=dict[str, Any])
 
 
 async def id_in(kind: str, named: str, pod: Pod, context: Context) -> str:
@@ -81,7 +77,7 @@ class TypesNamed:
                 if definition is None:
                     continue
                 found |= await context.definitions[kind].places.lacking(definition.key)
-                zones = zones_of(_document(definition).get("extra_specs", {}))
+                zones = zones_of(content(definition.document).get("extra_specs", {}))
                 found |= {
                     pod.pod_id
                     for pod in context.pods.all
@@ -125,14 +121,14 @@ async def pools(call: Call, context: Context) -> Answer:
     named = []
     for name, value in query:
         found = await find(TYPE, value, context) if name == "volume_type" else None
-        named.append((name, str(_document(found)["name"]) if found else value))
+        named.append((name, str(content(found.document)["name"]) if found else value))
     return await POOLS(evolve(call, query=urlencode(named).encode()), context)
 
 
 async def specs_in_pod(call: Call, key: str, pod: Pod, context: Context) -> Call:
     """Extra specs of which the pod has other values: the tenants' are kept beside those."""
     definition = await find(TYPE, key, context)
-    specs = _document(definition).get("extra_specs", {}) if definition else {}
+    specs = content(definition.document).get("extra_specs", {}) if definition else {}
     own = local(specs, pod)
     if not own:
         return call

@@ -1,7 +1,5 @@
 """Cinder v3: every row of its API and the verb that serves it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from attrs import evolve
