@@ -501,9 +501,9 @@ class Neutron:
             if parent["device_owner"] == "compute:nova":
                 raise Refusal(409, "TrunkInUse")
         owners, users = ("network:router_", "network:floatingip"), ("routers", "floatingips")
-        if kind == "ports" and ports[id]["device_owner"].startswith(owners):
-            if any(ports[id]["device_id"] in self.rows[user] for user in users):
-                raise Refusal(409, "L3PortInUse")
+        used = kind == "ports" and any(ports[id]["device_id"] in self.rows[user] for user in users)
+        if used and ports[id]["device_owner"].startswith(owners):
+            raise Refusal(409, "L3PortInUse")
         if kind == "networks":
             mine = [p for p in ports.values() if p["network_id"] == id]
             if any(p["device_owner"] != "network:dhcp" for p in mine):
