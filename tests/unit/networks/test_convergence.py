@@ -422,6 +422,9 @@ class Convergence(RuleBasedStateMachine):
         elif how == 2:
             if not self.run(self.ours.settle_trunk(row["id"], leave=True)):
                 return
+            below = [one.rows["trunks"].values() for one in self.region.neutrons.values()]
+            if any(t["description"].endswith(row["id"]) for some in below for t in some):
+                return  # while it is not known where it is, the pod cannot be asked
             top.delete("trunks", row["id"])
         if told:
             self.run(self.ours.settle_trunk(row["id"]))
