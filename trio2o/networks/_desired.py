@@ -188,7 +188,7 @@ def desired(
     }
     wanted: list[Wanted] = []
     for id in sorted(networks):
-        wanted.append(_network(top.networks[id], place))
+        wanted.append(_network(top.networks[id], top.subnets_of(id), place))
         wanted += _shares(top, id)
         wanted += [_subnet(top, row, place.pod, own, homes) for row in top.subnets_of(id)]
         wanted += [_reserved(row, top) for row in top.reserved(things.dhcp(place.pod.pod_name), id)]
@@ -248,7 +248,7 @@ def groups_wanted(top: Top, groups: Iterable[str]) -> list[Wanted]:
     return wanted
 
 
-def _network(row: Row, place: Place) -> Wanted:
+def _network(row: Row, subnets: Iterable[Row], place: Place) -> Wanted:
     body = {
         name: row[name]
         for name in ("name", "admin_state_up", "mtu", "port_security_enabled", "router:external")
@@ -261,7 +261,11 @@ def _network(row: Row, place: Place) -> Wanted:
         if (value := row.get(f"provider:{name}")) is not None:
             known = place.physical.get(value, value) if name == "physical_network" else value
             body[f"provider:{name}"] = known
-    return Wanted(things.NETWORK, row["id"], row["project_id"], body)
+    first: Row = {}
+    if any(subnet["ipv6_address_mode"] for subnet in subnets):
+        # these have DHCP on from the start: an agent would take the address of the reserved port
+        first["admin_state_up"] = False
+    return Wanted(things.NETWORK, row["id"], row["project_id"], body, first)
 
 
 def _shares(top: Top, network_id: str) -> list[Wanted]:

@@ -113,7 +113,10 @@ def test_a_subnet_whose_addresses_dhcpv6_gives_out_is_made_with_dhcp_on() -> Non
     row = subnet("v6", "n", "fd00::/64", ip_version=6, gateway_ip="fd00::1", **modes)
     held = port("d1", "n", "v6", "fd00::2", device_id="trio2o-dhcp:Pod1")
     whole = Top(by_id(network("n")), by_id(row), by_id(held))
-    one = desired(Place(ONE), whole, [], {"v6": ONE.pod_id}, also=["n"])[Ref("subnets", "v6")]
+    wanted = desired(Place(ONE), whole, [], {"v6": ONE.pod_id}, also=["n"])
+    # so no agent may serve its network before the port of DHCP is there
+    assert wanted[Ref("networks", "n")].first == {"admin_state_up": False}
+    one = wanted[Ref("subnets", "v6")]
     assert one.body["enable_dhcp"] and one.body["ipv6_address_mode"] == "dhcpv6-stateful"
     assert one.first == {}
 
