@@ -419,7 +419,7 @@ class Convergence(RuleBasedStateMachine):
             with contextlib.suppress(Refusal, IndexError):
                 one = {"port_id": self.new_port(id)["id"], "segmentation_type": "vlan"}
                 top._subports(row, "add_subports", [one | {"segmentation_id": pick + 4}])
-        elif how == 2:
+        elif how == 2 and not self.region.down:  # nor has the record been lost while one was
             if not self.run(self.ours.settle_trunk(row["id"], leave=True)):
                 return
             top.delete("trunks", row["id"])
