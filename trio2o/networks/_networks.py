@@ -426,6 +426,11 @@ class Networks(Settle):
             for place in await self.places_of([id]):
                 if there := self.pods.get(place.pod_id):
                     await self.remove_bottom(there, place.kind, id)
+            for there in self.pods.serving("network"):  # where the record was lost
+                if not self.pods.is_down(there, "network"):
+                    named = {"description": things.mark(id)}
+                    for row in await self.neutron.rows(there, things.TRUNK, **named):
+                        await self.gone(there, f"/trunks/{row['id']}")
         else:
             ports = await read(center, things.PORT, wanted)
             for network, hints in (await self.hints([p["network_id"] for p in ports])).items():

@@ -53,6 +53,9 @@ class Convergence(RuleBasedStateMachine):
             self.outside[id] = [one.pod_name]
         policy = {"name": "slow", "rules": [{"id": "r", "type": "dscp_marking", "dscp_mark": 8}]}
         self.policy = self.region.top.create("qos/policies", policy)["id"]
+        rule = {"id": "r", "direction": "ingress", "remote_ip_prefix": "192.0.2.0/24"}
+        label = {"name": "m", "project_id": "p1", "metering_label_rules": [rule]}
+        self.region.top.create("metering/metering-labels", label)
         self.restart()
         id = self.make_network("p1", True)
         for which in (0, 1):
@@ -419,7 +422,7 @@ class Convergence(RuleBasedStateMachine):
             with contextlib.suppress(Refusal, IndexError):
                 one = {"port_id": self.new_port(id)["id"], "segmentation_type": "vlan"}
                 top._subports(row, "add_subports", [one | {"segmentation_id": pick + 4}])
-        elif how == 2:
+        elif how == 2 and not self.region.down:  # nor has the record been lost while one was
             if not self.run(self.ours.settle_trunk(row["id"], leave=True)):
                 return
             below = [one.rows["trunks"].values() for one in self.region.neutrons.values()]
@@ -428,6 +431,29 @@ class Convergence(RuleBasedStateMachine):
             top.delete("trunks", row["id"])
         if told:
             self.run(self.ours.settle_trunk(row["id"]))
+
+    @rule(pick=st.integers(0, 20), id=networks)
+    def associate(self, pick: int, id: str) -> None:
+        """A server's port gets a local IP of a network, or has it no more."""
+        top, ports = self.region.top, sorted(self.used.values())
+        if id not in top.rows["networks"] or not ports:
+            return
+        port = top.rows["ports"].get(ports[pick % len(ports)])
+        mine = (row for row in top.rows["local_ips"].values() if row["network_id"] == id)
+        if port is None or (row := next(mine, None)) is None and pick % 2:
+            return
+        if row is None:
+            try:
+                own = self.new_port(id, device_owner="network:local_ip", security_groups=[])
+            except IndexError:  # no address is left
+                return
+            address = own["fixed_ips"][0]["ip_address"]
+            body = {"network_id": id, "local_port_id": own["id"], "local_ip_address": address}
+            row = top.create("local_ips", body | {"project_id": own["project_id"]})
+        had = row["port_associations"]
+        left = [one for one in had if one["fixed_port_id"] != port["id"]]
+        new = {"fixed_port_id": port["id"], "fixed_ip": port["fixed_ips"][0]["ip_address"]}
+        row["port_associations"] = left if len(left) < len(had) else [*left, new]
 
     # the rest of the world
 
@@ -510,6 +536,8 @@ class Convergence(RuleBasedStateMachine):
                 if "router" in port["device_owner"] or "bridge" in twin["device_id"]:
                     assert port["device_id"] in rows["routers"]
                     continue
+                if twin["device_owner"] == "network:local_ip":
+                    continue  # such a port is in each pod that needs it
                 assert twin["id"] not in bound
                 bound[twin["id"]] = one.pod_id
                 told = [ip["ip_address"] for ip in port["fixed_ips"]]
@@ -534,7 +562,31 @@ class Convergence(RuleBasedStateMachine):
                 user = top.rows["ports"][inner.get(port["id"], port["id"])]
                 assert (port["id"] in bound) == bool(user["device_id"])
         self.assert_trunks(bound)
+        self.assert_local(bound)
         self.assert_floats(bound)
+
+    def assert_local(self, bound: dict[str, str]) -> None:
+        """A local IP is where ports are that have it, each of them there; a label where routers."""
+        for one in self.region.all:
+            rows = self.region.neutrons[one.pod_id].rows
+            name = {id: port["description"][7:] for id, port in rows["ports"].items()}
+            told = {
+                (row["description"][7:], name[row["local_port_id"]], name[end["fixed_port_id"]])
+                for row in rows["local_ips"].values()
+                for end in row["port_associations"]
+            }
+            wanted = {
+                (row["id"], row["local_port_id"], end["fixed_port_id"])
+                for row in self.region.top.rows["local_ips"].values()
+                for end in row["port_associations"]
+                if bound.get(end["fixed_port_id"]) == one.pod_id
+            }
+            assert told == wanted
+            assert len({id for id, _, _ in wanted}) == len(rows["local_ips"])
+            labels = [
+                row["metering_label_rules"] for row in rows["metering/metering-labels"].values()
+            ]
+            assert [len(rules) for rules in labels] == [1] * bool(rows["routers"])
 
     def assert_trunks(self, bound: dict[str, str]) -> None:
         """A trunk is in the pod of its parent port, with the subports that it has."""
