@@ -230,12 +230,14 @@ def own_project(appliance: RealAppliance, region: str) -> Iterator[Project]:
     )
     identity.assign_project_role_to_user(made.id, user, identity.find_role("member"))
     one = Project(made.id, name, cloud(name, "secret", name, region), appliance)
-    yield one
     try:
-        _clean(one)
+        yield one
     finally:
-        identity.delete_user(user)
-        identity.delete_project(made.id)
+        try:
+            _clean(one)
+        finally:
+            identity.delete_user(user)
+            identity.delete_project(made.id)
 
 
 def _clean(project: Project) -> None:
