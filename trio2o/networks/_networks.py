@@ -9,7 +9,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Conflict, Fault
+from trio2o.domain.errors import Conflict, Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import (
     BOOTED,
@@ -55,6 +55,7 @@ class Networks(Settle):
         self._watched: dict[str, float] = {}
         self._leasing: dict[str, float] = {}
         self._looking: Any = None
+        self._has_dns = False
 
     async def claim(
         self, claim: str, pod: Pod, ports: Sequence[Row], ours: Collection[str], *, lease: bool
@@ -84,6 +85,7 @@ class Networks(Settle):
             return await self._carry(pod, ports, False)
 
     async def _carry(self, pod: Pod, ports: Sequence[Row], fresh: bool) -> dict[str, str]:
+        self._has_dns = self._has_dns or any("dns_name" in port for port in ports)
         named = {port["network_id"] for port in ports}
         named |= {ip["subnet_id"] for port in ports for ip in port["fixed_ips"]}
         groups = {id for port in ports for id in port["security_groups"]}
@@ -200,7 +202,8 @@ class Networks(Settle):
         ]
         await self.store.write(lambda c: rows.put_attachments(c, taken))
         await together(self.take(one.port_id, server_id, pod) for one in taken)
-        self.behind(self._name(server_id, pod), "a server's name")
+        if self._has_dns:
+            self.behind(self._name(server_id, pod), "a server's name")
         try:  # a tenant's own port may have floating IPs already
             own = [one.port_id for one in taken if not one.ours]
             ports = await self.neutron.by_ids(self.center, things.PORT, own)
@@ -210,7 +213,7 @@ class Networks(Settle):
             self.later(pod, fault)
 
     async def _name(self, server_id: str, pod: Pod) -> None:
-        """Where the top has DNS: tell it what the host is called, as Nova tells its own Neutron."""
+        """Tell the top what a host is called, as Nova tells its own Neutron where there is DNS."""
         mine = await self.of_server(server_id)
         ids = [one.port_id for one in mine]
         found = await self.neutron.by_ids(self.center, things.PORT, ids)
@@ -426,11 +429,8 @@ class Networks(Settle):
             for place in await self.places_of([id]):
                 if there := self.pods.get(place.pod_id):
                     await self.remove_bottom(there, place.kind, id)
-            for there in self.pods.serving("network"):  # where the record was lost
-                if not self.pods.is_down(there, "network"):
-                    named = {"description": things.mark(id)}
-                    for row in await self.neutron.rows(there, things.TRUNK, **named):
-                        await self.gone(there, f"/trunks/{row['id']}")
+            some = self.pods.serving("network") if leave else ()
+            await together(self._lost_trunk(there, id) for there in some)
         else:
             ports = await read(center, things.PORT, wanted)
             for network, hints in (await self.hints([p["network_id"] for p in ports])).items():
@@ -446,6 +446,17 @@ class Networks(Settle):
                 if there := self.pods.get(one.pod_id):
                     await self.remove_bottom(there, "ports", one.port_id)
                 await self.store.write(lambda c, one=one: rows.drop_attachments(c, [one.port_id]))  # type: ignore[misc]
+
+    async def _lost_trunk(self, pod: Pod, id: str) -> None:
+        """Take from a pod what there is of a trunk and not recorded. Raises `Refused`."""
+        if self.pods.is_down(pod, "network"):
+            return
+        try:
+            named = {"description": things.mark(id)}
+            for row in await self.neutron.rows(pod, things.TRUNK, fields=("id",), **named):
+                await self.gone(pod, f"/trunks/{row['id']}")
+        except PodUnavailable as fault:
+            self.later(pod, fault)
 
     async def _settle_trunk(self, pod: Pod, wanted: Wanted) -> None:
         body = wanted.body
