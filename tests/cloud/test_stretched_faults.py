@@ -97,7 +97,7 @@ def test_a_network_that_is_no_vlan_stays_in_one_pod(spanning: Project):
     network = admin.create_network(
         name="tunnels", project_id=spanning.id, provider_network_type="vxlan"
     )
-    admin.create_subnet(network_id=network.id, cidr="10.21.0.0/24", ip_version=4)
+    spanning.tenant.network.create_subnet(network_id=network.id, cidr="10.21.0.0/24", ip_version=4)
     spanning.server("az1", networks=[{"uuid": network.id}])
     said = "is a vxlan network, and only a vlan spans pods: it is needed in Pod1 and Pod2"
     with pytest.raises(exceptions.BadRequestException, match=said):
