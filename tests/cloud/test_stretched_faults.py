@@ -80,7 +80,7 @@ def test_a_pod_that_freezes_in_a_boot_is_made_whole_when_it_is_back(spanning: Pr
     try:
         # the other pod goes on, the network changes, and is deleted nowhere
         spanning.server("az1", "meanwhile", networks=[{"uuid": network.id}])
-        spanning.tenant.network.update_network(network, name="renamed")
+        spanning.tenant.network.update_network(network.id, name="renamed")
         assert reconcile(appliance)["name"] == "networks"
     finally:
         lab("fault", "Pod2", "heal")
