@@ -215,6 +215,7 @@ def test_a_trunk_is_in_the_pod_of_its_parent_port_with_its_subports(spanning: Pr
     assert [t.id for t in network.trunks(project_id=spanning.id)] == [trunk.id]
     with pytest.raises(exceptions.ConflictException, match="still in use"):
         spanning.server("az1", networks=[{"port": subs[1].id}])
+    assert network.get_port(subs[1].id).device_id == ""
     deleted(spanning, server, other)
     assert eventually(lambda: not inside_of("Pod2"), 30)
     network.delete_trunk(trunk)

@@ -9,7 +9,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Conflict, Fault, PodUnavailable
+from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import (
     BOOTED,
@@ -57,14 +57,15 @@ class Networks(Settle):
         self._looking: Any = None
         self._has_dns = False
 
+    async def subports_of(self, port_ids: Collection[str]) -> set[str]:
+        """Those of these ports that are in a pod as a trunk's."""
+        found = await self.store.read(lambda c: rows.attachments_of(c, "port_id", port_ids))
+        return {one.port_id for one in found if one.stage == SUBPORT}
+
     async def claim(
         self, claim: str, pod: Pod, ports: Sequence[Row], ours: Collection[str], *, lease: bool
     ) -> None:
         """Record, durably, that ports are wanted in a pod, before anything is made there."""
-        ids = [port["id"] for port in ports]
-        for one in await self.store.read(lambda c: rows.attachments_of(c, "port_id", ids)):
-            if one.stage == SUBPORT:
-                raise Conflict(f"Port {one.port_id} is still in use.")
         stage = LEASED if lease else CLAIMED
         wanted = [
             Attachment(port["id"], pod.pod_id, "", claim, port["id"] in ours, stage, self.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from trio2o.domain.errors import BadRequest, Conflict, Fault, Forbidden, Unavailable
@@ -52,16 +52,16 @@ class Boot:
         some = [*found_ports.values(), *(await self.seen(kinds.PORT, inner)).values()]
         more = {port["network_id"] for port in some} - set(found)
         self.known = found | found_ports | await self.seen(kinds.NETWORK, sorted(more))
-        self._check(nets, ports)
+        self._check(nets, ports, await self.networks.subports_of(ports))
         self.hints = await self.networks.hints([*found, *more])
         elsewhere = [(Ref("", NETWORK), id) for id in nets if id not in self.known]
         elsewhere += [(Ref("", PORT), id) for id in ports if id not in self.known]
         return await pins(elsewhere, self.context)
 
-    def _check(self, nets: Sequence[str], ports: Sequence[str]) -> None:
+    def _check(self, nets: Sequence[str], ports: Sequence[str], used: Collection[str]) -> None:
         """Refuse, as Nova does, what cannot be before anything is made."""
         for id in ports:
-            if id in self.known and self.known[id]["device_id"]:
+            if id in self.known and (self.known[id]["device_id"] or id in used):
                 raise Conflict(f"Port {id} is still in use.")
         for id in nets:
             if id in self.known and not self.known[id]["subnets"]:
