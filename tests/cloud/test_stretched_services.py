@@ -41,6 +41,14 @@ def deleted(project: Project, *servers: Any) -> None:
         project.tenant.compute.wait_for_delete(server, wait=60, interval=0.3)
 
 
+def torn_down(project: Project, servers: list[Any], router: Any, net: Any) -> None:
+    deleted(project, *servers)
+    network = project.tenant.network
+    network.remove_interface_from_router(router, net.subnet_ids[0])
+    network.delete_router(router)
+    network.delete_network(net)
+
+
 def nothing_is_left(project: Project, *more: Callable[[str], Any]) -> bool:
     def left(region: str) -> list[Any]:
         kinds = inside(project, region)
@@ -99,10 +107,7 @@ def test_ports_are_forwarded_to_servers_of_both_pods_from_the_pod_of_the_address
             ask(network, "DELETE", f"{path}/{id}")
         assert not floats_in(spanning, "Pod1") and not floats_in(spanning, "Pod2")
         network.delete_ip(floating)
-        deleted(spanning, *servers)
-        network.remove_interface_from_router(router, net.subnet_ids[0])
-        network.delete_router(router)
-        network.delete_network(net)
+        torn_down(spanning, servers, router, net)
         assert nothing_is_left(spanning)
 
 
@@ -155,10 +160,7 @@ def test_a_routers_helpers_and_limits_are_where_it_is(spanning: Project):
         ask(admin(), "DELETE", f"{path}/{made['id']}")
         assert helpers("Pod1") == helpers("Pod2") == []
         network.delete_ip(floating)
-        deleted(spanning, *servers)
-        network.remove_interface_from_router(router, net.subnet_ids[0])
-        network.delete_router(router)
-        network.delete_network(net)
+        torn_down(spanning, servers, router, net)
         assert reconcile(spanning.appliance)["failed"] == 0
         look = lambda region: admin_cloud(region).network.qos_policies(project_id=spanning.id)  # noqa: E731
         assert nothing_is_left(spanning, look)
@@ -277,10 +279,7 @@ def test_labels_follow_routers_and_local_ips_the_ports_that_have_them(spanning: 
     ask(admin(), "DELETE", f"/metering/metering-labels/{id}")
     assert reconcile(spanning.appliance)["failed"] == 0
     assert [(labels(region), locals_in(region)) for region in ("Pod1", "Pod2")] == [([], [])] * 2
-    deleted(spanning, *servers)
-    network.remove_interface_from_router(router, net.subnet_ids[0])
-    network.delete_router(router)
-    network.delete_network(net)
+    torn_down(spanning, servers, router, net)
     assert nothing_is_left(spanning)
 
 

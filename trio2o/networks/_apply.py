@@ -122,8 +122,8 @@ class Applier:
             return await self._join(pod, resolved(wanted.body, ids, pod))
         await self._lift_quota(pod, wanted.project_id)
         body = resolved(wanted.body, ids, pod)
-        body |= {name: value for name, value in wanted.first.items() if value is not None}
-        for name in [name for name, value in wanted.first.items() if value is None]:
+        body |= wanted.made_with
+        for name in [name for name, value in wanted.made_with.items() if value is None]:
             del body[name]
         parts = kind.parts.name if kind.parts else ""
         for name in {"qos_policy_id", "extra_dhcp_opts", parts} & set(body):

@@ -215,7 +215,7 @@ def policies_wanted(top: Top, users: Iterable[Row]) -> list[Wanted]:
     for id in sorted({row.get("qos_policy_id") or "" for row in users} & set(top.policies)):
         row = top.policies[id]
         body = {"name": row["name"], "rules": row["rules"]}
-        found.append(Wanted(things.QOS, id, row["project_id"], body, {"rules": None}))
+        found.append(Wanted(things.QOS, id, row["project_id"], body))
     return found
 
 
@@ -426,15 +426,13 @@ def _local_ip(row: Row, ports: Collection[str], top: Top) -> list[Wanted]:
         "ip_mode": row["ip_mode"],
         "port_associations": some,
     }
-    first = {"port_associations": None}
-    return [held, Wanted(things.LOCAL_IP, row["id"], row["project_id"], body, first)]
+    return [held, Wanted(things.LOCAL_IP, row["id"], row["project_id"], body)]
 
 
 def label_wanted(row: Row) -> Wanted:
     """A label by which agents meter what routers let through."""
     body = {name: row[name] for name in ("name", "shared", "metering_label_rules")}
-    first: Row = {"metering_label_rules": None} if row["metering_label_rules"] else {}
-    return Wanted(things.LABEL, row["id"], row["project_id"], body, first)
+    return Wanted(things.LABEL, row["id"], row["project_id"], body)
 
 
 def subports(trunks: Iterable[Row], attached: Iterable[Attachment]) -> dict[str, Attachment]:

@@ -27,8 +27,8 @@ def plan(wanted: Mapping[Key, Wanted], found: Mapping[Key, Found]) -> list[Step]
         have = found.get(key)
         if have is None:
             creates.append(Create(one))
-            if one.first:
-                updates.append(Update(one, {name: one.body[name] for name in one.first}))
+            if first := one.made_with:
+                updates.append(Update(one, {name: one.body[name] for name in first}))
             continue
         if have.row is not None and (changes := _changes(one, have.row)):
             updates.append(Update(one, changes, have.row))

@@ -214,8 +214,7 @@ def _floating(row: Row, some: Sequence[Float], pod: Pod, top: Top) -> list[Wante
 
 
 def _float(id: str, row: Row, body: Row) -> Wanted:
-    first: Row = {"port_forwardings": None} if body["port_forwardings"] else {}
-    return Wanted(things.FLOATING, id, row["project_id"], body, first)
+    return Wanted(things.FLOATING, id, row["project_id"], body)
 
 
 def _leading(
@@ -300,8 +299,6 @@ def _router(
             routes[route["destination"]] = route["nexthop"]
     body["routes"] = [{"destination": d, "nexthop": n} for d, n in sorted(routes.items()) if n]
     first: Row = {"routes": None}  # they are refused before there is an interface
-    if body["conntrack_helpers"]:
-        first["conntrack_helpers"] = None
     return [*found, Wanted(things.ROUTER, row["id"], row["project_id"], body, first)]
 
 

@@ -182,6 +182,13 @@ class Wanted:
     def key(self) -> Key:
         return Ref(self.kind.path, self.id)
 
+    @property
+    def made_with(self) -> Row:
+        """`first`, and no parts (None) where calls of their own make them."""
+        parts = self.kind.parts
+        later = parts is not None and parts.path and self.body.get(parts.name)
+        return self.first | ({parts.name: None} if parts is not None and later else {})
+
 
 @frozen(eq=False)
 class Found:
