@@ -26,9 +26,12 @@ class Alarm:
     def at(self, due: float) -> None:
         """Ring at this time of the clock's."""
         self.due = due
-        if self._timer is not None and self._timer.getTime() > due:
+        timer = self._timer
+        if timer is None:
+            if due < inf:
+                self._arm(due - self._clock.seconds())
+        elif timer.getTime() > due:
             self._disarm()
-        if self._timer is None and due < inf:
             self._arm(due - self._clock.seconds())
 
     def stop(self) -> None:
