@@ -260,7 +260,8 @@ class Pipeline:
             request_id,
             self._clock.seconds(),
             found.rows[0] if found.rows else None,
-            ids=found.segments,
+            False,
+            found.segments,
         )
 
     def _received(self, call: Call, said: Mapping[bytes, bytes]) -> tuple[Call, str]:
