@@ -77,9 +77,6 @@ class Found:
     allowed: tuple[str, ...] = ()
 
 
-NOTHING = Found()
-
-
 @value
 class Asked:
     """What the pipeline found out about a call. `deadline` is absolute."""
@@ -230,7 +227,18 @@ class Pipeline:
         peer = call.peer
         if not _FORWARDED.isdisjoint(said):
             call, peer = self._received(call, said)
-        trace = self._trace(face, call, peer, request_id_of(said), found)
+        trace = Trace(
+            face.name,
+            call.method,
+            call.path,
+            call.query,
+            peer,
+            request_id_of(said),
+            self._clock.seconds(),
+            found.rows[0] if found.rows else None,
+            False,
+            found.segments,
+        )
         try:
             answer = await self._served(face, found, call, said, trace, asker)
         except CancelledError:
@@ -245,24 +253,9 @@ class Pipeline:
 
     def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
         """A call that no operation saw was answered by its site."""
-        trace = self._trace(face, call, call.peer, request_id)
+        now = self._clock.seconds()
+        trace = Trace(face.name, call.method, call.path, call.query, call.peer, request_id, now)
         self._tell(trace, answer, len(answer.body) if isinstance(answer.body, bytes) else 0)
-
-    def _trace(
-        self, face: Face, call: Call, peer: str, request_id: str, found: Found = NOTHING
-    ) -> Trace:
-        return Trace(
-            face.name,
-            call.method,
-            call.path,
-            call.query,
-            peer,
-            request_id,
-            self._clock.seconds(),
-            found.rows[0] if found.rows else None,
-            False,
-            found.segments,
-        )
 
     def _received(self, call: Call, said: Mapping[bytes, bytes]) -> tuple[Call, str]:
         """The call without what only a proxy is believed, and the address it came from."""
