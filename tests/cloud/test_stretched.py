@@ -57,6 +57,10 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
     assert {port.device_id for port in ports} == {server.id for server in servers}
     assert {port.fixed_ips[0]["ip_address"] for port in ports} == set(addresses)
     assert {port.status for port in ports} == {"ACTIVE"}
+    told = get(spanning.tenant.network, f"/ports/{ports[0].id}", fields="status")
+    assert told == {"port": {"status": "ACTIVE"}}
+    with pytest.raises(exceptions.ConflictException, match="already has an attached device"):
+        spanning.tenant.network.update_port(ports[0], binding_vnic_type="direct")
     interfaces = [i for s in servers for i in spanning.tenant.compute.server_interfaces(s)]
     assert {i.port_id for i in interfaces} == {port.id for port in ports}
     assert {i.net_id for i in interfaces} == {net.id}
@@ -120,6 +124,25 @@ def get(proxy: Any, path: str, **query: Any) -> Any:
     answer = proxy.get(path, params=query)
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def test_rules_and_shares_that_pods_have_of_the_tops_are_not_shown_beside_these(spanning: Project):
+    network, net = spanning.tenant.network, network_of(spanning)
+    body = {"object_type": "network", "object_id": net.id, "action": "access_as_shared"}
+    share = network.create_rbac_policy(**body, target_project_id="d" * 32)
+    spanning.server("az2", networks=[{"uuid": net.id}])
+    top = spanning.at("Central").network
+    for path, rows in (
+        ("/security-group-rules", "security_group_rules"),
+        ("/rbac-policies", "rbac_policies"),
+    ):
+        shown = get(network, path, fields="id")[rows]
+        assert shown and shown == get(top, path, fields="id")[rows]
+        there = get(admin_cloud("Pod2").network, path, project_id=spanning.id)[rows]
+        assert there
+        for row in there:
+            assert network.delete(f"{path}/{row['id']}").status_code == 404
+    network.delete_rbac_policy(share, ignore_missing=False)
 
 
 def test_a_port_made_before_the_boot_is_used_and_left_free(spanning: Project):
