@@ -19,7 +19,7 @@ from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
 from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
-from trio2o.verbs._rewrite import Rewriter, fields_of, raw
+from trio2o.verbs._rewrite import Fields, Rewriter, decoded
 
 Query = list[tuple[str, str]]
 
@@ -69,7 +69,7 @@ class Order:
         return asked + more
 
 
-Shown = tuple[Pod, msgspec.Raw, str]
+Shown = tuple[Pod, Fields, str]
 """A row, with whom it came from and its id."""
 
 Dress = Callable[[Sequence[Shown], Context], Awaitable[list[Shown]]]
@@ -115,7 +115,7 @@ class Gather:
     absent: bool = False
     stand_in: StandIn | None = None
     sources: Callable[[Context], Sequence[Pod]] | None = None
-    skip: Callable[[Pod, msgspec.Raw], bool] | None = None
+    skip: Callable[[Pod, Fields], bool] | None = None
     extra: tuple[str, ...] = ()
     dress: Dress | None = None
 
@@ -291,13 +291,13 @@ class _Listing:
 
     async def _merged(
         self, sources: Sequence[Source], size: int | None
-    ) -> list[tuple[Source, msgspec.Raw, Rank]]:
+    ) -> list[tuple[Source, Fields, Rank]]:
         same = self._same if self.gather.same else None
         return await merge(sources, size, self._give_up, same, self.gather.skip)
 
-    def _same(self, row: msgspec.Raw) -> str:
+    def _same(self, row: Fields) -> str:
         assert self.gather.same is not None
-        return self.gather.same(msgspec.json.decode(row))
+        return self.gather.same(decoded(row))
 
     def _give_up(self, source: Source) -> None:
         """A pod that fails is named, and the others are listed."""
@@ -313,7 +313,7 @@ class _Listing:
         had = 0
         own = [(name, self._own(name, value, pod)) for name, value in self.query]
 
-        async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
+        async def fetch(marker: str) -> tuple[list[Fields], bool]:
             nonlocal had
             query = [*own, *self.narrowed.get(pod.pod_id, ())]
             ask = 0
@@ -372,7 +372,7 @@ class _Listing:
             raise _Refused(answer)
         return answer
 
-    def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[msgspec.Raw], bool]:
+    def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[Fields], bool]:
         rows, fields = rows_of(pod, answer, self.gather.resource, self.gather.links)
         more = any(b'"next"' in bytes(v) for name, v in fields.items() if name.endswith("links"))
         if "count" in fields:
@@ -395,7 +395,7 @@ class _Listing:
             if known is None:
                 raise
             found, starts = known
-        if known is not None and known[0].equals(found):
+        if known is not None and known[0].values == found.values:
             starts = known[1]
         return found, starts
 
@@ -404,7 +404,7 @@ class _Listing:
         return not place.leads and all(name in _FIXED for name, _ in self.keys)
 
     def _remember(
-        self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]
+        self, taken: Sequence[tuple[Source, Fields, Rank]], sources: Sequence[Source]
     ) -> None:
         """Where each pod stood at the end of this page, for the page behind it."""
         if self.pages.size is not None and taken and not self.pages.offset:
@@ -415,12 +415,12 @@ class _Listing:
     async def note(self, rows: Sequence[Shown]) -> None:
         """Where things live is learned by listing them."""
         resource, routes = self.gather.resource, self.context.routes
-        by_pod: dict[Pod, list[bytes]] = {}
+        by_pod: dict[Pod, list[dict[str, Any]]] = {}
         for pod, row, id in rows:
             if not routes.has_all(resource, id):
-                by_pod.setdefault(pod, []).append(bytes(row))
+                by_pod.setdefault(pod, []).append(decoded(row))
         for pod, shown in by_pod.items():
-            await self.context.routes.note(self.gather.resource, pod, shown)
+            await routes.note(resource, pod, shown)
 
     def answer(
         self, rows: Sequence[Shown], asked: Query, extra: Sequence[msgspec.Raw] = ()
@@ -429,8 +429,12 @@ class _Listing:
         pods = {pod.pod_id: pod for pod, _, _ in rows}
         rewriters = {id: Rewriter.of_pod(context, pod) for id, pod in pods.items()}
         resource = gather.resource
-        shown = [self._cut(rewriters[pod.pod_id].row(row, resource)) for pod, row, _ in rows]
-        body: dict[str, Any] = {gather.resource.rows: [*extra, *shown]}
+        for pod, row, _ in rows:
+            rewriters[pod.pod_id].change(row, resource)
+        shown: list[Any] = [row for _, row, _ in rows]
+        if kept := self.kept:
+            shown = [{name: row[name] for name in kept if name in row} for row in shown]
+        body: dict[str, Any] = {resource.rows: [*extra, *shown] if extra else shown}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         # a count that lacks a pod's rows would be wrong
         count = sum(self.counts.values()) if self.counts and not self.unavailable else None
@@ -443,12 +447,6 @@ class _Listing:
             body["count"] = count
         lost = ", ".join(self.unavailable).encode()
         return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
-
-    def _cut(self, row: msgspec.Raw) -> msgspec.Raw:
-        if not self.kept:
-            return row
-        fields = fields_of(bytes(row))
-        return raw({name: fields[name] for name in self.kept if name in fields})
 
     def _next(self, asked: Query, last: str) -> str:
         """The user's own query, with the last id as marker, at our own address."""

@@ -25,12 +25,14 @@ from trio2o.networks import Refused, marked
 from trio2o.networks import things as kinds
 from trio2o.verbs import (
     Context,
+    Fields,
     Gather,
     Operation,
     Shown,
     Verb,
     below,
     decode,
+    decoded,
     json_answer,
     raw,
     rewrite,
@@ -76,16 +78,15 @@ def _sources(context: Context) -> Sequence[Pod]:
     return (networks_of(context).center, *pods)
 
 
-def _skip(pod: Pod, row: msgspec.Raw) -> bool:
+def _skip(pod: Pod, row: Fields) -> bool:
     """A pod's counterpart of what the top shows."""
-    text = bytes(row)
-    return not pod.is_top and b'"trio2o:' in text and bool(marked(msgspec.json.decode(text)))
+    told = bytes(row.get("description", b""))
+    return not pod.is_top and bool(told) and bool(marked({"description": decode(told)}))
 
 
-def _skip_group(pod: Pod, row: msgspec.Raw) -> bool:
+def _skip_group(pod: Pod, row: Fields) -> bool:
     """A pod's `default` groups are the top's one, too."""
-    default = b'"default"' in bytes(row) and msgspec.json.decode(row).get("name") == "default"
-    return _skip(pod, row) or (default and not pod.is_top)
+    return _skip(pod, row) or (not pod.is_top and bytes(row.get("name", b"")) == b'"default"')
 
 
 @frozen
@@ -96,17 +97,21 @@ class _Dress:
 
     async def page(self, rows: Sequence[Shown], context: Context) -> list[Shown]:
         """The rows of a list's page."""
-        decoded = [(pod, msgspec.json.decode(row, type=Row), id) for pod, row, id in rows]
-        others = [row for pod, row, _ in decoded if not pod.is_top]
-        ids = [row[name] for row in others for name in ("id", "network_id") if row.get(name)]
-        ours = await networks_of(context).tops(ids)
-        kept = [
-            (pod, row, id)
-            for pod, row, id in decoded
-            if pod.is_top or not ({row.get("id"), row.get("network_id")} & set(ours))
-        ]
-        await self.rows([row for pod, row, _ in kept if pod.is_top], context)
-        return [(pod, raw(row), id) for pod, row, id in kept]
+        others = {
+            id: {decode(bytes(row[name])) for name in ("id", "network_id") if name in row}
+            for pod, row, id in rows
+            if not pod.is_top
+        }
+        found = set().union(*others.values()) - {None}
+        ours = set(await networks_of(context).tops(found))
+        kept = [(pod, row, id) for pod, row, id in rows if pod.is_top or not others[id] & ours]
+        names = ("id", *_OVERLAID.get(self.resource.type, ()))
+        tops = [row for pod, row, _ in kept if pod.is_top]
+        told = [decoded({name: row[name] for name in names if name in row}) for row in tops]
+        await self.rows(told, context)
+        for row, known in zip(tops, told, strict=True):
+            row |= {name: raw(value) for name, value in known.items()}
+        return kept
 
     async def rows(self, rows: Sequence[Row], context: Context) -> None:
         """Change the top's rows in place. What a pod that does not answer knows stays as it is."""
