@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from math import isqrt
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -27,9 +28,6 @@ UNAVAILABLE = b"X-Trio2o-Unavailable-Pods"
 
 SCAN = 1000
 """Rows asked for at a time where a pod's place behind a marker has to be found by reading."""
-
-MARGIN = 5
-"""Rows beyond half as much again as a pod's part of a page that it is asked for at first."""
 
 _FIXED = frozenset(("id", "uuid", "created", "created_at", "createdAt"))
 """Members that never change: a row that is ordered by them stays where it is."""
@@ -259,8 +257,9 @@ class _Listing:
             return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
-        if size and pods:  # rows cost a pod most: who has more of the page is asked again
-            self.share = min(size, 3 * size // (2 * len(pods)) + MARGIN)
+        if size and pods:  # rows cost a pod most: who has more of the page is asked again, which
+            part = -(-size // len(pods))  # is rare: rows that lie at random spread by its root
+            self.share = min(size, part + 3 * isqrt(part))
         sources = [self._source(pod, starts.get(pod.pod_id, ""), after) for pod in pods]
         taken = await self._merged(sources, size)
         self._remember(taken, sources)

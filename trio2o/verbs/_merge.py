@@ -44,8 +44,9 @@ def id_of(row: Fields, named: str = "id") -> str:
 _QUOTE, _ESCAPE = b'"\\'
 _ABSENT, _NULL, _NUMBER, _TEXT = range(4)
 
-_DOWN = bytes(255 - byte for byte in range(256))
-"""Turns text upside down; UTF-8 has no byte so high that its end would not be the highest."""
+_UP = bytes(range(256)).upper()
+_DOWN = bytes(255 - byte for byte in _UP)
+"""Turns text upside down; UTF-8 has no byte so high that the end of text would not be higher."""
 
 
 def _folded(text: str) -> bytes:
@@ -56,32 +57,36 @@ def _folded(text: str) -> bytes:
 
 
 def _comparable(data: bytes, falls: bool) -> tuple[int, Any]:
-    """A value's place among others in one direction, as what compares in the other."""
+    """A value's place among others; where they fall, as what rises."""
     if data[0] == _QUOTE:
         plain = data.isascii() and _ESCAPE not in data
-        text = data[1:-1].upper() if plain else _folded(msgspec.json.decode(data))
-        return (-_TEXT, text.translate(_DOWN) + b"\xff") if falls else (_TEXT, text)
-    if data == b"null":
-        return (-_NULL, 0) if falls else (_NULL, 0)
+        text = data[1:-1] if plain else _folded(msgspec.json.decode(data))
+        return (-_TEXT, text.translate(_DOWN) + b"\xff") if falls else (_TEXT, text.translate(_UP))
     value = msgspec.json.decode(data)
     if isinstance(value, dict):  # an object stands for its id
         value = value.get("id")
-    if not isinstance(value, (bool, int, float)):
-        return _comparable(msgspec.json.encode(value if value is None else str(value)), falls)
-    return (-_NUMBER, -value) if falls else (_NUMBER, value)
+    if value is None:
+        return (-_NULL, 0) if falls else (_NULL, 0)
+    if isinstance(value, (bool, int, float)):
+        return (-_NUMBER, -value) if falls else (_NUMBER, value)
+    return _comparable(msgspec.json.encode(str(value)), falls)
 
 
 @define(eq=False)
 class Rank:
     """A row's place in an order: `values` compare as the rows do, whichever way each runs.
 
-    `leads`: it stands before all that do not. `told`: the row told all that it is ordered by.
+    `leads`: it stands before all that do not.
     """
 
     values: tuple[Any, ...]
     id: str
     leads: bool = False
-    told: bool = True
+
+    @property
+    def told(self) -> bool:
+        """Whether the row told all that it is ordered by."""
+        return _ABSENT not in self.values[1::2]
 
 
 @frozen
@@ -97,21 +102,19 @@ class Ranking:
         default=Factory(lambda self: msgspec.json.encode(self.lead[1]), takes_self=True), init=False
     )
 
-    def of(self, row: Fields, pod: Pod, *, may_lead: bool = True) -> Rank:
+    def of(self, row: Fields, pod: Pod, may_lead: bool = True) -> Rank:
         """Raises `msgspec.ValidationError` if the row has no id."""
         leads = may_lead and bytes(row.get(self.lead[0], b"")) == self._leading
-        told = True
         values: list[Any] = [not leads]
         for name, falls in self.keys:
             data = bytes(row.get(name, b""))
-            if not data:
-                told = False
-                values.append((_ABSENT, pod.number))
-                continue
-            if name in self.zones and data[0] == _QUOTE:
+            if name in self.zones and data[:1] == b'"':
                 data = msgspec.json.encode(pod.az_name)
-            values.append(_comparable(data, falls))
-        return Rank(tuple(values), id_of(row, self.named), leads, told)
+            values += _comparable(data, falls) if data else (_ABSENT, pod.number)
+        return Rank(tuple(values), id_of(row, self.named), leads)
+
+
+Skip = Callable[[Pod, Fields], bool]
 
 
 @define(eq=False)
@@ -140,16 +143,8 @@ class Source:
             self.behind = None
 
     @property
-    def empty(self) -> bool:
-        return self._next >= len(self._rows)
-
-    @property
     def over(self) -> bool:
-        return self.empty and not self._more
-
-    @property
-    def row(self) -> Fields:
-        return self._rows[self._next]
+        return not self._more and self._next >= len(self._rows)
 
     @property
     def start(self) -> str:
@@ -158,16 +153,25 @@ class Source:
         used = self._used
         return "" if used is not None and used.leads and used.told else self.position
 
-    def head(self) -> Rank:
-        """The place of the next row."""
-        place = self.ranking.of(self.row, self.pod, may_lead=self.leads)
-        self.leads = place.leads
-        return place
+    def head(self, skip: Skip | None) -> Rank | None:
+        """The place of the next row that counts; None if there is none in this page."""
+        while self._next < len(self._rows):
+            row = self._rows[self._next]
+            place = self.ranking.of(row, self.pod, self.leads)
+            self.leads = place.leads
+            behind = self.behind is None or self.behind.values < place.values
+            if behind and (skip is None or not skip(self.pod, row)):
+                self.behind = None
+                return place
+            self.take(place)
+        return None
 
-    def use(self, place: Rank) -> None:
-        """The head was taken or passed over."""
+    def take(self, place: Rank) -> Fields:
+        """Use the head up."""
+        row = self._rows[self._next]
         self._next += 1
         self._used, self.position = place, place.id
+        return row
 
     async def more(self) -> None:
         """Read the next page."""
@@ -190,7 +194,7 @@ async def merge(
     size: int | None,
     give_up: Callable[[Source], None],
     same: Callable[[Fields], str] | None = None,
-    skip: Callable[[Pod, Fields], bool] | None = None,
+    skip: Skip | None = None,
 ) -> list[tuple[Source, Fields, Rank]]:
     """The first `size` rows of all sources.
 
@@ -202,26 +206,15 @@ async def merge(
     taken: list[tuple[Source, Fields, Rank]] = []
     seen: set[str] = set()
 
-    def step(order: int, source: Source) -> bool:
-        """Bring the next head that counts to the front; False if a page is to be read first."""
-        try:
-            while not source.empty:
-                head = source.head()
-                behind = source.behind is None or source.behind.values < head.values
-                if not behind or (skip is not None and skip(source.pod, source.row)):
-                    source.use(head)
-                    continue
-                source.behind = None
-                heappush(heads, (head.values, order, head))
-                return True
-        except msgspec.MsgspecError:
-            give_up(source)
-        return source.over
-
     async def advance(order: int, source: Source) -> None:
-        while not step(order, source):
+        """Bring a source's next row among the heads."""
+        while not source.over:
             try:
-                await source.more()
+                if (place := source.head(skip)) is not None:
+                    heappush(heads, (place.values, order, place))
+                    return
+                if not source.over:
+                    await source.more()
             except (PodUnavailable, msgspec.MsgspecError):
                 give_up(source)
 
@@ -229,12 +222,11 @@ async def merge(
     while heads and len(taken) != size:
         _, order, place = heappop(heads)
         source = sources[order]
-        row = source.row
-        source.use(place)
+        row = source.take(place)
         mark = same(row) if same else ""
         if not mark or mark not in seen:
             seen.add(mark)
             taken.append((source, row, place))
-        if len(taken) != size and not step(order, source):
+        if len(taken) != size:
             await advance(order, source)
     return taken
