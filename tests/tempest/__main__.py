@@ -55,7 +55,9 @@ def settings(region: str) -> dict[str, dict[str, object]]:
     external = cloud.network.find_network("tempest")
     if external is None:
         external = cloud.network.create_network(
-            name="tempest", is_router_external=True, provider_network_type="flat",
+            name="tempest",
+            is_router_external=True,
+            provider_network_type="flat",
             provider_physical_network="tempest",
         )
         cloud.network.create_subnet(
@@ -71,20 +73,25 @@ def settings(region: str) -> dict[str, dict[str, object]]:
         "validation": {"run_validation": False},
         "service_available": {"swift": False, "horizon": False},
         "compute": {
-            "image_ref": images[0].id, "image_ref_alt": images[1].id,
-            "flavor_ref": 1, "flavor_ref_alt": 2, "hypervisor_type": "fake", **NEWEST,
+            "image_ref": images[0].id,
+            "image_ref_alt": images[1].id,
+            "flavor_ref": 1,
+            "flavor_ref_alt": 2,
+            "hypervisor_type": "fake",
+            **NEWEST,
         },
         # the lab's hypervisor is a fake one, on one host
-        "compute-feature-enabled": dict.fromkeys(
-            ("change_password", "resize", "swap_volume"), True
-        ) | dict.fromkeys(("cold_migration", "live_migration", "attach_encrypted_volume"), False),
+        "compute-feature-enabled": dict.fromkeys(("change_password", "resize", "swap_volume"), True)
+        | dict.fromkeys(("cold_migration", "live_migration", "attach_encrypted_volume"), False),
         "volume": {"storage_protocol": "fake", **NEWEST},
         "volume-feature-enabled": dict.fromkeys(
             ("manage_volume", "extend_attached_volume", "consistency_group"), True
         ),
         "network": {"public_network_id": external.id, "floating_network_name": external.name},
         "network-feature-enabled": {
-            "api_extensions": extensions, "port_security": True, "ipv6_subnet_attributes": True,
+            "api_extensions": extensions,
+            "port_security": True,
+            "ipv6_subnet_attributes": True,
         },
         "image": {"container_formats": "bare,ovf", "disk_formats": "raw,qcow2,iso"},
     }
@@ -99,20 +106,37 @@ def run(region: str, expression: str, concurrency: int) -> list[dict[str, str]]:
     with open(folder / "tempest.conf", "w") as file:
         config.write(file)
     environment = os.environ | {
-        "TEMPEST_CONFIG_DIR": str(folder), "PATH": f"{BIN}:{os.environ['PATH']}",
+        "TEMPEST_CONFIG_DIR": str(folder),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
     }
     found = subprocess.run(
         [BIN / "python", "-c", "import tempest; print(tempest.__path__[0])"],
-        check=True, capture_output=True, text=True, cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
     ).stdout.strip()
-    stestr = [BIN / "stestr", "--test-path", f"{found}/test_discover", "--top-dir", found,
-              "--group-regex", r"([^\.]*\.)*"]
+    stestr = [
+        BIN / "stestr",
+        "--test-path",
+        f"{found}/test_discover",
+        "--top-dir",
+        found,
+        "--group-regex",
+        r"([^\.]*\.)*",
+    ]
     subprocess.run(
         [*stestr, "run", "--concurrency", str(concurrency), expression],
-        check=False, env=environment, cwd=folder,
+        check=False,
+        env=environment,
+        cwd=folder,
     )
     last = subprocess.run(
-        [*stestr, "last", "--subunit"], check=False, capture_output=True, cwd=folder, env=environment
+        [*stestr, "last", "--subunit"],
+        check=False,
+        capture_output=True,
+        cwd=folder,
+        env=environment,
     ).stdout
     table = subprocess.run(
         [BIN / "subunit2csv", "--no-passthrough"], input=last, capture_output=True, check=False
@@ -132,8 +156,11 @@ def report(region: str, service: str, rows: list[dict[str, str]]) -> int:
         "".join(f"{row['status']} {row['test']}\n" for row in rows)
     )
     counts = Counter(row["status"] for row in rows)
-    failed = {row["test"].partition("[")[0].split(" (")[-1].strip(")") for row in rows
-              if row["status"] == "failure"}
+    failed = {
+        row["test"].partition("[")[0].split(" (")[-1].strip(")")
+        for row in rows
+        if row["status"] == "failure"
+    }
     new = {test for test in failed if not any(test.startswith(name) for name in known())}
     print(f"{region} {service}: {dict(counts)}, {len(failed) - len(new)} known")
     for test in sorted(new):
