@@ -190,8 +190,8 @@ class Gather:
             )
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone")
-        ours += ("zone",) if "zone" in self.resource.zones else ()
+        ours = {"limit", "marker", "offset" if self.offset else "", "availability_zone"}
+        ours |= {"zone"}.intersection(self.resource.zones)
         return pods, [(name, value) for name, value in asked if name not in ours]
 
     def _narrowed(self, pods: Sequence[Pod], asked: Query) -> dict[str, Query]:
