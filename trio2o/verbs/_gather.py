@@ -20,7 +20,7 @@ from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
 from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
-from trio2o.verbs._rewrite import Fields, Rewriter, decoded
+from trio2o.verbs._rewrite import Fields, Rewriter, decoded, raw
 
 Query = list[tuple[str, str]]
 
@@ -297,9 +297,10 @@ class _Listing:
         skip = self._elsewhere if self.zone else self.gather.skip
         return await merge(sources, size, self._give_up, same, skip)
 
-    def _elsewhere(self, pod: Pod, row: msgspec.Raw) -> bool:
+    def _elsewhere(self, pod: Pod, row: Fields) -> bool:
         """Whether a host is in another AZ than is asked for: a pod's own services are in none."""
-        shown = fields_of(bytes(Rewriter.of_pod(self.context, pod).row(row, self.gather.resource)))
+        shown = dict(row)
+        Rewriter.of_pod(self.context, pod).change(shown, self.gather.resource)
         zone = pod.zone(self.zone)
         return "zone" in shown and shown["zone"] != raw(zone.name if zone else self.zone)
 
