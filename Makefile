@@ -62,9 +62,13 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-## make bench          CPU per request beside nginx and a naive proxy
-bench: venv
+## make bench          CPU per request beside nginx and a naive proxy; draws the history
+bench: venv $(VENV)/bench
 	@$(BIN)/python -m tests.bench
+$(VENV)/bench: $(VENV)/stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]' \
+		--config-settings editable_mode=compat
+	@touch $@
 ## make bench-image    a GiB up and down through the image face: the memory it takes
 bench-image: venv
 	@$(BIN)/python -m tests.bench.image

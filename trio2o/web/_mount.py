@@ -12,22 +12,7 @@ from klein import Klein
 from werkzeug import exceptions
 from werkzeug.routing import BaseConverter
 
-from trio2o.message import value
-from trio2o.web._pipeline import Row
-
-
-@value
-class Found:
-    """The rows of a path and method, the values of the path's variables, its project ('' = none).
-
-    Without rows the path is unknown, or has other methods: those that are `allowed`.
-    """
-
-    rows: tuple[Row, ...] = ()
-    segments: tuple[str, ...] = ()
-    project: str = ""
-    allowed: tuple[str, ...] = ()
-
+from trio2o.web._pipeline import Found, Row
 
 _PROJECT = "[a-f0-9-]+"
 """A project id as Nova and Cinder take it in a path."""

@@ -190,21 +190,33 @@ def absent(heard: Heard) -> bytes:
     return reply(404, {"itemNotFound": {"code": 404, "message": "none"}})
 
 
-class _Store:
-    """The store's own functions on a database in memory, at once."""
-
-    def __init__(self, reactor: Any, url: str) -> None:
-        engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
-        metadata.create_all(engine)
-        self._connection = engine.connect()
+@cache
+def _database() -> tuple[sa.Connection, bytes]:
+    """A database in memory, and what is in it when a world begins."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+    metadata.create_all(engine)
+    with engine.begin() as connection:
         for number in (0, 1, 2):
             name = f"Pod{number}" if number else "RegionOne"
             zone = f"az{number}" if number else ""
-            add_pod(self._connection, Pod(f"id-{number}", 0, name, zone, "", "", ACTIVE, "2026"))
+            add_pod(connection, Pod(f"id-{number}", 0, name, zone, "", "", ACTIVE, "2026"))
         routes = [
             Route(kind, ID, "id-1", ID, PROJECT) for _, kind in THINGS.values() if kind != "image"
         ]
-        record_routes(self._connection, routes)
+        record_routes(connection, routes)
+    connection = engine.connect()
+    raw: Any = connection.connection.driver_connection
+    return connection, raw.serialize()
+
+
+class _Store:
+    """The store's own functions on a database in memory, at once. Who came last has it."""
+
+    def __init__(self, reactor: Any, url: str) -> None:
+        self._connection, begun = _database()
+        self._connection.rollback()
+        raw: Any = self._connection.connection.driver_connection
+        raw.deserialize(begun)
 
     async def read(self, query: Callable[[sa.Connection], Any]) -> Any:
         return query(self._connection)
@@ -316,7 +328,9 @@ def _versions(name: str) -> Says:
 
 
 class Through(Client):
-    """A client of a whole appliance."""
+    """A client of a whole appliance. `methods` are those of its calls, where that matters."""
+
+    methods: tuple[str, ...] = ()
 
     def __init__(self, world: Memory, face: str, peer: str) -> None:
         self.world = world

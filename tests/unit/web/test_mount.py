@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio2o.message import Answer, Call
-from trio2o.web import mount
+from trio2o.web import Found, mount
 
 ROW = {
     "root": Op("GET", "/"),
@@ -34,11 +34,10 @@ class Told:
         self.calls: list[Call] = []
         self.told: list[tuple[list[str], list[str], str]] = []
 
-    async def serve(  # type: ignore[override]
-        self, face: Any, rows: Any, call: Call, segments: Any, project: str, asker: Any
-    ) -> Answer:
+    async def serve(self, face: Any, found: Found, call: Call, asker: Any) -> Answer:
         self.calls.append(call)
-        self.told.append(([NAMES[row] for row in rows], list(segments), project))
+        names = [NAMES[row] for row in found.rows]  # type: ignore[index]
+        self.told.append((names, list(found.segments), found.project))
         return Answer(200, body=b"yes")
 
 
