@@ -21,12 +21,13 @@ SHOWN = {
 def draw() -> bool:
     """Draw `history.svg`; False if matplotlib is not there."""
     try:
-        from matplotlib import pyplot
+        from matplotlib import pyplot, rcParams
     except ImportError:
-        print("no picture: matplotlib is not there (pip install -e .[bench])")
+        print("no picture: matplotlib is not there (`make bench` installs it)")
         return False
+    rcParams.update({"svg.hashsalt": "trio2o", "svg.fonttype": "none"})  # the same runs, one file
     runs: list[Any] = [json.loads(line) for line in HISTORY.read_text().splitlines()]
-    figure, axes = pyplot.subplots(2, 3, figsize=(10, 5), layout="constrained")
+    figure, axes = pyplot.subplots(2, 3, sharex=True, figsize=(10, 5), layout="constrained")
     for (name, target), axis in zip(SHOWN.items(), axes.flat, strict=True):
         known = [(at, run["ratios"][name]) for at, run in enumerate(runs) if name in run["ratios"]]
         places = [at for at, _ in known]
@@ -37,7 +38,7 @@ def draw() -> bool:
         axis.set_ylim(bottom=0)
         axis.set_xticks(range(len(runs)), [run["commit"][:7] for run in runs], rotation=60)
         axis.tick_params(labelsize=6)
-    figure.savefig(RESULTS / "history.svg")
+    figure.savefig(RESULTS / "history.svg", metadata={"Date": None})
     return True
 
 

@@ -11,11 +11,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
+from trio2o.domain.alarm import Alarm
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate
 from trio2o.message import HOP_BY_HOP, Aborted, Answer, Stream, without
 
-YEAR = 365 * 86400.0
+HEAD = 64 * 1024
+"""Bytes of an answer that are not of its body (its head, hints before it, what is between chunks
+or behind them) in one piece, at most: the parser keeps them."""
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 
@@ -41,10 +44,9 @@ class Connection(Protocol):
     def __init__(
         self, clock: Any, free: Callable[[Connection], None], gone: Callable[[Connection], None]
     ) -> None:
-        self._clock, self._free, self._gone = clock, free, gone
+        self._free, self._gone = free, gone
         self._parser = HttpResponseParser(self)
-        self._timer: Any = None
-        self._due = 0.0
+        self._alarm = Alarm(clock, self._late)
         self._asked: Deferred[Answer] | None = None
         self._body: Inflow | None = None
         self._over: Callable[[], None] | None = None
@@ -61,6 +63,7 @@ class Connection(Protocol):
         self._options: list[bytes] = []
         self._length: int | None = None
         self._pieces: list[bytes] = []
+        self._between = 0
         self._begun = self._head = self._whole = self._keep = self._coded = False
 
     def ask(
@@ -78,7 +81,7 @@ class Connection(Protocol):
         asked: Deferred[Answer] = Deferred(self._cancelled)
         self._asked = asked
         self._method, self._over = method, over
-        self._watch(deadline)
+        self._alarm.at(deadline)
         if isinstance(body, bytes):
             write_at_once(self.transport, head + body if body else head)
         else:
@@ -87,32 +90,8 @@ class Connection(Protocol):
             self._sending.start()
         return asked
 
-    # time
-
-    def _watch(self, deadline: float) -> None:
-        """A timer that is armed is left alone if it is early enough: most calls touch none."""
-        self._due = deadline
-        if self._timer is None or self._timer.getTime() > deadline:
-            self.unwatch()
-            self._arm()
-
-    def _arm(self) -> None:
-        left = self._due - self._clock.seconds()
-        if left < YEAR:
-            self._timer = self._clock.callLater(max(left, 0), self._look)
-
-    def unwatch(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._asked is None and self._body is None:
-            return
-        if self._due > self._clock.seconds():
-            self._arm()
-        elif self._asked is not None:
+    def _late(self) -> None:
+        if self._asked is not None:
             self._fail(Broken("no answer in time"))
         elif self._body is not None:
             self._body.abort(Broken("no whole answer in time"))
@@ -123,10 +102,14 @@ class Connection(Protocol):
         if self._asked is None and self._body is None:
             self.transport.abortConnection()  # nobody asked
             return
+        self._between += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._fail(Broken(f"what came is no HTTP: {error}"))
+            return
+        if self._between > HEAD and not self._whole:
+            self._fail(Broken("its head does not end"))
             return
         if self._head and self._asked is not None:
             self._deliver(self._asked)
@@ -148,7 +131,7 @@ class Connection(Protocol):
         said, self._said = self._said, []
         if self._status < 200:
             return
-        self._head = True
+        self._head, self._between = True, 0
         for item in said:
             name = item[0].lower()
             if name not in _OURS:
@@ -169,6 +152,7 @@ class Connection(Protocol):
             self._options += [option.strip().lower() for option in value.split(b",")]
 
     def on_body(self, data: bytes) -> None:
+        self._between = 0
         if self._whole:
             self._keep = False
         elif self._body is not None:
@@ -223,6 +207,11 @@ class Connection(Protocol):
 
     # ends
 
+    def close(self) -> None:
+        """End it, when nothing is under way."""
+        self._alarm.stop()
+        self.transport.loseConnection()
+
     def _drop(self) -> None:
         """The reader of the body gave up: the rest of it is not worth to be waited for."""
         self.transport.abortConnection()
@@ -250,7 +239,7 @@ class Connection(Protocol):
             sending.stop()
 
     def _close(self) -> None:
-        self.unwatch()
+        self._alarm.stop()
         self._stop_sending()
         self.transport.abortConnection()
 
@@ -262,7 +251,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:  # noqa: N802
         self.ended = True
-        self.unwatch()
+        self._alarm.stop()
         self._gone(self)
         why = "closed" if reason is None else reason.getErrorMessage()
         clean = reason is not None and reason.check(ConnectionDone)

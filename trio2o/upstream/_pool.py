@@ -20,13 +20,15 @@ from zope.interface import implementer
 
 from trio2o.message import Answer, Call, has_breaks, read_answer
 from trio2o.upstream._breaker import Breaker
-from trio2o.upstream._connection import YEAR, Broken, Connection, Stale
+from trio2o.upstream._connection import Broken, Connection, Stale
 from trio2o.upstream._own import OwnResponse, produced
 from trio2o.upstream._places import Busy, Places, Unreachable
 from trio2o.upstream._trust import Trust
 
 IDLE = 4
 """Seconds an idle connection is kept: below the shortest keep-alive that servers use (5 s)."""
+
+YEAR = 365 * 86400.0
 
 AWAY = (502, 503, 504)
 
@@ -224,7 +226,7 @@ class Pool:
         oldest = now
         for server in self._servers.values():
             while server.idle and server.idle[0].idle_since + IDLE <= now:
-                _close(server.idle.pop(0))
+                server.idle.pop(0).close()
             if server.idle:
                 oldest = min(oldest, server.idle[0].idle_since)
         if oldest < now or any(server.idle for server in self._servers.values()):
@@ -234,7 +236,7 @@ class Pool:
         """Close the connections that are kept."""
         for server in self._servers.values():
             while server.idle:
-                _close(server.idle.pop())
+                server.idle.pop().close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
@@ -265,11 +267,6 @@ class Pool:
         head = _head(call, server.host)
         answer = await self._exchange(server, head, call, float("inf"), lambda: None)
         return OwnResponse(await read_answer(answer))
-
-
-def _close(connection: Connection) -> None:
-    connection.unwatch()
-    connection.transport.loseConnection()
 
 
 def _head(call: Call, host: bytes) -> bytes:

@@ -17,12 +17,13 @@ from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import NO_BODY_CODES, RESPONSES
 
+from trio2o.domain.alarm import Alarm
 from trio2o.domain.errors import BadRequest, Fault, TooLarge
 from trio2o.domain.streams import Inflow, write_at_once
 from trio2o.domain.tasks import Gate, Task
 from trio2o.message import Aborted, Answer, Body, Call, Stream, has_breaks
 from trio2o.web._head import BEYOND, NONE, Head, HeadTooLarge, read_head
-from trio2o.web._mount import Found
+from trio2o.web._pipeline import Found
 
 # Twisted's classes have no types that a subclass could use
 _ChunkedTransferDecoder: Any = http._ChunkedTransferDecoder
@@ -67,8 +68,7 @@ class TooSlow(Fault):
 class Exchange:
     """A request and what becomes of it. `gone`: nobody waits for the answer any more.
 
-    `share` is the project that the connection had its turn for, and once that is known the
-    caller's own.
+    `share` is the project that the connection had its turn for, then that of its next one.
     """
 
     head: Head
@@ -119,7 +119,7 @@ class Channel(TwistedProtocol):
     peer = ""
 
     def __init__(self, clock: Any, site: Site, limits: Limits, lost: Callable[[Channel], None]):
-        self._clock, self._limits, self._lost = clock, limits, lost
+        self._limits, self._lost = limits, lost
         self._port = self._site = site
         self._buffer = b""
         self._fields = NONE
@@ -137,33 +137,11 @@ class Channel(TwistedProtocol):
         self._full = False
         self._room = Gate()
         self._writing: Stream | None = None
-        self._due, self._then = inf, self.close
-        self._timer: Any = None
+        self._alarm = Alarm(clock, self.close)
 
     def connectionMade(self) -> None:  # noqa: N802
         self.transport.registerProducer(self, True)
-        self._wait(self._limits.idle_seconds, self.close)
-
-    # time: one timer, which is left alone while it is early enough
-
-    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
-        """Do `then` so long from now (0: never), in place of what was to be done."""
-        self._then = then
-        self._due = self._clock.seconds() + seconds if seconds else inf
-        if self._timer is not None and self._timer.getTime() > self._due:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None and seconds:
-            self._timer = self._clock.callLater(seconds, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        left = self._due - self._clock.seconds()
-        if left <= 0:
-            self._due = inf
-            self._then()
-        elif left < inf:
-            self._timer = self._clock.callLater(left, self._look)
+        self._alarm.wait(self._limits.idle_seconds, self.close)
 
     # requests in
 
@@ -231,7 +209,7 @@ class Channel(TwistedProtocol):
         if end < 0:
             if buffer and buffer != b"\r" and not self._receiving:
                 self._receiving = True
-                self._wait(self._limits.header_seconds, self._out_of_time)
+                self._alarm.wait(self._limits.header_seconds, self._out_of_time)
             return False
         self._receiving = False
         self._buffer = buffer[end + 4 :]
@@ -263,9 +241,9 @@ class Channel(TwistedProtocol):
         else:
             self._decoder = _IdentityTransferDecoder(head.length, self._received, self._whole)
         if limits.body_seconds:
-            self._wait(limits.body_seconds, self._out_of_time)
+            self._alarm.wait(limits.body_seconds, self._out_of_time)
         else:
-            self._wait(limits.idle_seconds, self.close)
+            self._alarm.wait(limits.idle_seconds, self.close)
         rest, self._buffer = self._buffer, b""
         if stream:
             self._inflow = inflow = Inflow(head.length, _Asked(self), self._unwanted)
@@ -304,7 +282,7 @@ class Channel(TwistedProtocol):
         else:
             self._pieces.append(data)
         if not self._limits.body_seconds and not self._leaving and not self._ending:
-            self._wait(self._limits.idle_seconds, self.close)
+            self._alarm.wait(self._limits.idle_seconds, self.close)
 
     def _whole(self, rest: bytes) -> None:
         self._decoder = None
@@ -315,7 +293,7 @@ class Channel(TwistedProtocol):
         if self._leaving:
             self.close()
         elif inflow is not None:
-            self._wait(0, self.close)
+            self._alarm.wait(0, self.close)
             inflow.end()
         else:
             body, self._pieces = b"".join(self._pieces), []
@@ -332,13 +310,13 @@ class Channel(TwistedProtocol):
         if not more:
             self._hold("body")
             if not self._limits.body_seconds:
-                self._wait(0, self.close)
+                self._alarm.wait(0, self.close)
             return
         if self._head is not None and self._head.waits and not self._size:
             self._head.waits = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self._limits.body_seconds and self._decoder is not None:
-            self._wait(self._limits.idle_seconds, self.close)
+            self._alarm.wait(self._limits.idle_seconds, self.close)
         self._let("body")
 
     def _unwanted(self) -> None:
@@ -361,7 +339,7 @@ class Channel(TwistedProtocol):
         self._exchange = exchange = Exchange(head, found, self._share)
         self._in_turn = False
         if self._decoder is None:
-            self._then, self._due = self.close, inf
+            self._alarm.due = inf
         self._site.serve(self, exchange, body)
 
     async def answer(self, exchange: Exchange, answer: Answer) -> None:
@@ -435,11 +413,11 @@ class Channel(TwistedProtocol):
             self._leaving = True
             if self._inflow is not None:
                 self._inflow.abort(Aborted("it was answered"))
-            self._wait(LEAVING, self.close)
+            self._alarm.wait(LEAVING, self.close)
         elif last or self._site.draining:
             self.close()
         else:
-            self._wait(self._limits.idle_seconds, self.close)
+            self._alarm.wait(self._limits.idle_seconds, self.close)
             self._let("behind")
             if self._buffer and not self._full:
                 self._pump()
@@ -466,7 +444,7 @@ class Channel(TwistedProtocol):
         self._buffer = b""
         self._leave(Aborted("the connection was closed"))
         self.transport.unregisterProducer()
-        self._wait(CLOSING, self._abort)
+        self._alarm.wait(CLOSING, self._abort)
         self.transport.loseConnection()
 
     def rest(self) -> None:
@@ -496,9 +474,7 @@ class Channel(TwistedProtocol):
         self._give_up_turn()
         self._pieces = []
         self._leave(Aborted("the client went away"))
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
         self._lost(self)
 
     # the transport tells how much the client takes
@@ -507,12 +483,12 @@ class Channel(TwistedProtocol):
         self._full = True
         self._room.close()
         if self._writing is not None:
-            self._wait(self._limits.idle_seconds, self._abort)
+            self._alarm.wait(self._limits.idle_seconds, self._abort)
 
     def resumeProducing(self) -> None:  # noqa: N802
         self._full = False
         if self._writing is not None:
-            self._wait(0, self.close)
+            self._alarm.wait(0, self.close)
         self._room.open()
         if self._buffer:
             self._pump()

@@ -65,6 +65,22 @@ class Row(Protocol):
 
 
 @value
+class Found:
+    """The rows of a path and method, the values of the path's variables, its project ('' = none).
+
+    Without rows the path is unknown, or has other methods: those that are `allowed`.
+    """
+
+    rows: tuple[Row, ...] = ()
+    segments: tuple[str, ...] = ()
+    project: str = ""
+    allowed: tuple[str, ...] = ()
+
+
+NOTHING = Found()
+
+
+@value
 class Asked:
     """What the pipeline found out about a call. `deadline` is absolute."""
 
@@ -79,7 +95,8 @@ class Asked:
 
 
 class Asker(Protocol):
-    """Who waits for an answer. `share` is the project that had its turn, then the caller's."""
+    """Who waits for an answer. `share` is the project that had its turn, then that of whose turn
+    it is before the next call there is read ('' = nobody's)."""
 
     share: str
 
@@ -205,39 +222,17 @@ class Pipeline:
         """Paths of rows that an operator opened to everybody."""
         self.shares = shares or Shares(clock)
 
-    async def serve(
-        self,
-        face: Face,
-        rows: Sequence[Row],
-        call: Call,
-        segments: Sequence[str],
-        project: str,
-        asker: Asker,
-    ) -> Answer:
-        """The answer to a call that fits the path of `rows`; errors are answers too.
-
-        `segments` are the values of the path's variables, `project` its project id ('' = none).
-        """
+    async def serve(self, face: Face, found: Found, call: Call, asker: Asker) -> Answer:
+        """The answer to a call whose path was `found`; errors are answers too."""
         if (said := call.said) is None:
             kept, said = heard(call.headers)
             call = Call(call.method, call.path, call.query, kept, call.body, said, call.peer)
         peer = call.peer
         if not _FORWARDED.isdisjoint(said):
             call, peer = self._received(call, said)
-        request_id = request_id_of(said)
-        trace = Trace(
-            face.name,
-            call.method,
-            call.path,
-            call.query,
-            peer,
-            request_id,
-            self._clock.seconds(),
-            rows[0] if rows else None,
-            ids=tuple(segments),
-        )
+        trace = self._trace(face, call, peer, request_id_of(said), found)
         try:
-            answer = await self._served(face, rows, call, segments, project, trace, said, asker)
+            answer = await self._served(face, found, call, said, trace, asker)
         except CancelledError:
             self._tell(trace, Answer(LEFT), 0)
             raise
@@ -250,9 +245,15 @@ class Pipeline:
 
     def refused(self, face: Face, call: Call, request_id: str, answer: Answer) -> None:
         """A call that no operation saw was answered by its site."""
-        now = self._clock.seconds()
-        trace = Trace(face.name, call.method, call.path, call.query, call.peer, request_id, now)
+        trace = self._trace(face, call, call.peer, request_id)
         self._tell(trace, answer, len(answer.body) if isinstance(answer.body, bytes) else 0)
+
+    def _trace(
+        self, face: Face, call: Call, peer: str, request_id: str, found: Found = NOTHING
+    ) -> Trace:
+        row, now = found.rows[0] if found.rows else None, self._clock.seconds()
+        known = face.name, call.method, call.path, call.query, peer, request_id, now, row
+        return Trace(*known, ids=found.segments)
 
     def _received(self, call: Call, said: Mapping[bytes, bytes]) -> tuple[Call, str]:
         """The call without what only a proxy is believed, and the address it came from."""
@@ -279,14 +280,13 @@ class Pipeline:
     async def _served(
         self,
         face: Face,
-        rows: Sequence[Row],
+        found: Found,
         call: Call,
-        segments: Sequence[str],
-        project: str,
-        trace: Trace,
         said: Mapping[bytes, bytes],
+        trace: Trace,
         asker: Asker,
     ) -> Answer:
+        rows, project = found.rows, found.project
         request_id = trace.request_id
         version: Version | None = None
         try:
@@ -305,7 +305,7 @@ class Pipeline:
             if row.policy and caller is not NOBODY:
                 self.policy.check(row.policy, caller)
             asked = Asked(
-                params=dict(zip(_names(row.path), segments, strict=False)),
+                params=dict(zip(_names(row.path), found.segments, strict=False)),
                 below=_below(call.path, bool(project)),
                 with_project=bool(project),
                 caller=caller,
@@ -316,7 +316,9 @@ class Pipeline:
                 deadline=math.inf if row.stream else self._clock.seconds() + self.timeout,
             )
             share = caller.project_id or caller.user_id
-            in_turn, asker.share = asker.share == share, share
+            in_turn = asker.share == share
+            # behind a proxy the next call there is anybody's
+            asker.share = "" if call.peer in self.proxies else share
             if (turn := self.shares.take(share, in_turn=in_turn)) is not None:
                 await turn
             try:

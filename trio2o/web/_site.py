@@ -17,8 +17,8 @@ from trio2o.domain.tasks import Task
 from trio2o.message import Answer, Body, Call
 from trio2o.web._channel import Channel, Exchange, Limits
 from trio2o.web._head import Head
-from trio2o.web._mount import Found, Table
-from trio2o.web._pipeline import UNEXPECTED, Face, Pipeline, request_id_of
+from trio2o.web._mount import Table
+from trio2o.web._pipeline import UNEXPECTED, Face, Found, Pipeline, request_id_of
 
 log = make_logger()
 
@@ -107,22 +107,20 @@ class FaceSite(Factory):
 
     def serve(self, channel: Channel, exchange: Exchange, body: Body) -> None:
         """Answer a request: the channel is told."""
-        head, found = exchange.head, exchange.found
-        fields, peer = head.fields, channel.peer
+        head, fields, peer = exchange.head, exchange.head.fields, channel.peer
         call = Call(head.method, head.path, head.query, fields.headers, body, fields.said, peer)
-        task = Task(self._run(channel, exchange, found, call))
+        task = Task(self._run(channel, exchange, call))
         if not task.over:
             exchange.task, task.ended = task, self._ran
             self.running.add(task)
 
-    async def _run(self, channel: Channel, exchange: Exchange, found: Found, call: Call) -> None:
+    async def _run(self, channel: Channel, exchange: Exchange, call: Call) -> None:
+        found = exchange.found
         try:
             if found.allowed:
                 answer = self._wrong_method(found, call)
             else:
-                answer = await self._pipeline.serve(
-                    self.face, found.rows, call, found.segments, found.project, exchange
-                )
+                answer = await self._pipeline.serve(self.face, found, call, exchange)
         except CancelledError:
             return
         except Exception:

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from trio2o.domain.errors import Fault, NotFound
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.message import Aborted, Answer, Call
-from trio2o.web import FaceSite, Limits, Shares, mount
+from trio2o.web import FaceSite, Found, Limits, Shares, mount
 
 LIMITS = Limits(
     header_bytes=1024,
@@ -55,8 +55,8 @@ ROWS = (
 )
 
 
-LONG = mount("v1", ROWS, with_project=True)
-HOT = mount("v1", [evolve(row, hot=True) for row in ROWS], with_project=True)
+LONG = mount("v1", ROWS, with_project=True, slashes=True)
+HOT = mount("v1", [evolve(row, hot=True) for row in ROWS], with_project=True, slashes=True)
 """The same table, found by Klein and found before it."""
 
 
@@ -114,20 +114,12 @@ class Served:
     async def plain(self, call: Call) -> Answer:
         return Answer(200, ((b"Content-Type", b"text/plain"),), b"yes")
 
-    async def serve(
-        self,
-        face: Face,
-        rows: Sequence[Any],
-        call: Call,
-        segments: Sequence[str],
-        project: str,
-        asker: Asker,
-    ) -> Answer:
+    async def serve(self, face: Face, found: Found, call: Call, asker: Asker) -> Answer:
         asker.share = self.share
-        if not rows:
+        if not found.rows:
             return face.fault(NotFound("no such thing"))
         self.calls.append(call)
-        self.below.append((list(segments), project))
+        self.below.append((list(found.segments), found.project))
         return await self.answer(call)
 
 
@@ -160,15 +152,31 @@ class Reply:
         return json.loads(self.body)
 
 
+def _unchunked(text: bytes) -> tuple[bytes | None, bytes]:
+    """A body that came in chunks (None: not all of it did), and what is behind it."""
+    body = b""
+    while True:
+        size, end, rest = text.partition(b"\r\n")
+        length = int(size or b"0", 16)
+        if not end or len(rest) < length + 2:
+            return None, b""
+        assert rest[length : length + 2] == b"\r\n"
+        body, text = body + rest[:length], rest[length + 2 :]
+        if not length:
+            return body, text
+
+
 class Client:
     """One connection to a face, on a clock."""
 
     def __init__(self, limits: Limits = LIMITS, pipeline: Any = None, face: Any = None) -> None:
-        self.clock, self.served = Clock(), pipeline or Served()
+        clock, self.served = Clock(), pipeline or Served()
         self.face = face or Face()
-        self.site = FaceSite(self.clock, self.face, self.face.app, self.served, limits)
-        self.link = Link()
-        self.channel = self.site.buildProtocol(None)
+        self.connect(FaceSite(clock, self.face, self.face.app, self.served, limits), clock)
+
+    def connect(self, site: FaceSite, clock: Any) -> None:
+        self.clock, self.site, self.link = clock, site, Link()
+        self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self.link)
         self.link.protocol = self.channel
 
@@ -192,8 +200,9 @@ class Client:
             self.link.producer.stopProducing()
         self.channel.connectionLost(Failure(ConnectionLost()))
 
-    def replies(self, *methods: str) -> list[Reply]:
-        """What was answered so far; `methods` tells which answers have no body."""
+    def replies(self, *methods: str, partly: bool = False) -> list[Reply]:
+        """What was answered so far; `methods` tells which answers have no body. `partly`: the last
+        may not be whole yet, and is left out then."""
         found, rest = [], self.link.value()
         while rest:
             head, end, rest = rest.partition(b"\r\n\r\n")
@@ -206,7 +215,13 @@ class Client:
             size = int(headers.get(b"content-length", b"0"))
             if methods[len(found) : len(found) + 1] == ("HEAD",):
                 size = 0
-            assert len(rest) >= size
+            elif headers.get(b"transfer-encoding") == b"chunked":
+                body, rest = _unchunked(rest)
+                rest = b"%b%b" % (body or b"", rest)
+                size = -1 if body is None else len(body)
+            if size < 0 or len(rest) < size:
+                assert partly
+                return found
             found.append(Reply(int(first.split(b" ")[1]), headers, rest[:size]))
             rest = rest[size:]
         return found

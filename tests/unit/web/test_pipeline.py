@@ -19,7 +19,7 @@ from trio2o.domain.values import AccessRule, Caller
 from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy
 from trio2o.message import Answer, Call, header
-from trio2o.web import Asked, Pipeline
+from trio2o.web import Asked, Found, Pipeline
 from trio2o.web._head import heard
 from trio2o.web._pipeline import NOBODY, _below
 
@@ -80,7 +80,9 @@ class World:
         named = {"X_Auth_Token": "me"} | headers
         sent = tuple((k.replace("_", "-").encode(), v.encode()) for k, v in named.items() if v)
         call = Call(method, path.encode(), b"", sent, body)
-        return result_of(self.pipeline.serve(self.face, rows, call, segments, project, Asker()))  # type: ignore[arg-type]
+        return result_of(
+            self.pipeline.serve(self.face, Found(rows, segments, project), call, Asker())
+        )  # type: ignore[arg-type]
 
     def asked(self, *rows: Op, **how: Any) -> Asked:
         assert self.ask(*rows, **how).status == 200

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from trio2o.message import Aborted, Answer, Call
 from trio2o.telemetry import LEFT, Ended, Trace
-from trio2o.web import Asked
+from trio2o.web import Asked, Found
 
 LIST, SHOW = Op("GET", "/v1/things"), Op("GET", "/v1/things/{id}")
 ACTION = Op("POST", "/v1/things/{id}/action", action="reboot")
@@ -99,7 +99,7 @@ def test_seconds_run_until_the_answer(world: Told) -> None:
     world.result = waits
     call = Call("GET", b"/v1/things", headers=((b"X-Auth-Token", b"me"),))
     started = Deferred.fromCoroutine(
-        world.pipeline.serve(world.face, (LIST,), call, (), "", Asker())
+        world.pipeline.serve(world.face, Found((LIST,)), call, Asker())
     )  # type: ignore[arg-type]
     world.clock.advance(2.5)
     assert world.all == []
@@ -112,7 +112,7 @@ def test_a_read_whose_client_left_is_told_as_left(world: Told) -> None:
     world.result = Deferred()
     call = Call("GET", b"/v1/things", headers=((b"X-Auth-Token", b"me"),))
     started = Deferred.fromCoroutine(
-        world.pipeline.serve(world.face, (LIST,), call, (), "", Asker())
+        world.pipeline.serve(world.face, Found((LIST,)), call, Asker())
     )  # type: ignore[arg-type]
     started.cancel()
     with pytest.raises(CancelledError):
@@ -150,7 +150,7 @@ def from_peer(world: Told, peer: str, *headers: tuple[bytes, bytes]) -> dict[byt
     """The headers with which a call from this address reaches the verb."""
     sent = ((b"X-Auth-Token", b"me"), *headers)
     call = Call("GET", b"/v1/things", b"", sent, b"", peer=peer)
-    result_of(world.pipeline.serve(world.face, (LIST,), call, (), "", Asker()))  # type: ignore[arg-type]
+    result_of(world.pipeline.serve(world.face, Found((LIST,)), call, Asker()))  # type: ignore[arg-type]
     return dict(world.performed[-1][1].headers)
 
 

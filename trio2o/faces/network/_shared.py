@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from attrs import evolve
 
 from trio2o.domain.errors import BadRequest
@@ -24,7 +26,10 @@ async def with_profile(call: Call, key: str, pod: Pod, context: Context) -> Call
         return call
     own = await context.definitions[PROFILE_KIND].places.carry(named, pod)
     if in_path:
-        return evolve(call, path=call.path.removesuffix(named.encode()) + own.encode())
+        if own == named:
+            return call
+        flavor = call.path.rstrip(b"/").rpartition(b"/")[0]
+        return evolve(call, path=b"%s/%s" % (flavor, quote(own, safe="").encode()))
     assert isinstance(call.body, bytes)
     return evolve(call, body=edit_member(call.body, "service_profile", {"id": raw(own)}))
 

@@ -34,16 +34,18 @@ from trio2o.faces.network_resources import (
 )
 from trio2o.faces.stretched import ByMode, networks_of
 from trio2o.message import Answer, Call
-from trio2o.networks import Refused, marked
+from trio2o.networks import Refused
 from trio2o.networks import things as kinds
 from trio2o.verbs import (
     Context,
+    Fields,
     Gather,
     Operation,
     Shown,
     Verb,
     below,
     decode,
+    decoded,
     json_answer,
     raw,
     rewrite,
@@ -89,22 +91,21 @@ def _sources(context: Context) -> Sequence[Pod]:
     return (networks_of(context).center, *pods)
 
 
-def _skip(pod: Pod, row: msgspec.Raw) -> bool:
-    """A pod's counterpart of what the top shows."""
-    text = bytes(row)
-    return not pod.is_top and b'"trio2o:' in text and bool(marked(msgspec.json.decode(text)))
+def _skip(pod: Pod, row: Fields) -> bool:
+    """A pod's counterpart of what the top shows, or a rule of its own `default` groups."""
+    names = [bytes(row.get(name, b"")) for name in ("description", "name")]
+    mark, default = f'"{kinds.MARK}'.encode(), row.get("belongs_to_default_sg", b"")
+    ours = any(name.startswith(mark) for name in names)
+    return not pod.is_top and (ours or bytes(default) == b"true")
 
 
-def _skip_group(pod: Pod, row: msgspec.Raw) -> bool:
+def _skip_group(pod: Pod, row: Fields) -> bool:
     """A pod's `default` groups are the top's one, too."""
-    default = b'"default"' in bytes(row) and msgspec.json.decode(row).get("name") == "default"
-    return _skip(pod, row) or (default and not pod.is_top)
+    return _skip(pod, row) or (not pod.is_top and bytes(row.get("name", b"")) == b'"default"')
 
 
-def _told_by(row: Row) -> set[str]:
-    """The ids by which a pod's row is known to be ours: its own, or what it is a part of."""
-    names = ("id", "network_id", "security_group_id", "object_id")
-    return {id for name in names if (id := row.get(name))}
+_TELLING = ("id", "network_id", "security_group_id", "object_id")
+"""The ids by which a pod's row is known to be ours: its own, and those of what it is a part of."""
 
 
 @frozen
@@ -115,16 +116,21 @@ class _Dress:
 
     async def page(self, rows: Sequence[Shown], context: Context) -> list[Shown]:
         """The rows of a list's page."""
-        decoded = [(pod, msgspec.json.decode(row, type=Row), id) for pod, row, id in rows]
-        others = [row for pod, row, _ in decoded if not pod.is_top]
-        ours = await networks_of(context).tops([id for row in others for id in _told_by(row)])
-        kept = [
-            (pod, row, id)
-            for pod, row, id in decoded
-            if pod.is_top or not (row.get("belongs_to_default_sg") or _told_by(row) & set(ours))
-        ]
-        await self.rows([row for pod, row, _ in kept if pod.is_top], context)
-        return [(pod, raw(row), id) for pod, row, id in kept]
+        others = {
+            id: {decode(bytes(row[name])) for name in _TELLING if name in row}
+            for pod, row, id in rows
+            if not pod.is_top
+        }
+        found = set().union(*others.values()) - {None}
+        ours = set(await networks_of(context).tops(found))
+        kept = [(pod, row, id) for pod, row, id in rows if pod.is_top or not others[id] & ours]
+        names = ("id", "port_id", "port_details", *_OVERLAID.get(self.resource.type, ()))
+        tops = [row for pod, row, _ in kept if pod.is_top]
+        told = [decoded({name: row[name] for name in names if name in row}) for row in tops]
+        await self.rows(told, context)
+        for row, known in zip(tops, told, strict=True):
+            row |= {name: raw(value) for name, value in known.items()}
+        return kept
 
     async def rows(self, rows: Sequence[Row], context: Context) -> None:
         """Change the top's rows in place. What a pod that does not answer knows stays as it is."""
@@ -386,7 +392,7 @@ class TopFirst:
             return False
         networks, kind = networks_of(context), kinds.BY_PATH[self.resource.collection.strip("/")]
         found = await networks.neutron.by_ids(pod, kind, [id])
-        return bool(await networks.tops([one for row in found for one in _told_by(row)]))
+        return bool(await networks.tops([row[n] for row in found for n in _TELLING if row.get(n)]))
 
     def _rows(self, answer: Answer) -> list[Row]:
         """What the top says it made or changed."""
