@@ -52,11 +52,16 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
     assert [server.availability_zone for server in servers] == ["az1", "az2"]
     addresses = [server.addresses["net1"][0]["addr"] for server in servers]
     assert len(set(addresses)) == 2
-    ports = list(spanning.tenant.network.ports(network_id=net.id, device_owner="compute:az1"))
-    ports += spanning.tenant.network.ports(network_id=net.id, device_owner="compute:az2")
+
+    def ports_of(zone: str) -> list[Any]:
+        return list(
+            spanning.tenant.network.ports(network_id=net.id, device_owner=f"compute:{zone}")
+        )
+
+    eventually(lambda: {p.status for z in ("az1", "az2") for p in ports_of(z)} == {"ACTIVE"}, 10)
+    ports = ports_of("az1") + ports_of("az2")
     assert {port.device_id for port in ports} == {server.id for server in servers}
     assert {port.fixed_ips[0]["ip_address"] for port in ports} == set(addresses)
-    assert {port.status for port in ports} == {"ACTIVE"}
     interfaces = [i for s in servers for i in spanning.tenant.compute.server_interfaces(s)]
     assert {i.port_id for i in interfaces} == {port.id for port in ports}
     assert {i.net_id for i in interfaces} == {net.id}
@@ -69,7 +74,7 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
         assert subnet.cidr == CIDR
         gateways.add(subnet.gateway_ip)
         pools += [pool["start"] for pool in subnet.allocation_pools]
-        macs |= {port.mac_address for port in found["ports"] if port.device_owner != "network:dhcp"}
+        macs |= {p.mac_address for p in found["ports"] if not p.device_owner.startswith("network:")}
     assert len(gateways) == 2 and "10.20.0.1" in gateways
     assert len(pools) == 2 and not set(pools) & set(addresses)
     assert macs == {port.mac_address for port in ports}
