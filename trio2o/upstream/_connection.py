@@ -17,6 +17,10 @@ from trio2o.message import HOP_BY_HOP, Aborted, Answer, Stream, without
 
 YEAR = 365 * 86400.0
 
+HEAD = 64 * 1024
+"""Bytes of an answer that are not of its body (its head, hints before it, what is between chunks
+or behind them) in one piece, at most: the parser keeps them."""
+
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 
 _OURS = HOP_BY_HOP | {b"content-length", b"server", b"date", b"set-cookie", b"alt-svc"}
@@ -61,6 +65,7 @@ class Connection(Protocol):
         self._options: list[bytes] = []
         self._length: int | None = None
         self._pieces: list[bytes] = []
+        self._between = 0
         self._begun = self._head = self._whole = self._keep = self._coded = False
 
     def ask(
@@ -123,10 +128,14 @@ class Connection(Protocol):
         if self._asked is None and self._body is None:
             self.transport.abortConnection()  # nobody asked
             return
+        self._between += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self._fail(Broken(f"what came is no HTTP: {error}"))
+            return
+        if self._between > HEAD and not self._whole:
+            self._fail(Broken("its head does not end"))
             return
         if self._head and self._asked is not None:
             self._deliver(self._asked)
@@ -148,7 +157,7 @@ class Connection(Protocol):
         said, self._said = self._said, []
         if self._status < 200:
             return
-        self._head = True
+        self._head, self._between = True, 0
         for item in said:
             name = item[0].lower()
             if name not in _OURS:
@@ -169,6 +178,7 @@ class Connection(Protocol):
             self._options += [option.strip().lower() for option in value.split(b",")]
 
     def on_body(self, data: bytes) -> None:
+        self._between = 0
         if self._whole:
             self._keep = False
         elif self._body is not None:

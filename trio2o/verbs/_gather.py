@@ -20,7 +20,7 @@ from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
 from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
-from trio2o.verbs._rewrite import Fields, Rewriter, decoded
+from trio2o.verbs._rewrite import Fields, Rewriter, decoded, raw
 
 Query = list[tuple[str, str]]
 
@@ -178,7 +178,7 @@ class Gather:
 
     def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
         """The pods to ask and the query for them: an AZ as filter is ours to apply."""
-        zones = {value for name, value in asked if name in ("availability_zone", "zone")}
+        zones = {value for name, value in asked if name == "availability_zone"}
         pods = [
             pod
             for pod in (
@@ -188,7 +188,8 @@ class Gather:
             )
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone", "zone")
+        ours = {"limit", "marker", "offset" if self.offset else "", "availability_zone"}
+        ours |= {"zone"}.intersection(self.resource.zones)
         return pods, [(name, value) for name, value in asked if name not in ours]
 
     def _narrowed(self, pods: Sequence[Pod], asked: Query) -> dict[str, Query]:
@@ -237,6 +238,7 @@ class _Listing:
     ) -> None:
         self.gather, self.call, self.context = gather, call, context
         self.pages, self.query, self.keys = pages, query, keys
+        self.zone = dict(parse_qsl(call.query.decode("latin-1"))).get("zone", "")
         self.unavailable: list[str] = []
         self.counts: dict[str, int] = {}
         self.kept: tuple[str, ...] = ()
@@ -292,7 +294,15 @@ class _Listing:
         self, sources: Sequence[Source], size: int | None
     ) -> list[tuple[Source, Fields, Rank]]:
         same = self._same if self.gather.same else None
-        return await merge(sources, size, self._give_up, same, self.gather.skip)
+        skip = self._elsewhere if self.zone else self.gather.skip
+        return await merge(sources, size, self._give_up, same, skip)
+
+    def _elsewhere(self, pod: Pod, row: Fields) -> bool:
+        """Whether a host is in another AZ than is asked for: a pod's own services are in none."""
+        shown = dict(row)
+        Rewriter.of_pod(self.context, pod).change(shown, self.gather.resource)
+        zone = pod.zone(self.zone)
+        return "zone" in shown and shown["zone"] != raw(zone.name if zone else self.zone)
 
     def _same(self, row: Fields) -> str:
         assert self.gather.same is not None

@@ -67,8 +67,7 @@ class TooSlow(Fault):
 class Exchange:
     """A request and what becomes of it. `gone`: nobody waits for the answer any more.
 
-    `share` is the project that the connection had its turn for, and once that is known the
-    caller's own.
+    `share` is the project that the connection had its turn for, then that of its next one.
     """
 
     head: Head

@@ -118,7 +118,9 @@ class Table:
         try:
             endpoint, values = self._klein.url_map.bind("localhost").match(path, method)
         except exceptions.MethodNotAllowed as wrong:
-            return Found(allowed=tuple(sorted(wrong.valid_methods or ())))
+            # what ends in a slash lacks its id: the services know no such thing
+            methods = () if path.endswith("/") else wrong.valid_methods or ()
+            return Found(allowed=tuple(sorted(methods)))
         except exceptions.HTTPException:
             return Found()
         found: Found = self._klein.execute_endpoint(endpoint, None, **values)

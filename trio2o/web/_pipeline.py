@@ -79,7 +79,8 @@ class Asked:
 
 
 class Asker(Protocol):
-    """Who waits for an answer. `share` is the project that had its turn, then the caller's."""
+    """Who waits for an answer. `share` is the project that had its turn, then that of whose turn
+    it is before the next call there is read ('' = nobody's)."""
 
     share: str
 
@@ -316,7 +317,9 @@ class Pipeline:
                 deadline=math.inf if row.stream else self._clock.seconds() + self.timeout,
             )
             share = caller.project_id or caller.user_id
-            in_turn, asker.share = asker.share == share, share
+            in_turn = asker.share == share
+            # behind a proxy the next call there is anybody's
+            asker.share = "" if call.peer in self.proxies else share
             if (turn := self.shares.take(share, in_turn=in_turn)) is not None:
                 await turn
             try:

@@ -164,11 +164,13 @@ class Client:
     """One connection to a face, on a clock."""
 
     def __init__(self, limits: Limits = LIMITS, pipeline: Any = None, face: Any = None) -> None:
-        self.clock, self.served = Clock(), pipeline or Served()
+        clock, self.served = Clock(), pipeline or Served()
         self.face = face or Face()
-        self.site = FaceSite(self.clock, self.face, self.face.app, self.served, limits)
-        self.link = Link()
-        self.channel = self.site.buildProtocol(None)
+        self.connect(FaceSite(clock, self.face, self.face.app, self.served, limits), clock)
+
+    def connect(self, site: FaceSite, clock: Any) -> None:
+        self.clock, self.site, self.link = clock, site, Link()
+        self.channel = site.buildProtocol(None)
         self.channel.makeConnection(self.link)
         self.link.protocol = self.channel
 

@@ -142,6 +142,10 @@ def test_a_method_that_a_path_has_not_is_405_with_those_that_it_has(
     assert not asked.closed
 
 
+def test_a_path_that_lacks_its_id_at_the_end_is_an_unknown_one() -> None:
+    assert told("/v1/things/", method="DELETE") == ([], [], "")
+
+
 @given(st.sampled_from(ROWS[1:]), st.sampled_from(["", "/", "?", "?a=%2F"]))
 def test_no_spelling_of_a_path_is_redirected(row: Op, end: str) -> None:
     asked = Client()

@@ -1,6 +1,10 @@
 """Whose project asks for much is read in turns: others wait for a few of its calls, not for all."""
 
+import pytest
+import test_pipeline
+from attrs import evolve
 from edge import Client, Served, request
+from test_pipeline import ME
 from test_shares import Reactor
 
 from trio2o.message import Answer, Call
@@ -9,6 +13,7 @@ from trio2o.web._channel import BEHIND
 from trio2o.web._shares import AT_ONCE
 
 NEXT = request("/v1/things")
+PROXY = "10.0.0.9"
 
 
 class World:
@@ -122,3 +127,26 @@ def test_a_call_under_way_ends_before_the_next_has_its_turn() -> None:
     world.loud.say(NEXT, NEXT)
     world.turns()
     assert len(late) == 2 and len(world.loud.replies()) == 3
+
+
+@pytest.mark.parametrize(("peer", "waits"), [("10.0.0.1", True), (PROXY, False)])
+def test_behind_a_proxy_nobody_waits_for_who_was_there_before(peer: str, waits: bool) -> None:
+    """A connection of its own is one tenant's, a proxy's is everybody's: the turn is each call's,
+    once it is known whose it is."""
+    world = test_pipeline.World()
+    world.tokens.callers["other"] = evolve(ME, project_id="other-project")
+    pipeline, turns = world.pipeline, Reactor()
+    pipeline.shares, pipeline.proxies = Shares(turns), frozenset((PROXY,))
+    mixed = Client(pipeline=pipeline, face=world.face)
+    mixed.channel.peer = peer
+    loud, quiet = (request("/v1/things", f"X-Auth-Token: {name}") for name in ("me", "other"))
+    mixed.say(quiet, loud)
+    while pipeline.shares.turn(ME.project_id) is None:
+        pass
+    mixed.say(quiet)
+    assert len(mixed.replies()) == (2 if waits else 3)
+    mixed.say(loud)
+    assert len(mixed.replies()) == (2 if waits else 3)  # the loud one's own calls wait all the same
+    while turns.getDelayedCalls():
+        turns.turn()
+    assert [reply.status for reply in mixed.replies()] == [200] * 4
