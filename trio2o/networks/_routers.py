@@ -18,7 +18,15 @@ from attrs import frozen
 
 from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
-from trio2o.networks._desired import Place, Reserve, Top, label_wanted, policies_wanted, policy_of
+from trio2o.networks._desired import (
+    Place,
+    Reserve,
+    Top,
+    automatic,
+    label_wanted,
+    policies_wanted,
+    policy_of,
+)
 from trio2o.networks._things import Ref, Row, Wanted
 
 ALL = {4: ("0.0.0.0/1", "128.0.0.0/1"), 6: ("::/1", "8000::/1")}
@@ -342,8 +350,9 @@ def _interface(router: Ref, port: Row, fixed: Sequence[Fixed]) -> list[Wanted]:
     wanted = _held_port(port, fixed)
     if [address for _, address in fixed] == [ip["ip_address"] for ip in port["fixed_ips"]]:
         wanted.body["mac_address"] = port["mac_address"]
-    # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
-    wanted.body["device_owner"] = INTERFACES[0]
+    if any(automatic(subnet) for subnet, _ in fixed):
+        # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
+        wanted.body["device_owner"] = INTERFACES[0]
     joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
     return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
 
