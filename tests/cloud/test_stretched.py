@@ -62,14 +62,10 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
     ports = ports_of("az1") + ports_of("az2")
     assert {port.device_id for port in ports} == {server.id for server in servers}
     assert {port.fixed_ips[0]["ip_address"] for port in ports} == set(addresses)
-<<<<<<< HEAD
-    assert {port.status for port in ports} == {"ACTIVE"}
     told = get(spanning.tenant.network, f"/ports/{ports[0].id}", fields="status")
     assert told == {"port": {"status": "ACTIVE"}}
     with pytest.raises(exceptions.ConflictException, match="already has an attached device"):
         spanning.tenant.network.update_port(ports[0], binding_vnic_type="direct")
-=======
->>>>>>> ovn
     interfaces = [i for s in servers for i in spanning.tenant.compute.server_interfaces(s)]
     assert {i.port_id for i in interfaces} == {port.id for port in ports}
     assert {i.net_id for i in interfaces} == {net.id}

@@ -92,11 +92,7 @@ class Neutron:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
-<<<<<<< HEAD
-        self.dns = self.agent = False
-=======
-        self.dns = self.ovn = False
->>>>>>> ovn
+        self.dns = self.agent = self.ovn = False
 
     def __call__(self, call: Call) -> Answer:
         path = call.path.decode().strip("/").replace("qos/", "qos|").replace("ing/", "ing|")

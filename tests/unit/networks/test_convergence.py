@@ -564,12 +564,10 @@ class Convergence(RuleBasedStateMachine):
             for port in rows["ports"].values():
                 if port["device_owner"] in ("network:router_gateway", "network:floatingip"):
                     continue
-<<<<<<< HEAD
                 if port["device_owner"] == "network:ndp_proxy":
                     assert port["id"] in {p["port_id"] for p in rows["ndp-proxies"].values()}
-=======
+                    continue
                 if port["device_owner"] == "network:distributed" and not port["fixed_ips"]:
->>>>>>> ovn
                     continue
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
