@@ -19,7 +19,8 @@ SOAK ?= 300
 TESTS := $(filter test test-fast release-check,$(MAKECMDGOALS))
 
 .PHONY: help venv packages lint test test-fast test-random release-check bench bench-image demo demo-down env \
-	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-ping lab-proof
+	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-ping \
+	lab-tempest lab-proof
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -112,5 +113,9 @@ lab-fault:
 ##                     vSwitch, namespaces as servers; as root, and with the lab to itself
 lab-ping: venv
 	$(BIN)/python -m pytest -v -s -m packets tests/cloud/test_packets.py
+## make lab-tempest    OpenStack's own tests of its APIs (Tempest) through the demo's appliance
+##                     (SERVICES="compute volume network image cinder neutron", REGION=Pod1)
+lab-tempest: venv
+	$(BIN)/python -m tests.tempest --region $(REGION) $(SERVICES)
 lab-proof:
 	@$(LAB) proof $(POD)

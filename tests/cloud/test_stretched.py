@@ -52,11 +52,20 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
     assert [server.availability_zone for server in servers] == ["az1", "az2"]
     addresses = [server.addresses["net1"][0]["addr"] for server in servers]
     assert len(set(addresses)) == 2
-    ports = list(spanning.tenant.network.ports(network_id=net.id, device_owner="compute:az1"))
-    ports += spanning.tenant.network.ports(network_id=net.id, device_owner="compute:az2")
+
+    def ports_of(zone: str) -> list[Any]:
+        return list(
+            spanning.tenant.network.ports(network_id=net.id, device_owner=f"compute:{zone}")
+        )
+
+    eventually(lambda: {p.status for z in ("az1", "az2") for p in ports_of(z)} == {"ACTIVE"}, 10)
+    ports = ports_of("az1") + ports_of("az2")
     assert {port.device_id for port in ports} == {server.id for server in servers}
     assert {port.fixed_ips[0]["ip_address"] for port in ports} == set(addresses)
-    assert {port.status for port in ports} == {"ACTIVE"}
+    told = get(spanning.tenant.network, f"/ports/{ports[0].id}", fields="status")
+    assert told == {"port": {"status": "ACTIVE"}}
+    with pytest.raises(exceptions.ConflictException, match="already has an attached device"):
+        spanning.tenant.network.update_port(ports[0], binding_vnic_type="direct")
     interfaces = [i for s in servers for i in spanning.tenant.compute.server_interfaces(s)]
     assert {i.port_id for i in interfaces} == {port.id for port in ports}
     assert {i.net_id for i in interfaces} == {net.id}
@@ -69,7 +78,7 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
         assert subnet.cidr == CIDR
         gateways.add(subnet.gateway_ip)
         pools += [pool["start"] for pool in subnet.allocation_pools]
-        macs |= {port.mac_address for port in found["ports"] if port.device_owner != "network:dhcp"}
+        macs |= {p.mac_address for p in found["ports"] if not p.device_owner.startswith("network:")}
     assert len(gateways) == 2 and "10.20.0.1" in gateways
     assert len(pools) == 2 and not set(pools) & set(addresses)
     assert macs == {port.mac_address for port in ports}
@@ -122,6 +131,25 @@ def get(proxy: Any, path: str, **query: Any) -> Any:
     return answer.json()
 
 
+def test_rules_and_shares_that_pods_have_of_the_tops_are_not_shown_beside_these(spanning: Project):
+    network, net = spanning.tenant.network, network_of(spanning)
+    body = {"object_type": "network", "object_id": net.id, "action": "access_as_shared"}
+    share = network.create_rbac_policy(**body, target_project_id="d" * 32)
+    spanning.server("az2", networks=[{"uuid": net.id}])
+    top = spanning.at("Central").network
+    for path, rows in (
+        ("/security-group-rules", "security_group_rules"),
+        ("/rbac-policies", "rbac_policies"),
+    ):
+        shown = get(network, path, fields="id")[rows]
+        assert shown and shown == get(top, path, fields="id")[rows]
+        there = get(admin_cloud("Pod2").network, path, project_id=spanning.id)[rows]
+        assert there
+        for row in there:
+            assert network.delete(f"{path}/{row['id']}").status_code == 404
+    network.delete_rbac_policy(share, ignore_missing=False)
+
+
 def test_a_port_made_before_the_boot_is_used_and_left_free(spanning: Project):
     network, compute = spanning.tenant.network, spanning.tenant.compute
     net = network_of(spanning)
@@ -145,7 +173,9 @@ def test_a_port_made_before_the_boot_is_used_and_left_free(spanning: Project):
     # another zone may have it now
     server = spanning.server("az1", networks=[{"port": port.id}])
     assert server.addresses["net1"][0]["addr"] == "10.20.0.77"
-    assert not [p for p in inside(spanning, "Pod2")["ports"] if p.device_owner != "network:dhcp"]
+    assert not [
+        p for p in inside(spanning, "Pod2")["ports"] if not p.device_owner.startswith("network:")
+    ]
     network.update_port(port, name="renamed", is_admin_state_up=False)
     bottoms = [p for p in inside(spanning, "Pod1")["ports"] if p.device_id == server.id]
     assert [(p.name, p.is_admin_state_up) for p in bottoms] == [("renamed", False)]
@@ -574,4 +604,5 @@ def test_servers_asked_for_at_once_make_a_network_once_in_each_pod(spanning: Pro
     for region in ("Pod1", "Pod2"):
         found = inside(spanning, region)
         assert [len(found[kind]) for kind in ("networks", "subnets", "groups")] == [1, 1, 1]
-        assert len([p for p in found["ports"] if p.device_owner == "network:dhcp"]) == 1
+        serving = ("network:dhcp", "network:distributed")
+        assert len([p for p in found["ports"] if p.device_owner in serving]) == 1

@@ -137,6 +137,38 @@ def test_a_qos_policy_is_in_the_pods_that_use_it(spanning: Project):
         admin.delete_qos_policy(policy)
 
 
+def test_ipv6_leads_out_by_the_pod_of_the_external_network(spanning: Project):
+    network, net = spanning.tenant.network, network_of(spanning)
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    six = network.create_subnet(network_id=net.id, cidr="fd10::/64", ip_version=6, **modes)
+    with outside_of(spanning) as outside:
+        ours = cloud("admin", "admin", "admin", STRETCHED).network
+        ours.create_subnet(
+            network_id=outside.id, cidr="2001:db8:f::/64", ip_version=6, is_dhcp_enabled=False
+        )
+        spanning.server("az2", networks=[{"uuid": net.id}])
+        router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
+        network.add_interface_to_router(router, net.subnet_ids[0])
+        network.add_interface_to_router(router, six.id)
+        assert eventually(lambda: all(routers_in(spanning, r) for r in ("Pod1", "Pod2")), 30)
+        told = {r: routers_in(spanning, r)[0] for r in ("Pod1", "Pod2")}
+        ways = {
+            r: {way["destination"]: way["nexthop"] for way in one.routes} for r, one in told.items()
+        }
+        addresses = [
+            sorted(ip["ip_address"] for ip in one.external_gateway_info["external_fixed_ips"])
+            for one in (router, *told.values())
+        ]
+        assert addresses[0] == addresses[1] and addresses[0][0].startswith("2001:db8:f::")
+        # the far one has its gateway on the bridge, over which IPv6 goes both ways
+        near = admin_cloud("Pod1").network.ports(device_id=told["Pod1"].id)
+        own = {ip["ip_address"] for p in near for ip in p.fixed_ips}
+        assert set(ways["Pod2"]) == {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"}
+        assert ways["Pod2"]["::/1"] == ways["Pod2"]["8000::/1"] and ways["Pod2"]["::/1"] in own
+        assert ways["Pod1"]["fd10::/64"] in addresses[2]
+        assert reconcile(spanning.appliance)["drift"] == 0
+
+
 @contextlib.contextmanager
 def third(project: Project) -> Iterator[None]:
     """A third pod for as long as this."""

@@ -271,8 +271,16 @@ def test_labels_follow_routers_and_local_ips_the_ports_that_have_them(spanning: 
         assert labels(region) == ["192.0.2.0/24"]
         assert locals_in(region) == [(address, [port.fixed_ips[0]["ip_address"]])]
     assert reconcile(spanning.appliance)["drift"] == 0
-    with pytest.raises(exceptions.HttpException, match="501.*NDP proxies are not carried to pods"):
-        network.update_router(router, enable_ndp_proxy=True)
+    other = network_of(spanning, "other", "10.21.0.0/24", availability_zone_hints=["az2"])
+    there = ask(network, "POST", "/local_ips", local_ip={"network_id": other.id})["local_ip"]
+    refused = network.post(
+        f"/local_ips/{there['id']}/port_associations",
+        json={"port_association": {"fixed_port_id": ports[0].id}},
+    )
+    assert refused.status_code == 400
+    assert f"is for availability zone az2, and port {ports[0].id} is in az1" in refused.text
+    ask(network, "DELETE", f"/local_ips/{there['id']}")
+    network.delete_network(other)
     for port in ports:
         ask(network, "DELETE", f"{path}/{port.id}")
     ask(network, "DELETE", f"/local_ips/{local['id']}")
@@ -281,6 +289,69 @@ def test_labels_follow_routers_and_local_ips_the_ports_that_have_them(spanning: 
     assert [(labels(region), locals_in(region)) for region in ("Pod1", "Pod2")] == [([], [])] * 2
     torn_down(spanning, servers, router, net)
     assert nothing_is_left(spanning)
+
+
+def test_ndp_proxies_lead_to_ports_of_both_pods_from_the_pod_of_the_gateway(spanning: Project):
+    """Pods route IPv6 within address scopes, and between pods over a network that both have."""
+    network, net, ours = spanning.tenant.network, network_of(spanning), admin()
+    scope = ours.create_address_scope(name="s", ip_version=6, is_shared=True)
+    pool = ours.create_subnet_pool(
+        name="p", prefixes=["2001:db8::/32"], address_scope_id=scope.id, is_shared=True
+    )
+    with outside_of(spanning) as outside:
+        six = {"ip_version": 6, "subnet_pool_id": pool.id}
+        ours.create_subnet(network_id=outside.id, is_dhcp_enabled=False, **six)
+        modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+        subnet = network.create_subnet(network_id=net.id, **six, **modes)
+        router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
+        for one in (net.subnet_ids[0], subnet.id):
+            network.add_interface_to_router(router, one)
+        servers = [spanning.server(zone, networks=[{"uuid": net.id}]) for zone in ("az1", "az2")]
+        ports = [ports_of(spanning, server)[0] for server in servers]
+        ask(network, "PUT", f"/routers/{router.id}", router={"enable_ndp_proxy": True})
+        body = {"router_id": router.id, "name": "x"}
+        made = [
+            ask(network, "POST", "/ndp_proxies", ndp_proxy=body | {"port_id": port.id})["ndp_proxy"]
+            for port in ports
+        ]
+        assert ask(network, "GET", "/ndp_proxies?name=x")["ndp_proxies"] == made
+        addresses = {one["ip_address"] for one in made}
+        assert addresses == {
+            ip["ip_address"] for p in ports for ip in p.fixed_ips if ":" in ip["ip_address"]
+        }
+
+        def told(region: str) -> tuple[set[str], bool, set[str]]:
+            """A pod's proxies, whether its router has them, and where ::/1 leads."""
+            there, (own,) = admin_cloud(region).network, routers_in(spanning, region)
+            ways = {r["nexthop"] for r in own.routes if r["destination"] in ("::/1", "8000::/1")}
+            proxies = ask(there, "GET", "/ndp_proxies")["ndp_proxies"]
+            mine = {p["ip_address"] for p in proxies if p["project_id"] == spanning.id}
+            shown = ask(there, "GET", f"/routers/{own.id}")["router"]["enable_ndp_proxy"]
+            return mine, shown, ways
+
+        assert told("Pod1") == (addresses, True, set())
+        (near,) = [s for s in inside(spanning, "Pod1")["subnets"] if s.ip_version == 6]
+        assert told("Pod2") == (set(), False, {near.gateway_ip})
+        outer = [ip["ip_address"] for ip in router.external_gateway_info["external_fixed_ips"]]
+        (own,) = routers_in(spanning, "Pod1")
+        info = own.external_gateway_info["external_fixed_ips"]
+        assert sorted(outer) == sorted(ip["ip_address"] for ip in info)
+        assert reconcile(spanning.appliance)["drift"] == 0
+        with pytest.raises(exceptions.ConflictException, match="more ndp proxies still in use"):
+            network.remove_interface_from_router(router, subnet.id)
+        deleted(spanning, servers[1])
+        assert eventually(lambda: told("Pod1")[0] == {made[0]["ip_address"]}, 30)
+        ask(network, "DELETE", f"/ndp_proxies/{made[0]['id']}")
+        assert told("Pod1")[0] == set()
+        network.remove_interface_from_router(router, subnet.id)
+        torn_down(spanning, servers[:1], router, net)
+        assert nothing_is_left(spanning)
+    ours.delete_subnet_pool(pool)
+    ours.delete_address_scope(scope)
+    assert reconcile(spanning.appliance)["failed"] == 0
+    for region in ("Pod1", "Pod2"):
+        left = admin_cloud(region).network
+        assert not [*left.subnet_pools(), *left.address_scopes()]
 
 
 def test_a_servers_port_has_its_hosts_name_at_the_top_and_in_the_pod(spanning: Project):

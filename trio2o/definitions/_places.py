@@ -199,7 +199,15 @@ class Places:
                 await self._put(now, ours)
                 return Outcome.REPORTED if verdict.problem else Outcome.NOTHING
             if verdict.steps:
-                now = await self._take(pod, verdict, now, ours)
+                try:
+                    now = await self._take(pod, verdict, now, ours)
+                except Refused as refused:
+                    if refused.answer.status != 409 or definition.deleted_at:
+                        raise
+                    found = await self.kind.look(pod, "", last)  # it may be another worker's
+                    if found is None or self.kind.plan(self.kind.in_pod(last, pod), found[1]):
+                        raise
+                    now = evolve(now, bottom_id=found[0])
             await self._put(evolve(now, version=definition.version), ours)
             return Outcome.DONE if verdict.steps else Outcome.NOTHING
 

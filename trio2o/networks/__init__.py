@@ -7,7 +7,7 @@ from trio2o.networks._join import settle_router
 from trio2o.networks._loop import NetworkPass
 from trio2o.networks._networks import Networks
 from trio2o.networks._reads import in_scope
-from trio2o.networks._things import MADE, TAKEN, marked
+from trio2o.networks._things import MADE, TAKEN
 
 __all__ = [
     "MADE",
@@ -17,7 +17,6 @@ __all__ = [
     "NotMade",
     "Refused",
     "in_scope",
-    "marked",
     "settle_router",
     "things",
 ]

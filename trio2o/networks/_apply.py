@@ -126,15 +126,17 @@ class Applier:
         for name in [name for name, value in wanted.made_with.items() if value is None]:
             del body[name]
         parts = kind.parts.name if kind.parts else ""
-        for name in {"qos_policy_id", "extra_dhcp_opts", parts} & set(body):
+        for name in {"qos_policy_id", "extra_dhcp_opts", "enable_ndp_proxy", parts} & set(body):
             if not body[name]:
                 del body[name]  # a pod without the extension does not know the word
         body["project_id"] = wanted.project_id
         if kind is not things.RBAC:
-            body["description"] = mark(wanted.id)
+            body[kind.mark] = mark(wanted.id)
         found = await self._find(pod, wanted) if look else None
         if found is None and kind is things.GROUP and body["name"] == "default":
             found = await self._default_group(pod, wanted, body)
+        if found is None and body.get("device_owner") == "network:dhcp":
+            found = await self._metadata_port(pod, body)
         if found is None:
             try:
                 said = await self._neutron.ask(pod, "POST", f"/{kind.path}", {kind.key: body})
@@ -143,10 +145,12 @@ class Applier:
                 if "dns_name" in body and refused.status == 400 and "dns_name" in refused.message:
                     bare = {k: v for k, v in wanted.body.items() if k != "dns_name"}
                     return await self._create(pod, evolve(wanted, body=bare), ids, look)
-                # the same rule or share is there already, by whomever
-                if kind not in (things.RULE, things.RBAC) or refused.status != 409:
+                held = body.get("device_id") == things.DHCP
+                if refused.status != 409 or not (held or kind in (things.RULE, things.RBAC)):
                     raise
-                return ""
+                if not held:  # the same rule or share is there already, by whomever
+                    return ""
+                found = await self._agents_port(pod, body)
         if kind not in (things.RULE, things.RBAC):  # these are told by what they say
             made = Counterpart(kind.path, wanted.id, pod.pod_id, found)
             await self._store.write(lambda c: rows.put_counterparts(c, [made]))
@@ -171,9 +175,8 @@ class Applier:
     async def _find(self, pod: Pod, wanted: Wanted) -> str | None:
         if wanted.kind in (things.RULE, things.RBAC):
             return None
-        found = await self._neutron.rows(
-            pod, wanted.kind, fields=("id",), description=mark(wanted.id)
-        )
+        named = {wanted.kind.mark: mark(wanted.id)}
+        found = await self._neutron.rows(pod, wanted.kind, fields=("id",), **named)
         return min(str(row["id"]) for row in found) if found else None
 
     async def _default_group(self, pod: Pod, wanted: Wanted, body: Row) -> str:
@@ -189,9 +192,37 @@ class Applier:
         )
         if not found:
             raise NotMade(f"Pod {pod.pod_name} has no default security group for the project.")
+        return await self._marked(pod, things.GROUP, found[0]["id"], body)
+
+    async def _agents_port(self, pod: Pod, body: Row) -> str:
+        """The port of a DHCP agent that took the address before it was held: it holds it now."""
+        mine = {"network_id": body["network_id"], "device_owner": body["device_owner"]}
+        wanted = {ip["ip_address"] for ip in body["fixed_ips"]}
+        for row in await self._neutron.rows(pod, things.PORT, **mine):
+            if wanted & {ip["ip_address"] for ip in row["fixed_ips"]}:
+                return await self._marked(pod, things.PORT, row["id"], body)
+        raise NotMade(f"Pod {pod.pod_name} gave the address of its DHCP to something else.")
+
+    async def _marked(self, pod: Pod, kind: Kind, id: str, body: Row) -> str:
+        change = {kind.key: {"description": body["description"]}}
+        await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", change)
+        return id
+
+    async def _metadata_port(self, pod: Pod, body: Row) -> str | None:
+        """The port from which OVN serves DHCP; it comes with the network, and with the addresses
+        that it has once DHCP is switched on it takes no others."""
+        found = await self._neutron.rows(
+            pod,
+            things.PORT,
+            fields=("id",),
+            network_id=body["network_id"],
+            device_owner="network:distributed",
+        )
+        if not found:
+            return None
         id = str(found[0]["id"])
-        change = {"security_group": {"description": body["description"]}}
-        await self._neutron.ask(pod, "PUT", f"/{wanted.kind.path}/{id}", change)
+        change = {"port": {name: body[name] for name in ("description", "fixed_ips")}}
+        await self._neutron.ask(pod, "PUT", f"/ports/{id}", change)
         return id
 
     async def _lift_quota(self, pod: Pod, project_id: str) -> None:
@@ -209,6 +240,12 @@ class Applier:
         if id is None:
             raise NotMade(f"{step.wanted.id} is not there yet")
         changes, path = resolved(step.changes, ids, pod), f"/{kind.path}/{id}"
+        if pool := changes.pop("subnetpool_id", None):
+            body = {"network_id": resolved(step.wanted.body["network_id"], ids, pod)}
+            onboard = f"/{things.POOL.path}/{pool}/onboard_network_subnets"
+            await self._neutron.ask(pod, "PUT", onboard, body)
+        if kind is things.ROUTER and "enable_ndp_proxy" in step.row:  # else it goes by its gateway
+            changes.setdefault("enable_ndp_proxy", step.wanted.body["enable_ndp_proxy"])
         more: Callable[[], Awaitable[None]] | None = None
         if kind.parts is not None and kind.parts.name in changes:
             more = await less(self._neutron, pod, kind, id, changes.pop(kind.parts.name))
@@ -247,9 +284,9 @@ class Applier:
         try:
             await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
         except Refused as refused:
-            if refused.status != 409 or kind not in (things.FLOATING, things.LOCAL_IP):
+            if refused.status != 409 or kind.parts is None or not kind.parts.holds:
                 raise
-            await less(self._neutron, pod, kind, id, [])  # it is in use by what it leads to
+            await less(self._neutron, pod, kind, id, [])
             await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
 
 

@@ -12,7 +12,7 @@ from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Headers
-from trio2o.networks._things import FLOATING, LABEL, LOCAL_IP, OPTIONAL, Kind, Row
+from trio2o.networks._things import OPTIONAL, PROXY, Kind, Row
 from trio2o.pods import OwnCalls, Pods
 
 PAGE = 1000
@@ -88,14 +88,7 @@ class Neutron:
         found: list[Row] = []
         marker: list[tuple[str, Any]] = []
         while True:
-            try:
-                said = await self.ask(
-                    pod, "GET", f"/{kind.path}", query=query + marker, token=token
-                )
-            except Refused as refused:
-                if refused.status == 404 and kind in OPTIONAL:
-                    return []  # this Neutron does not have the extension
-                raise
+            said = await self._page(pod, kind, query + marker, token)
             try:
                 page: list[Row] = said[kind.rows]
                 found += page
@@ -105,6 +98,16 @@ class Neutron:
                 marker = [("marker", page[-1]["id"])]
             except (KeyError, TypeError):
                 raise PodUnavailable(pod.pod_name, f"{kind.path}: its list is none") from None
+
+    async def _page(
+        self, pod: Pod, kind: Kind, query: list[tuple[str, Any]], token: str
+    ) -> dict[str, Any]:
+        try:
+            return await self.ask(pod, "GET", f"/{kind.path}", query=query, token=token)
+        except Refused as refused:
+            if refused.status != 404 or kind not in OPTIONAL:
+                raise
+            return {kind.rows: []}  # this Neutron does not have the extension
 
     async def by_ids(
         self,
@@ -121,6 +124,9 @@ class Neutron:
 
         Raises `Refused`, `Fault`.
         """
+        if kind is PROXY and ids:  # Neutron filters them by nothing
+            every = await self.rows(pod, kind, fields=fields, token=token)
+            return [row for row in every if row[name] in ids]
         wanted = sorted(set(ids))
         size = LINE // (len(name) + 4 + max(map(len, wanted), default=0))
         some = [wanted[start : start + size] for start in range(0, len(wanted), size)]
@@ -129,7 +135,7 @@ class Neutron:
         async def ask(part: list[str]) -> list[Row]:
             query = [("fields", one) for one in columns] + [(name, id) for id in part]
             query += also
-            said = await self.ask(pod, "GET", f"/{kind.path}", query=query, token=token)
+            said = await self._page(pod, kind, query, token)
             rows: list[Row] = said.get(kind.rows) or []
             return rows
 
@@ -149,7 +155,7 @@ class Neutron:
 
     async def _whole(self, pod: Pod, kind: Kind, found: list[Row], token: str) -> list[Row]:
         """The rows with those of their parts that a list leaves out."""
-        if (parts := kind.parts) is None or kind not in (FLOATING, LABEL, LOCAL_IP) or not found:
+        if (parts := kind.parts) is None or not parts.left_out or not found:
             return found
 
         async def fill(row: Row) -> None:
@@ -163,7 +169,7 @@ class Neutron:
         bare = [
             row
             for row in found
-            if kind is LOCAL_IP or not all(map(_is_whole, row.get(parts.name) or ()))
+            if parts.name not in row or not all(map(_is_whole, row[parts.name]))
         ]
         for start in range(0, len(bare), AT_ONCE):
             await together(fill(row) for row in bare[start : start + AT_ONCE])

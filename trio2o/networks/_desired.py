@@ -30,6 +30,9 @@ class Top:
     trunks: dict[str, Row] = field(factory=dict)
     local_ips: dict[str, Row] = field(factory=dict)
     labels: dict[str, Row] = field(factory=dict)
+    scopes: dict[str, Row] = field(factory=dict)
+    pools: dict[str, Row] = field(factory=dict)
+    proxies: dict[str, Row] = field(factory=dict)
 
     @cached_property
     def bridges(self) -> list[Row]:
@@ -67,6 +70,17 @@ class Top:
 
     def subnets_of(self, network_id: str) -> list[Row]:
         return self._subnets.get(network_id, [])
+
+    def pool_of(self, subnet: Row) -> Row | None:
+        """The pool of an IPv6 subnet."""
+        return (
+            self.pools.get(subnet.get("subnetpool_id", "")) if subnet["ip_version"] == 6 else None
+        )
+
+    def scope_of(self, network_id: str) -> str:
+        """The address scope of a network's IPv6, which is routed to no other; '' is one, too."""
+        pools = map(self.pool_of, self.subnets_of(network_id))
+        return next((pool["address_scope_id"] or "" for pool in pools if pool), "")
 
     def shares_of(self, network_id: str) -> list[Row]:
         return self._shares.get(network_id, [])
@@ -189,7 +203,7 @@ def desired(
     wanted: list[Wanted] = []
     for id in sorted(networks):
         wanted.append(_network(top.networks[id], top.subnets_of(id), place))
-        wanted += _shares(top, id)
+        wanted += [*_shares(top, id), *_pools(top, id)]
         wanted += [_subnet(top, row, place.pod, own, homes) for row in top.subnets_of(id)]
         wanted += [_reserved(row, top) for row in top.reserved(things.dhcp(place.pod.pod_name), id)]
     ports = [
@@ -211,12 +225,13 @@ def desired(
 
 def policies_wanted(top: Top, users: Iterable[Row]) -> list[Wanted]:
     """The QoS policies of networks and ports, with their rules."""
-    found = []
-    for id in sorted({row.get("qos_policy_id") or "" for row in users} & set(top.policies)):
-        row = top.policies[id]
-        body = {"name": row["name"], "rules": row["rules"]}
-        found.append(Wanted(things.QOS, id, row["project_id"], body))
-    return found
+    ids = {row.get("qos_policy_id") or "" for row in users} & set(top.policies)
+    return [policy_wanted(top.policies[id]) for id in sorted(ids)]
+
+
+def policy_wanted(row: Row) -> Wanted:
+    body = {"name": row["name"], "rules": row["rules"]}
+    return Wanted(things.QOS, row["id"], row["project_id"], body)
 
 
 def policy_of(row: Row) -> Ref | None:
@@ -266,6 +281,24 @@ def _network(row: Row, subnets: Iterable[Row], place: Place) -> Wanted:
         # these have DHCP on from the start: an agent would take the address of the reserved port
         first["admin_state_up"] = False
     return Wanted(things.NETWORK, row["id"], row["project_id"], body, first)
+
+
+def _pools(top: Top, network_id: str) -> list[Wanted]:
+    """The pools of a network's subnets with their address scopes, by which pods route IPv6."""
+    found = []
+    for row in filter(None, map(top.pool_of, top.subnets_of(network_id))):
+        if scope := top.scopes.get(row["address_scope_id"] or ""):
+            body = {"ip_version": scope["ip_version"]}
+            found.append(Wanted(things.SCOPE, scope["id"], scope["project_id"], body))
+        found.append(pool_wanted(row))
+    return found
+
+
+def pool_wanted(row: Row) -> Wanted:
+    body = {name: row[name] for name in things.POOL.changes}
+    if scope := row["address_scope_id"]:
+        body["address_scope_id"] = Ref(things.SCOPE.path, scope)
+    return Wanted(things.POOL, row["id"], row["project_id"], body)
 
 
 def _shares(top: Top, network_id: str) -> list[Wanted]:
@@ -319,6 +352,8 @@ def _subnet(
     }
     body |= {"network_id": Ref(things.NETWORK.path, row["network_id"]), "gateway_ip": gateway}
     first: Row = {}
+    if pool := top.pool_of(row):
+        body["subnetpool_id"] = Ref(things.POOL.path, pool["id"])
     if automatic(row):
         body |= {name: row[name] for name in ("ipv6_ra_mode", "ipv6_address_mode")}
     else:
@@ -348,9 +383,10 @@ def pools(addresses: Iterable[str]) -> list[dict[str, str]]:
     return [{"start": str(start), "end": str(end)} for start, end in found]
 
 
-def _fixed(row: Row, top: Top) -> list[Row]:
+def fixed_ips(ips: Iterable[Row], top: Top) -> list[Row]:
+    """Addresses as they are asked for in a pod."""
     fixed = []
-    for ip in row["fixed_ips"]:
+    for ip in ips:
         subnet = top.subnets.get(ip["subnet_id"])
         one: Row = {"subnet_id": Ref(things.SUBNET.path, ip["subnet_id"])}
         if subnet is None or not automatic(subnet):  # such an address follows from the MAC
@@ -366,8 +402,8 @@ def _reserved(row: Row, top: Top) -> Wanted:
         "network_id": Ref(things.NETWORK.path, row["network_id"]),
         "mac_address": row["mac_address"],
         "device_owner": "network:dhcp",
-        "device_id": "reserved_dhcp_port",
-        "fixed_ips": _fixed(row, top),
+        "device_id": things.DHCP,
+        "fixed_ips": fixed_ips(row["fixed_ips"], top),
     }
     return Wanted(things.PORT, row["id"], row["project_id"], body)
 
@@ -377,7 +413,7 @@ def port_wanted(row: Row, top: Top) -> Wanted:
         "name": row["name"],
         "network_id": Ref(things.NETWORK.path, row["network_id"]),
         "mac_address": row["mac_address"],
-        "fixed_ips": _fixed(row, top),
+        "fixed_ips": fixed_ips(row["fixed_ips"], top),
         "admin_state_up": row["admin_state_up"],
         "security_groups": [Ref(things.GROUP.path, id) for id in row.get("security_groups") or ()],
         "allowed_address_pairs": list(row.get("allowed_address_pairs") or ()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from attrs import evolve
 
@@ -76,6 +75,7 @@ async def settle_router(networks: Networks, router_id: str) -> None:
     if at.routers:  # addresses on the bridge were reserved by that
         top = evolve(top, ports=top.ports | (await _top(networks, router_id)).ports)
     fixed = {port for row in top.floating.values() for port in ends(row)}
+    fixed |= {row["port_id"] for row in top.proxies.values()}
     attached = await networks.store.read(lambda c: rows.attachments_of(c, "port_id", fixed))
     top = await networks.reserve(top, unheld(top, floats(top, pods, hints, attached)))
     had = {one.pod_id for one in places if one.kind == things.ROUTER.path}
@@ -118,30 +118,34 @@ async def free_floats(
 async def _top(networks: Networks, router_id: str) -> Top:
     """A router at the top with all that it touches there."""
     center, neutron = networks.center, networks.neutron
-    routers, ports, bridges, floating = await together(
+    routers, ports, bridges, floating, proxies = await together(
         [
             neutron.by_ids(center, things.ROUTER, [router_id]),
             neutron.rows(center, things.PORT, device_id=router_id),
             neutron.rows(center, things.NETWORK, description=things.bridge_mark(router_id)),
             neutron.rows(center, things.FLOATING, router_id=router_id),
+            neutron.by_ids(center, things.PROXY, [router_id], name="router_id"),
         ]
     )
     ids = {port["network_id"] for port in ports} | {row["id"] for row in bridges}
-    named, subnets, reserved = await together(
+    named, subnets, reserved, proxied = await together(
         [
             neutron.by_ids(center, things.NETWORK, ids),
             neutron.by_ids(center, things.SUBNET, ids, name="network_id"),
             neutron.by_ids(center, things.PORT, ids, name="network_id"),
+            neutron.by_ids(center, things.PORT, [row["port_id"] for row in proxies]),
         ]
     )
     held = [port for port in reserved if port["device_id"].startswith(things.RESERVED)]
     top = Top(
         by_id(named),
         by_id(subnets),
-        by_id([*ports, *held]),
+        by_id([*ports, *held, *proxied]),
         routers=by_id(routers),
         floating=by_id(floating),
+        proxies=by_id(proxies),
     )
+    top = await networks.with_pools(top)
     gateways = [row["external_gateway_info"] or {} for row in routers]
     return await networks.with_policies(top, [*floating, *gateways])
 
@@ -169,7 +173,7 @@ async def _settle_in(
         bridge_ref = Ref(things.NETWORK.path, bridge["id"] if bridge else "")
         for _ in range(3):
             bottom = ids.get(Ref(things.ROUTER.path, router_id))
-            told = await _told(networks, pod, bottom, ids.get(bridge_ref))
+            told = await _told(networks, pod, router_id, bottom, ids.get(bridge_ref))
             found = recognise(told, {}, {id: key for key, id in ids.items()})[0]
             found |= {key: Found(id) for key, id in ids.items() if key.kind == things.QOS.path}
             if not (await networks.applier.apply(pod, plan(wanted, found), ids)).failed:
@@ -180,24 +184,22 @@ async def _settle_in(
 
 
 async def _told(
-    networks: Networks, pod: Pod, router: str | None, bridge: str | None
+    networks: Networks, pod: Pod, router_id: str, router: str | None, bridge: str | None
 ) -> dict[str, list[Row]]:
-    """A pod's router and bridge with their ports and floating IPs."""
-    rows = networks.neutron.rows
+    """A pod's router and bridge with their ports, floating IPs and NDP proxies."""
     named = [
         (things.ROUTER, "id", router),
         (things.PORT, "device_id", router),
+        (things.PORT, "device_id", router_id),
         (things.PORT, "network_id", bridge),
+        (things.PROXY, "router_id", router),
         (things.FLOATING, "router_id", router),
         (things.FLOATING, "floating_network_id", bridge),
     ]
-    asked = [(kind, name, id) for kind, name, id in named if id]
-    filters: list[dict[str, Any]] = [{name: id} for _, name, id in asked]
-    answers = await together(
-        rows(pod, kind, **one) for (kind, _, _), one in zip(asked, filters, strict=True)
-    )
-    found: dict[str, dict[str, Row]] = {kind.path: {} for kind, _, _ in asked}
-    for (kind, _, _), some in zip(asked, answers, strict=True):
+    read = networks.neutron.by_ids
+    answers = await together(read(pod, kind, [id] if id else [], name=n) for kind, n, id in named)
+    found: dict[str, dict[str, Row]] = {kind.path: {} for kind, _, _ in named}
+    for (kind, _, _), some in zip(named, answers, strict=True):
         found[kind.path] |= by_id(some)
     return {path: list(some.values()) for path, some in found.items()}
 

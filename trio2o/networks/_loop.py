@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection
@@ -99,50 +100,9 @@ class NetworkPass:
 
     async def _top(self) -> Top:
         center, read = self.networks.center, self.networks.neutron.rows
-        (
-            networks,
-            subnets,
-            ports,
-            groups,
-            addresses,
-            shares,
-            routers,
-            floating,
-            policies,
-            trunks,
-            local_ips,
-            labels,
-        ) = await together(
-            read(center, kind)
-            for kind in (
-                things.NETWORK,
-                things.SUBNET,
-                things.PORT,
-                things.GROUP,
-                things.ADDRESSES,
-                things.RBAC,
-                things.ROUTER,
-                things.FLOATING,
-                things.QOS,
-                things.TRUNK,
-                things.LOCAL_IP,
-                things.LABEL,
-            )
-        )
-        return Top(
-            by_id(networks),
-            by_id(subnets),
-            by_id(ports),
-            by_id(groups),
-            by_id(addresses),
-            shares,
-            by_id(routers),
-            by_id(floating),
-            by_id(policies),
-            by_id(trunks),
-            by_id(local_ips),
-            by_id(labels),
-        )
+        told = await together(read(center, kind) for kind in _OF_TOP.values())
+        found: dict[str, Any] = dict(zip(_OF_TOP, map(by_id, told), strict=True))
+        return Top(**found | {"shares": list(found["shares"].values())})
 
     async def _rebuild(self, top: Top) -> None:
         """What the store should hold of what is in the pods, should it have been lost: once, before
@@ -433,6 +393,25 @@ def _said(step: Step) -> str:
 
 FEW = 5
 """So many things may be gone at the top at once without its being in doubt."""
+
+_OF_TOP = {
+    "networks": things.NETWORK,
+    "subnets": things.SUBNET,
+    "ports": things.PORT,
+    "groups": things.GROUP,
+    "addresses": things.ADDRESSES,
+    "shares": things.RBAC,
+    "routers": things.ROUTER,
+    "floating": things.FLOATING,
+    "policies": things.QOS,
+    "trunks": things.TRUNK,
+    "local_ips": things.LOCAL_IP,
+    "labels": things.LABEL,
+    "scopes": things.SCOPE,
+    "pools": things.POOL,
+    "proxies": things.PROXY,
+}
+"""What `Top` holds."""
 
 _HOLDS = (things.dhcp, things.gateway, things.bridge)
 _HELD = tuple(name("") for name in _HOLDS)

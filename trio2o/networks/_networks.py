@@ -271,7 +271,7 @@ class Networks(Settle):
             self.route_soon(id)
 
     async def _routers_of(self, ports: Collection[Row]) -> set[str]:
-        """The routers that lead floating IPs to ports of the top."""
+        """The routers that lead floating IPs to ports of the top, or stand for their addresses."""
         read, center = self.neutron.by_ids, self.center
         networks, owners = (
             {row["network_id"] for row in ports},
@@ -280,7 +280,10 @@ class Networks(Settle):
         joined = await read(center, things.PORT, networks, name="network_id", also=owners)
         routers = {row["device_id"] for row in joined}
         found = await read(center, things.FLOATING, routers, name="router_id")
-        return {row["router_id"] for row in found if ends(row) & {port["id"] for port in ports}}
+        ids = {port["id"] for port in ports}
+        six = {p["id"] for p in ports if any(":" in ip["ip_address"] for ip in p["fixed_ips"])}
+        proxies = await read(center, things.PROXY, six, name="port_id")
+        return {row["router_id"] for row in (*proxies, *(row for row in found if ends(row) & ids))}
 
     async def consent(self) -> None:
         """The next pass mends what it would only tell of, and removes what the top has lost."""
@@ -434,11 +437,8 @@ class Networks(Settle):
             await together(self._lost_trunk(there, id) for there in some)
         else:
             ports = await read(center, things.PORT, wanted)
-            for network, hints in (await self.hints([p["network_id"] for p in ports])).items():
-                if not in_scope(pod, hints):
-                    why = f"Network {network} is for availability zone {', '.join(hints)}, and the "
-                    why += f"trunk's parent port is in {pod.az_name} ({pod.pod_name})."
-                    raise Refused(400, why, "BadRequest", pod.pod_name)
+            networks = [port["network_id"] for port in ports]
+            await self._check_scope(pod, networks, "the trunk's parent port")
             await self.store.write(lambda c: rows.put_attachments(c, list(wanted.values())))
             await self.carry(pod, ports, fresh=False)
             await self._settle_trunk(pod, trunk_wanted(found[0], wanted))
@@ -447,6 +447,19 @@ class Networks(Settle):
                 if there := self.pods.get(one.pod_id):
                     await self.remove_bottom(there, "ports", one.port_id)
                 await self.store.write(lambda c, one=one: rows.drop_attachments(c, [one.port_id]))  # type: ignore[misc]
+
+    async def check_local_ip(self, network_id: str, port_id: str) -> None:
+        """Raises `Refused` if a port is where its network's local IPs are not to be."""
+        for one in await self.store.read(lambda c: rows.attachments_of(c, "port_id", [port_id])):
+            if pod := self.pods.get(one.pod_id):
+                await self._check_scope(pod, [network_id], f"port {port_id}")
+
+    async def _check_scope(self, pod: Pod, networks: Collection[str], what: str) -> None:
+        for network, hints in (await self.hints(networks)).items():
+            if not in_scope(pod, hints):
+                why = f"Network {network} is for availability zone {', '.join(hints)}, and {what} "
+                why += f"is in {pod.az_name} ({pod.pod_name})."
+                raise Refused(400, why, "BadRequest", pod.pod_name)
 
     async def _lost_trunk(self, pod: Pod, id: str) -> None:
         """Take from a pod what there is of a trunk and not recorded. Raises `Refused`."""

@@ -50,8 +50,10 @@ def _changes(wanted: Wanted, row: Row) -> Row:
     names = [name for name in wanted.kind.changes if name in wanted.body]
     if wanted.kind is things.GROUP and row.get("name") == "default":
         names.remove("name")  # Neutron's own, which nobody may rename
-    if "dns_name" in names and "dns_name" not in row:
-        names.remove("dns_name")  # this Neutron has no DNS
+    if "subnetpool_id" in names and row["subnetpool_id"]:
+        names.remove("subnetpool_id")  # that of the pool: there is no change
+    for name in {"dns_name", "enable_ndp_proxy"} & set(names) - set(row):
+        names.remove(name)  # this Neutron has no such thing
     if "fixed_ips" in names:
         row = row | {"fixed_ips": _asked_for(wanted.body["fixed_ips"], row["fixed_ips"])}
     return {
@@ -88,12 +90,12 @@ def _normal(name: str, value: Any, row: Row) -> Any:
         return sorted((r["destination"], r["nexthop"]) for r in value or ())
     if name in _PARTS:
         return sorted(says(part) for part in value or ())
-    if name in ("security_groups", "addresses"):
+    if name in ("security_groups", "addresses", "prefixes"):
         return sorted(map(str, value or ()))
     return value
 
 
-_PARTS = {kind.parts.name for kind in things.KINDS if kind.parts} - {"addresses"}
+_PARTS = {kind.parts.name for kind in things.KINDS if kind.parts} - {"addresses", "prefixes"}
 
 _NAMES = (
     *("id", "qos_policy_id", "metering_label_id", "local_ip_id"),
@@ -187,6 +189,7 @@ _NAMED = [
     "port_forwardings",
     "sub_ports",
     "port_associations",
+    "address_scope_id",
 ]
 
 

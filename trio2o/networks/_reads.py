@@ -110,7 +110,17 @@ class Reads:
             ]
         )
         found = Top(by_id(networks), by_id(subnets), by_id(ports), shares=shares)
-        return await self.with_policies(found, networks)
+        return await self.with_pools(await self.with_policies(found, networks))
+
+    async def with_pools(self, top: Top) -> Top:
+        """The top with the pools of the IPv6 subnets that it has, and their address scopes."""
+        read, subnets = self.neutron.by_ids, top.subnets.values()
+        ids = {row["subnetpool_id"] for row in subnets if row["ip_version"] == 6} - {None}
+        pools = await read(self.center, things.POOL, ids)
+        scopes = {row["address_scope_id"] for row in pools} - {None}
+        return evolve(
+            top, pools=by_id(pools), scopes=by_id(await read(self.center, things.SCOPE, scopes))
+        )
 
     async def with_policies(self, top: Top, users: Iterable[Row]) -> Top:
         """The top with the QoS policies of networks or ports."""

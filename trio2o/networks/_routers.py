@@ -4,13 +4,17 @@ The bridge is a network of ours at the top, one a router. It is an ordinary inte
 where there is no gateway and where the gateway is, and the gateway of the others. Extra routes lead
 to the subnets that are elsewhere, and to the pod of the gateway.
 
+IPv6 is routed within an address scope only, and a bridge is in none: networks that are in one are
+also in the pod of the gateway, or else in the first, where they meet; to what is elsewhere, or
+outside, the others go by the address that it has on a network of the same scope.
+
 A floating IP of a port elsewhere is two in a row: in the gateway's pod it leads to an address on
 the bridge, which in the port's pod leads to the port. So both directions take the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from itertools import groupby
 
@@ -18,7 +22,16 @@ from attrs import frozen
 
 from trio2o.domain.values import Attachment, Pod
 from trio2o.networks import _things as things
-from trio2o.networks._desired import Place, Reserve, Top, label_wanted, policies_wanted, policy_of
+from trio2o.networks._desired import (
+    Place,
+    Reserve,
+    Top,
+    automatic,
+    fixed_ips,
+    label_wanted,
+    policies_wanted,
+    policy_of,
+)
 from trio2o.networks._things import Ref, Row, Wanted
 
 ALL = {4: ("0.0.0.0/1", "128.0.0.0/1"), 6: ("::/1", "8000::/1")}
@@ -90,6 +103,9 @@ def reach(
         if not any(mine & networks[pod.pod_id] for pod in pods):
             continue  # nobody is there to be routed
         routers[id] = there
+        if len(there) > 1:
+            hub = home or there[0]
+            networks[hub.pod_id] |= {network for network in mine if top.scope_of(network)}
         if home is not None:
             networks[home.pod_id].add(row["external_gateway_info"]["network_id"])
         bridge = bridge_of(top, id)
@@ -106,7 +122,7 @@ def routers_wanted(
     homes: Mapping[str, str],
     hints: Mapping[str, list[str]],
     pods: Sequence[Pod],
-    attachments: Iterable[Attachment],
+    attachments: Collection[Attachment],
 ) -> list[Wanted]:
     """The routers of a pod, their interfaces there, and the floating IPs of ports that it has."""
     wanted: list[Wanted] = []
@@ -120,6 +136,9 @@ def routers_wanted(
     for label in top.labels.values():
         if label["project_id"] in owners or (label["shared"] and owners):
             wanted.append(label_wanted(label))
+    at_port = {one.port_id: one.pod_id for one in attachments}
+    for row in top.proxies.values():
+        wanted += _proxy(row, place.pod, top, at, hints, pods, at_port)
     for id, some in groupby(floats(top, pods, hints, attachments), lambda one: one.row["id"]):
         wanted += _floating(top.floating[id], list(some), place.pod, top)
     return wanted
@@ -257,12 +276,14 @@ def _router(
     body: Row = {"name": row["name"], "admin_state_up": row["admin_state_up"]}
     body["external_gateway_info"] = None
     body["conntrack_helpers"] = row.get("conntrack_helpers") or []
+    body["enable_ndp_proxy"] = bool(home is pod and row.get("enable_ndp_proxy"))
     found: list[Wanted] = []
     if home is pod:
         body["external_gateway_info"] = _gateway(row["external_gateway_info"])
         found += policies_wanted(top, [row["external_gateway_info"]])
     held: list[Row] = []
     routes: dict[str, str] = {}
+    hops = _hops(pod, home or there[0], row["id"], top, at, homes)
     for port in interfaces(top, row["id"]):
         own: list[Fixed] = []
         for ip in port["fixed_ips"]:
@@ -274,6 +295,9 @@ def _router(
                     own.append((subnet, address))
                 continue
             first_home, version = homes.get(subnet["id"]), subnet["ip_version"]
+            if version == 6 and (hop := hops.get(top.scope_of(port["network_id"]))):
+                routes[subnet["cidr"]] = hop
+                continue
             others = [
                 p for p in there if at.has(p, port["network_id"]) and version in addresses[p.pod_id]
             ]
@@ -293,13 +317,65 @@ def _router(
             body["external_gateway_info"] = _gateway(info | {"external_fixed_ips": fixed})
     if home is not None and home is not pod:
         for version, address in addresses[home.pod_id].items():
-            routes |= dict.fromkeys(ALL[version], address)
+            outside = top.scope_of(row["external_gateway_info"]["network_id"])
+            hop = hops.get(outside, address) if version == 6 else address
+            routes |= dict.fromkeys(ALL[version], hop)
     for route in row.get("routes") or ():
         if _on(route["nexthop"], held):
             routes[route["destination"]] = route["nexthop"]
     body["routes"] = [{"destination": d, "nexthop": n} for d, n in sorted(routes.items()) if n]
     first: Row = {"routes": None}  # they are refused before there is an interface
     return [*found, Wanted(things.ROUTER, row["id"], row["project_id"], body, first)]
+
+
+def _hops(
+    pod: Pod, hub: Pod, router_id: str, top: Top, at: Reach, homes: Mapping[str, str]
+) -> dict[str, str]:
+    """By address scope: the address of a router in another pod, on a network that this one has."""
+    found: dict[str, str] = {}
+    for port in interfaces(top, router_id) if hub is not pod else ():
+        scope = top.scope_of(port["network_id"])
+        for ip in port["fixed_ips"] if scope and at.has(pod, port["network_id"]) else ():
+            subnet = top.subnets.get(ip["subnet_id"])
+            if subnet and subnet["ip_version"] == 6:
+                found.setdefault(scope, _own_address(hub, ip, subnet, homes, top))
+    return {scope: address for scope, address in found.items() if address}
+
+
+def _proxy(
+    row: Row,
+    pod: Pod,
+    top: Top,
+    at: Reach,
+    hints: Mapping[str, list[str]],
+    pods: Sequence[Pod],
+    attached: Mapping[str, str],
+) -> list[Wanted]:
+    """An NDP proxy, in the pod of the gateway, if a pod has the port: elsewhere, another port
+    stands for it there, whose address is on the same wire."""
+    port, router = top.ports.get(row["port_id"]), top.routers.get(row["router_id"])
+    where, address = attached.get(row["port_id"]), ip_address(row["ip_address"])
+    if where is None or not port or not router or gateway_pod(router, pods, hints) is not pod:
+        return []
+    # a port may have lost the address since
+    ips = [ip for ip in port["fixed_ips"] if ip_address(ip["ip_address"]) == address]
+    if not ips or ips[0]["subnet_id"] not in top.subnets or not at.has(pod, port["network_id"]):
+        return []
+    found, end = [], port
+    if where != pod.pod_id:
+        end = port | {"id": row["id"]}
+        stands = _held_port(end, ())
+        stands.body.update(device_id=router["id"], device_owner="network:ndp_proxy")
+        stands.body["fixed_ips"] = fixed_ips(ips, top)
+        if automatic(top.subnets[ips[0]["subnet_id"]]):  # it follows from this
+            stands.body["mac_address"] = port["mac_address"]
+        found.append(stands)
+    body = {
+        "router_id": Ref(things.ROUTER.path, row["router_id"]),
+        "port_id": Ref(things.PORT.path, end["id"]),
+        "ip_address": row["ip_address"],
+    }
+    return [*found, Wanted(things.PROXY, row["id"], row["project_id"], body)]
 
 
 def _gateway(info: Row) -> Row:
@@ -342,8 +418,9 @@ def _interface(router: Ref, port: Row, fixed: Sequence[Fixed]) -> list[Wanted]:
     wanted = _held_port(port, fixed)
     if [address for _, address in fixed] == [ip["ip_address"] for ip in port["fixed_ips"]]:
         wanted.body["mac_address"] = port["mac_address"]
-    # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
-    wanted.body["device_owner"] = INTERFACES[0]
+    if any(automatic(subnet) for subnet, _ in fixed):
+        # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
+        wanted.body["device_owner"] = INTERFACES[0]
     joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
     return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
 

@@ -18,13 +18,14 @@ from trio2o.networks._desired import (
     Top,
     desired,
     groups_wanted,
-    policies_wanted,
+    policy_wanted,
+    pool_wanted,
     reservations,
     unspanned,
 )
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import Reads, by_id, defaults_of
-from trio2o.networks._things import Found, Wanted
+from trio2o.networks._things import Found, Kind, Ref, Wanted
 from trio2o.store import networks as rows
 
 log = make_logger()
@@ -213,20 +214,23 @@ class Settle(Reads):
         up = [pod for pod in pods.values() if pod and not self.pods.is_down(pod, "network")]
         await together(settle(pod) for pod in up)
 
-    async def settle_policy(self, policy_id: str) -> None:
-        """Make the pods that have a QoS policy have it as it is at the top now."""
-        places = [o for o in await self.places_of([policy_id]) if o.kind == things.QOS.path]
-        user = {"qos_policy_id": policy_id}
-        top = await self.with_policies(Top(), [user]) if places else Top()
-        wanted = {one.key: one for one in policies_wanted(top, [user])}
+    async def settle_alone(self, kind: Kind, id: str) -> None:
+        """Make the pods that have a QoS policy or a subnet pool have it as at the top now."""
+        places = [one for one in await self.places_of([id]) if one.kind == kind.path]
+        rows = await self.neutron.by_ids(self.center, kind, [id] if places else [])
+        made = map(policy_wanted if kind is things.QOS else pool_wanted, rows)
+        wanted = {one.key: one for one in made}
+        named = [
+            ref.id for one in wanted.values() for ref in one.body.values() if isinstance(ref, Ref)
+        ]
         for one in places:
             pod = self.pods.get(one.pod_id)
             if pod is None or self.pods.is_down(pod, "network"):
                 continue
             try:
-                told = await self.neutron.by_ids(pod, things.QOS, [one.bottom_id])
-                found, _ = recognise({things.QOS.path: told}, {})
-                ids = {key: have.bottom_id for key, have in found.items()}
+                told = await self.neutron.by_ids(pod, kind, [one.bottom_id])
+                ids = await self.ids_in(pod, [id, *named])
+                found, _ = recognise({kind.path: told}, {}, {ids[key]: key for key in ids})
                 if (await self.applier.apply(pod, plan(wanted, found), ids)).failed:
                     self.wake()
             except Fault as fault:

@@ -23,7 +23,9 @@ class Parts:
 
     `path` is where one is made, as `key`: `{thing}` stands for the path of the thing, `{type}` for
     the row's. Without it some are added and removed at once. `id` is the member it is called by,
-    `owner` the one that names its thing, if it is not under it. `apart`: they are listed there.
+    `owner` the one that names its thing, if it is not under it. `apart`: they are listed there;
+    `left_out`: lists of things do not tell them, or not all of them; `holds`: while there are some,
+    their thing is not deleted.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Parts:
     id: str = "id"
     owner: str = ""
     apart: bool = True
+    left_out: bool = False
+    holds: bool = False
 
 
 @frozen
@@ -44,6 +48,8 @@ class Kind:
     fields: tuple[str, ...]
     changes: tuple[str, ...] = ()
     parts: Parts | None = None
+    mark: str = "description"
+    """The member that says whose it is."""
 
 
 def _kind(
@@ -53,11 +59,12 @@ def _kind(
     rows: str = "",
     path: str = "",
     parts: Parts | None = None,
+    mark: str = "description",
 ) -> Kind:
     rows = rows or f"{key}s"
     common = ("id", "project_id", "description")
     path = path or rows.replace("_", "-")
-    return Kind(path, key, rows, (*common, *fields.split()), tuple(changes.split()), parts)
+    return Kind(path, key, rows, (*common, *fields.split()), tuple(changes.split()), parts, mark)
 
 
 QOS = _kind(
@@ -74,11 +81,18 @@ NETWORK = _kind(
     "provider:network_type provider:physical_network provider:segmentation_id",
     "name admin_state_up mtu port_security_enabled router:external qos_policy_id",
 )
+SCOPE = _kind("address_scope", "name ip_version", mark="name")
+POOL = _kind(
+    "subnetpool",
+    "name prefixes default_prefixlen min_prefixlen max_prefixlen ip_version address_scope_id",
+    "name prefixes default_prefixlen min_prefixlen max_prefixlen address_scope_id",
+    parts=Parts("prefixes", apart=False),
+)
 SUBNET = _kind(
     "subnet",
     "name network_id ip_version cidr gateway_ip enable_dhcp allocation_pools dns_nameservers "
-    "host_routes ipv6_ra_mode ipv6_address_mode",
-    "name enable_dhcp allocation_pools dns_nameservers host_routes",
+    "host_routes ipv6_ra_mode ipv6_address_mode subnetpool_id",
+    "name enable_dhcp allocation_pools dns_nameservers host_routes subnetpool_id",
 )
 GROUP = _kind("security_group", "name stateful security_group_rules", "name description stateful")
 ADDRESSES = _kind(
@@ -101,25 +115,29 @@ TRUNK = _kind(
     "trunk",
     "name admin_state_up port_id sub_ports",
     "name admin_state_up sub_ports",
-    parts=Parts("sub_ports", apart=False),
+    parts=Parts("sub_ports", apart=False, holds=True),
 )
 RBAC = _kind("rbac_policy", "object_type object_id action target_tenant", rows="rbac_policies")
 
 ROUTER = _kind(
     "router",
-    "name admin_state_up external_gateway_info routes conntrack_helpers",
-    "name admin_state_up external_gateway_info routes conntrack_helpers",
+    "name admin_state_up external_gateway_info routes conntrack_helpers enable_ndp_proxy",
+    "name admin_state_up external_gateway_info routes conntrack_helpers enable_ndp_proxy",
     parts=Parts("conntrack_helpers", "{thing}/conntrack_helpers", "conntrack_helper"),
 )
 INTERFACE = Kind("router-interfaces", "", "", ())
 """That a port is an interface of a router, which has no id of its own."""
+
+PROXY = _kind("ndp_proxy", "name router_id port_id ip_address", rows="ndp_proxies", mark="name")
 
 FLOATING = _kind(
     "floatingip",
     "floating_network_id floating_ip_address port_id fixed_ip_address router_id qos_policy_id "
     "port_forwardings",
     "port_id fixed_ip_address qos_policy_id port_forwardings",
-    parts=Parts("port_forwardings", "{thing}/port_forwardings", "port_forwarding"),
+    parts=Parts(
+        "port_forwardings", "{thing}/port_forwardings", "port_forwarding", left_out=True, holds=True
+    ),
 )
 
 LABEL = _kind(
@@ -132,6 +150,7 @@ LABEL = _kind(
         "/metering/metering-label-rules",
         "metering_label_rule",
         owner="metering_label_id",
+        left_out=True,
     ),
 )
 LOCAL_IP = _kind(
@@ -140,17 +159,22 @@ LOCAL_IP = _kind(
     "name port_associations",
     path="local_ips",
     parts=Parts(
-        "port_associations", "{thing}/port_associations", "port_association", "fixed_port_id"
+        "port_associations",
+        "{thing}/port_associations",
+        "port_association",
+        "fixed_port_id",
+        left_out=True,
+        holds=True,
     ),
 )
 
 KINDS = (
-    *(QOS, NETWORK, RBAC, SUBNET, ADDRESSES, GROUP, RULE, PORT),
-    *(TRUNK, LOCAL_IP, ROUTER, INTERFACE, FLOATING, LABEL),
+    *(QOS, NETWORK, RBAC, SCOPE, POOL, SUBNET, ADDRESSES, GROUP, RULE, PORT),
+    *(TRUNK, LOCAL_IP, ROUTER, INTERFACE, PROXY, FLOATING, LABEL),
 )
 """In the order in which they are made; they are deleted in the opposite one."""
 
-OPTIONAL = (QOS, TRUNK, LOCAL_IP, LABEL)
+OPTIONAL = (QOS, TRUNK, LOCAL_IP, LABEL, PROXY)
 """What a Neutron may not have."""
 
 BY_PATH = {kind.path: kind for kind in KINDS}
@@ -230,8 +254,12 @@ def mark(id: str) -> str:
 
 def marked(row: Mapping[str, Any]) -> str:
     """The top's id of what is ours; '' for what is not."""
-    text = row.get("description") or ""
+    text = row.get("description") or row.get("name") or ""
     return text[len(MARK) :] if text.startswith(MARK) else ""
+
+
+DHCP = "reserved_dhcp_port"
+"""`device_id` of a port in a pod that waits for a DHCP agent to use it."""
 
 
 def dhcp(pod_name: str) -> str:

@@ -179,16 +179,15 @@ class Routes:
             self._keep(route)
             self._missed.pop((route.type, route.top_id), None)
 
-    async def note(self, resource: Resource, pod: Pod, rows: Iterable[bytes]) -> None:
+    async def note(self, resource: Resource, pod: Pod, rows: Iterable[Mapping[str, Any]]) -> None:
         """Learn what a pod showed, as far as it is new: that it is there, and its details."""
         if not resource.details:
             return
         found = []
-        for row in rows:
-            id = _id(row).id
+        for shown in rows:
+            id = str(shown["id"])
             kept = self._kept.get((resource.type, id))
             if not self.has_all(resource, id):
-                shown = msgspec.json.decode(row, type=dict[str, Any])
                 details = details_of(resource, shown)
                 project = next((shown[key] for key in resource.project if shown.get(key)), "")
                 route = Route(resource.type, id, pod.pod_id, id, project, details=details)
@@ -266,13 +265,6 @@ class Routes:
         """Forget all that is in memory of a pod that was removed."""
         for key in [key for key, route in self._kept.items() if route.pod_id == pod_id]:
             del self._kept[key]
-
-
-class _Row(msgspec.Struct):
-    id: str
-
-
-_id = msgspec.json.Decoder(_Row).decode
 
 
 def details_of(resource: Resource, shown: Mapping[str, Any]) -> str:

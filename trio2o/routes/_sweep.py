@@ -122,7 +122,7 @@ class Sweep:
             stands = False
         if not stands:
             await self._routes.learn([Route(resource.type, id, pod.pod_id, id, project)])
-        await self._routes.note(resource, pod, [msgspec.json.encode(row)])
+        await self._routes.note(resource, pod, [row])
         return not stands
 
     async def _page(self, pod: Pod, kind: Swept, query: dict[str, str]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from math import isqrt
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,7 +20,7 @@ from trio2o.verbs._context import Context, below, json_answer
 from trio2o.verbs._forward import ask_any
 from trio2o.verbs._merge import Keys, MarkerGone, Rank, Ranking, Source, merge
 from trio2o.verbs._places import Gone, Places, UnknownMarker, rows_of
-from trio2o.verbs._rewrite import Rewriter, fields_of, raw
+from trio2o.verbs._rewrite import Fields, Rewriter, decoded, raw
 
 Query = list[tuple[str, str]]
 
@@ -27,9 +28,6 @@ UNAVAILABLE = b"X-Trio2o-Unavailable-Pods"
 
 SCAN = 1000
 """Rows asked for at a time where a pod's place behind a marker has to be found by reading."""
-
-MARGIN = 5
-"""Rows beyond half as much again as a pod's part of a page that it is asked for at first."""
 
 _FIXED = frozenset(("id", "uuid", "created", "created_at", "createdAt"))
 """Members that never change: a row that is ordered by them stays where it is."""
@@ -69,7 +67,7 @@ class Order:
         return asked + more
 
 
-Shown = tuple[Pod, msgspec.Raw, str]
+Shown = tuple[Pod, Fields, str]
 """A row, with whom it came from and its id."""
 
 Dress = Callable[[Sequence[Shown], Context], Awaitable[list[Shown]]]
@@ -115,7 +113,7 @@ class Gather:
     absent: bool = False
     stand_in: StandIn | None = None
     sources: Callable[[Context], Sequence[Pod]] | None = None
-    skip: Callable[[Pod, msgspec.Raw], bool] | None = None
+    skip: Callable[[Pod, Fields], bool] | None = None
     extra: tuple[str, ...] = ()
     dress: Dress | None = None
 
@@ -180,7 +178,7 @@ class Gather:
 
     def _pods(self, asked: Query, context: Context) -> tuple[list[Pod], Query]:
         """The pods to ask and the query for them: an AZ as filter is ours to apply."""
-        zones = {value for name, value in asked if name in ("availability_zone", "zone")}
+        zones = {value for name, value in asked if name == "availability_zone"}
         pods = [
             pod
             for pod in (
@@ -190,7 +188,8 @@ class Gather:
             )
             if not zones or any(pod.is_in(zone) for zone in zones)
         ]
-        ours = ("limit", "marker", "offset" if self.offset else "", "availability_zone", "zone")
+        ours = {"limit", "marker", "offset" if self.offset else "", "availability_zone"}
+        ours |= {"zone"}.intersection(self.resource.zones)
         return pods, [(name, value) for name, value in asked if name not in ours]
 
     def _narrowed(self, pods: Sequence[Pod], asked: Query) -> dict[str, Query]:
@@ -239,6 +238,7 @@ class _Listing:
     ) -> None:
         self.gather, self.call, self.context = gather, call, context
         self.pages, self.query, self.keys = pages, query, keys
+        self.zone = dict(parse_qsl(call.query.decode("latin-1"))).get("zone", "")
         self.unavailable: list[str] = []
         self.counts: dict[str, int] = {}
         self.kept: tuple[str, ...] = ()
@@ -259,8 +259,9 @@ class _Listing:
             return await self._scanned(pods)
         after, starts = await self._behind_marker(pods)
         size = None if self.pages.size is None else self.pages.size + self.pages.offset
-        if size and pods:  # rows cost a pod most: who has more of the page is asked again
-            self.share = min(size, 3 * size // (2 * len(pods)) + MARGIN)
+        if size and pods:  # rows cost a pod most: who has more of the page is asked again, which
+            part = -(-size // len(pods))  # is rare: rows that lie at random spread by its root
+            self.share = min(size, part + 3 * isqrt(part))
         sources = [self._source(pod, starts.get(pod.pod_id, ""), after) for pod in pods]
         taken = await self._merged(sources, size)
         self._remember(taken, sources)
@@ -291,13 +292,21 @@ class _Listing:
 
     async def _merged(
         self, sources: Sequence[Source], size: int | None
-    ) -> list[tuple[Source, msgspec.Raw, Rank]]:
+    ) -> list[tuple[Source, Fields, Rank]]:
         same = self._same if self.gather.same else None
-        return await merge(sources, size, self._give_up, same, self.gather.skip)
+        skip = self._elsewhere if self.zone else self.gather.skip
+        return await merge(sources, size, self._give_up, same, skip)
 
-    def _same(self, row: msgspec.Raw) -> str:
+    def _elsewhere(self, pod: Pod, row: Fields) -> bool:
+        """Whether a host is in another AZ than is asked for: a pod's own services are in none."""
+        shown = dict(row)
+        Rewriter.of_pod(self.context, pod).change(shown, self.gather.resource)
+        zone = pod.zone(self.zone)
+        return "zone" in shown and shown["zone"] != raw(zone.name if zone else self.zone)
+
+    def _same(self, row: Fields) -> str:
         assert self.gather.same is not None
-        return self.gather.same(msgspec.json.decode(row))
+        return self.gather.same(decoded(row))
 
     def _give_up(self, source: Source) -> None:
         """A pod that fails is named, and the others are listed."""
@@ -313,7 +322,7 @@ class _Listing:
         had = 0
         own = [(name, self._own(name, value, pod)) for name, value in self.query]
 
-        async def fetch(marker: str) -> tuple[list[msgspec.Raw], bool]:
+        async def fetch(marker: str) -> tuple[list[Fields], bool]:
             nonlocal had
             query = [*own, *self.narrowed.get(pod.pod_id, ())]
             ask = 0
@@ -372,7 +381,7 @@ class _Listing:
             raise _Refused(answer)
         return answer
 
-    def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[msgspec.Raw], bool]:
+    def _page(self, pod: Pod, answer: Answer, full: int) -> tuple[list[Fields], bool]:
         rows, fields = rows_of(pod, answer, self.gather.resource, self.gather.links)
         more = any(b'"next"' in bytes(v) for name, v in fields.items() if name.endswith("links"))
         if "count" in fields:
@@ -395,7 +404,7 @@ class _Listing:
             if known is None:
                 raise
             found, starts = known
-        if known is not None and known[0].equals(found):
+        if known is not None and known[0].values == found.values:
             starts = known[1]
         return found, starts
 
@@ -404,7 +413,7 @@ class _Listing:
         return not place.leads and all(name in _FIXED for name, _ in self.keys)
 
     def _remember(
-        self, taken: Sequence[tuple[Source, msgspec.Raw, Rank]], sources: Sequence[Source]
+        self, taken: Sequence[tuple[Source, Fields, Rank]], sources: Sequence[Source]
     ) -> None:
         """Where each pod stood at the end of this page, for the page behind it."""
         if self.pages.size is not None and taken and not self.pages.offset:
@@ -415,12 +424,12 @@ class _Listing:
     async def note(self, rows: Sequence[Shown]) -> None:
         """Where things live is learned by listing them."""
         resource, routes = self.gather.resource, self.context.routes
-        by_pod: dict[Pod, list[bytes]] = {}
+        by_pod: dict[Pod, list[dict[str, Any]]] = {}
         for pod, row, id in rows:
             if not routes.has_all(resource, id):
-                by_pod.setdefault(pod, []).append(bytes(row))
+                by_pod.setdefault(pod, []).append(decoded(row))
         for pod, shown in by_pod.items():
-            await self.context.routes.note(self.gather.resource, pod, shown)
+            await routes.note(resource, pod, shown)
 
     def answer(
         self, rows: Sequence[Shown], asked: Query, extra: Sequence[msgspec.Raw] = ()
@@ -429,8 +438,12 @@ class _Listing:
         pods = {pod.pod_id: pod for pod, _, _ in rows}
         rewriters = {id: Rewriter.of_pod(context, pod) for id, pod in pods.items()}
         resource = gather.resource
-        shown = [self._cut(rewriters[pod.pod_id].row(row, resource)) for pod, row, _ in rows]
-        body: dict[str, Any] = {gather.resource.rows: [*extra, *shown]}
+        for pod, row, _ in rows:
+            rewriters[pod.pod_id].change(row, resource)
+        shown: list[Any] = [row for _, row, _ in rows]
+        if kept := self.kept:
+            shown = [{name: row[name] for name in kept if name in row} for row in shown]
+        body: dict[str, Any] = {resource.rows: [*extra, *shown] if extra else shown}
         paged = self.pages.size is not None and (self.pages.limited or gather.cap)
         # a count that lacks a pod's rows would be wrong
         count = sum(self.counts.values()) if self.counts and not self.unavailable else None
@@ -443,12 +456,6 @@ class _Listing:
             body["count"] = count
         lost = ", ".join(self.unavailable).encode()
         return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
-
-    def _cut(self, row: msgspec.Raw) -> msgspec.Raw:
-        if not self.kept:
-            return row
-        fields = fields_of(bytes(row))
-        return raw({name: fields[name] for name in self.kept if name in fields})
 
     def _next(self, asked: Query, last: str) -> str:
         """The user's own query, with the last id as marker, at our own address."""

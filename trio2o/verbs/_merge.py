@@ -7,21 +7,19 @@ Each pod's order is authoritative; between pods the sort values decide, text fol
 from __future__ import annotations
 
 import unicodedata
-from bisect import insort
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
-from operator import itemgetter
+from heapq import heappop, heappush
 from typing import Any
 
 import msgspec
 from attrs import Factory, define, field, frozen
-from msgspec.structs import astuple
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
+from trio2o.verbs._rewrite import Fields
 
-Fetch = Callable[[str], Awaitable[tuple[list[msgspec.Raw], bool]]]
+Fetch = Callable[[str], Awaitable[tuple[list[Fields], bool]]]
 """The rows behind a marker ('' = from the start), and whether there are more behind them. Raises
 `MarkerGone`."""
 
@@ -33,88 +31,62 @@ class MarkerGone(Exception):
     """A pod does not know the row any more behind which it was to go on."""
 
 
-@lru_cache(maxsize=256)
-def _reader(names: tuple[str, ...]) -> Callable[[msgspec.Raw], tuple[Any, ...]]:
-    """Reads just these members of a row, UNSET for those it lacks."""
-    known = list(dict.fromkeys(names))
-    fields = {name: f"f{index}" for index, name in enumerate(known)}
-    kind = msgspec.defstruct(
-        "Row",
-        [(field, Any, msgspec.UNSET) for field in fields.values()],
-        rename={field: name for name, field in fields.items()},
-    )
-    decode = msgspec.json.Decoder(kind).decode
-    if len(known) == len(names):
-        return lambda row: astuple(decode(row))
-    wanted = itemgetter(*(known.index(name) for name in names))
-    return lambda row: wanted(astuple(decode(row)))
-
-
-def id_of(row: msgspec.Raw, named: str = "id") -> str:
-    """What a row is told by. Raises `msgspec.ValidationError` if it is no object with that."""
-    (id,) = _reader((named,))(row)
-    if id is None or id is msgspec.UNSET:
+def id_of(row: Fields, named: str = "id") -> str:
+    """What a row is told by. Raises `msgspec.ValidationError` if it has no such thing."""
+    data = bytes(row.get(named, b"null"))
+    if data == b"null":
         raise msgspec.ValidationError("a row without an id")
-    return str(id)
+    if data[0] == _QUOTE and _ESCAPE not in data:
+        return data[1:-1].decode()
+    return str(msgspec.json.decode(data))
 
 
-def _folded(text: str) -> str:
+_QUOTE, _ESCAPE = b'"\\'
+_ABSENT, _NULL, _NUMBER, _TEXT = range(4)
+
+_UP = bytes(range(256)).upper()
+_DOWN = bytes(255 - byte for byte in _UP)
+"""Turns text upside down; UTF-8 has no byte so high that the end of text would not be higher."""
+
+
+def _folded(text: str) -> bytes:
     if not text.isascii():
         parts = unicodedata.normalize("NFD", text)
         text = "".join(part for part in parts if not unicodedata.combining(part))
-    return text.upper()
+    return text.upper().encode("utf-8", "surrogatepass")
 
 
-ABSENT = (-1, "")
-
-
-def _comparable(value: Any) -> tuple[int, Any]:
-    if type(value) is str and value.isascii():
-        return (2, value.upper())
-    if value is msgspec.UNSET:
-        return ABSENT
-    if value is None:
-        return (0, "")
-    if isinstance(value, (bool, int, float)):
-        return (1, value)
+def _comparable(data: bytes, falls: bool) -> tuple[int, Any]:
+    """A value's place among others; where they fall, as what rises."""
+    if data[0] == _QUOTE:
+        plain = data.isascii() and _ESCAPE not in data
+        text = data[1:-1] if plain else _folded(msgspec.json.decode(data))
+        return (-_TEXT, text.translate(_DOWN) + b"\xff") if falls else (_TEXT, text.translate(_UP))
+    value = msgspec.json.decode(data)
     if isinstance(value, dict):  # an object stands for its id
-        return _comparable(value.get("id"))
-    return (2, _folded(str(value)))
+        value = value.get("id")
+    if value is None:
+        return (-_NULL, 0) if falls else (_NULL, 0)
+    if isinstance(value, (bool, int, float)):
+        return (-_NUMBER, -value) if falls else (_NUMBER, value)
+    return _comparable(msgspec.json.encode(str(value)), falls)
 
 
+@define(eq=False)
 class Rank:
-    """A row's place in an order. `leads`: it stands before all that do not."""
+    """A row's place in an order: `values` compare as the rows do, whichever way each runs.
 
-    __slots__ = ("falls", "id", "leads", "pod", "values")
+    `leads`: it stands before all that do not.
+    """
 
-    def __init__(
-        self,
-        values: tuple[Any, ...],
-        falls: tuple[bool, ...],
-        id: str,
-        pod: int = 0,
-        leads: bool = False,
-    ) -> None:
-        self.values, self.falls, self.id, self.pod, self.leads = values, falls, id, pod, leads
-
-    def __lt__(self, other: Rank) -> bool:
-        if self.leads != other.leads:
-            return self.leads
-        for mine, theirs, falls in zip(self.values, other.values, self.falls, strict=True):
-            if mine is ABSENT or theirs is ABSENT:
-                if self.pod != other.pod:
-                    return self.pod < other.pod
-            elif mine != theirs:
-                return bool(mine > theirs) if falls else bool(mine < theirs)
-        return False
+    values: tuple[Any, ...]
+    id: str
+    leads: bool = False
 
     @property
     def told(self) -> bool:
-        """Whether the row told all the values that it is ordered by."""
-        return ABSENT not in self.values
-
-    def equals(self, other: Rank) -> bool:
-        return (self.leads, self.values) == (other.leads, other.values)
+        """Whether the row told all that it is ordered by."""
+        return _ABSENT not in self.values[1::2]
 
 
 @frozen
@@ -126,42 +98,23 @@ class Ranking:
     named: str = "id"
     zones: tuple[str, ...] = ()
     lead: tuple[str, str] = ("", "")
-    _read: Callable[[msgspec.Raw], tuple[Any, ...]] = field(
-        default=Factory(
-            lambda self: _reader((self.named, self.lead[0], *(name for name, _ in self.keys))),
-            takes_self=True,
-        ),
-        init=False,
-    )
-    _falls: tuple[bool, ...] = field(
-        default=Factory(lambda self: tuple(falls for _, falls in self.keys), takes_self=True),
-        init=False,
-    )
-    _zoned: tuple[int, ...] = field(
-        default=Factory(
-            lambda self: tuple(
-                place for place, (name, _) in enumerate(self.keys) if name in self.zones
-            ),
-            takes_self=True,
-        ),
-        init=False,
+    _leading: bytes = field(
+        default=Factory(lambda self: msgspec.json.encode(self.lead[1]), takes_self=True), init=False
     )
 
-    def of(self, row: msgspec.Raw, pod: Pod, *, may_lead: bool = True) -> Rank:
-        """Raises `msgspec.ValidationError` if the row is no object with an id."""
-        id, leading, *values = self._read(row)
-        if id is None or id is msgspec.UNSET:
-            raise msgspec.ValidationError("a row without an id")
-        for place in self._zoned:
-            if isinstance(values[place], str):
-                values[place] = pod.az_name
-        return Rank(
-            tuple([_comparable(value) for value in values]),
-            self._falls,
-            str(id),
-            pod.number,
-            leads=may_lead and bool(self.lead[0]) and leading == self.lead[1],
-        )
+    def of(self, row: Fields, pod: Pod, may_lead: bool = True) -> Rank:
+        """Raises `msgspec.ValidationError` if the row has no id."""
+        leads = may_lead and bytes(row.get(self.lead[0], b"")) == self._leading
+        values: list[Any] = [not leads]
+        for name, falls in self.keys:
+            data = bytes(row.get(name, b""))
+            if name in self.zones and data[:1] == b'"':
+                data = msgspec.json.encode(pod.az_name)
+            values += _comparable(data, falls) if data else (_ABSENT, pod.number)
+        return Rank(tuple(values), id_of(row, self.named), leads)
+
+
+Skip = Callable[[Pod, Fields], bool]
 
 
 @define(eq=False)
@@ -178,7 +131,7 @@ class Source:
     position: str = ""
     behind: Rank | None = None
     leads: bool = True
-    _rows: list[msgspec.Raw] = field(factory=list)
+    _rows: list[Fields] = field(factory=list)
     _next: int = 0
     _last: str = ""
     _more: bool = True
@@ -190,16 +143,8 @@ class Source:
             self.behind = None
 
     @property
-    def empty(self) -> bool:
-        return self._next >= len(self._rows)
-
-    @property
     def over(self) -> bool:
-        return self.empty and not self._more
-
-    @property
-    def row(self) -> msgspec.Raw:
-        return self._rows[self._next]
+        return not self._more and self._next >= len(self._rows)
 
     @property
     def start(self) -> str:
@@ -208,16 +153,25 @@ class Source:
         used = self._used
         return "" if used is not None and used.leads and used.told else self.position
 
-    def head(self) -> Rank:
-        """The place of the next row."""
-        place = self.ranking.of(self.row, self.pod, may_lead=self.leads)
-        self.leads = place.leads
-        return place
+    def head(self, skip: Skip | None) -> Rank | None:
+        """The place of the next row that counts; None if there is none in this page."""
+        while self._next < len(self._rows):
+            row = self._rows[self._next]
+            place = self.ranking.of(row, self.pod, self.leads)
+            self.leads = place.leads
+            behind = self.behind is None or self.behind.values < place.values
+            if behind and (skip is None or not skip(self.pod, row)):
+                self.behind = None
+                return place
+            self.take(place)
+        return None
 
-    def use(self, place: Rank) -> None:
-        """The head was taken or passed over."""
+    def take(self, place: Rank) -> Fields:
+        """Use the head up."""
+        row = self._rows[self._next]
         self._next += 1
         self._used, self.position = place, place.id
+        return row
 
     async def more(self) -> None:
         """Read the next page."""
@@ -239,90 +193,40 @@ async def merge(
     sources: Sequence[Source],
     size: int | None,
     give_up: Callable[[Source], None],
-    same: Callable[[msgspec.Raw], str] | None = None,
-    skip: Callable[[Pod, msgspec.Raw], bool] | None = None,
-) -> list[tuple[Source, msgspec.Raw, Rank]]:
+    same: Callable[[Fields], str] | None = None,
+    skip: Skip | None = None,
+) -> list[tuple[Source, Fields, Rank]]:
     """The first `size` rows of all sources.
 
     A source that fails, or has a row that is none, is given up.
     Of rows for which `same` tells the same (non-empty) text, the first stays; those to `skip` are
     as if they were not there.
     """
-    heads = _Heads(sources)
-    taken: list[tuple[Source, msgspec.Raw, Rank]] = []
+    heads: list[tuple[tuple[Any, ...], int, Rank]] = []
+    taken: list[tuple[Source, Fields, Rank]] = []
     seen: set[str] = set()
 
-    def step(source: Source) -> bool:
-        """Bring the next head that counts to the front; False if a page is to be read first."""
-        while not source.empty:
-            head = source.head()
-            behind = source.behind is None or source.behind < head
-            if not behind or (skip is not None and skip(source.pod, source.row)):
-                source.use(head)
-                continue
-            source.behind = None
-            heads.add(source, head)
-            return True
-        return source.over
+    async def advance(order: int, source: Source) -> None:
+        """Bring a source's next row among the heads."""
+        while not source.over:
+            try:
+                if (place := source.head(skip)) is not None:
+                    heappush(heads, (place.values, order, place))
+                    return
+                if not source.over:
+                    await source.more()
+            except (PodUnavailable, msgspec.MsgspecError):
+                give_up(source)
 
-    async def advance(source: Source) -> None:
-        try:
-            while not step(source):
-                await source.more()
-        except (PodUnavailable, msgspec.MsgspecError):
-            give_up(source)
-
-    await together(advance(source) for source in sources)
+    await together(advance(*one) for one in enumerate(sources))
     while heads and len(taken) != size:
-        place, first = heads.pop()
-        row = first.row
-        first.use(place)
+        _, order, place = heappop(heads)
+        source = sources[order]
+        row = source.take(place)
         mark = same(row) if same else ""
         if not mark or mark not in seen:
             seen.add(mark)
-            taken.append((first, row, place))
+            taken.append((source, row, place))
         if len(taken) != size:
-            await advance(first)
+            await advance(order, source)
     return taken
-
-
-class _Heads:
-    """The sources' heads; of equals the first in the pods' order comes first.
-
-    While all tell all their values, and are ordered in one direction, they are kept in the order in
-    which tuples compare; else the lowest stands last.
-    """
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._order = {source: order for order, source in enumerate(sources)}
-        directions = {falls for source in sources for _, falls in source.ranking.keys}
-        self._plain, self._rises = len(directions) == 1, directions == {False}
-        self._heads: list[tuple[bool, Any, int, Rank, Source]] = []
-
-    def __len__(self) -> int:
-        return len(self._heads)
-
-    def add(self, source: Source, place: Rank) -> None:
-        order = self._order[source]
-        if self._plain and place.told:
-            leads, last = (not place.leads, order) if self._rises else (place.leads, -order)
-            insort(self._heads, (leads, place.values, last, place, source))
-            return
-        if self._plain:
-            self._plain = False
-            if self._rises:
-                self._heads.reverse()
-        low, high = 0, len(self._heads)
-        while low < high:
-            middle = (low + high) // 2
-            _, _, last, other, _ = self._heads[middle]
-            if place < other or (order < abs(last) and not other < place):
-                low = middle + 1
-            else:
-                high = middle
-        self._heads.insert(low, (False, (), order, place, source))
-
-    def pop(self) -> tuple[Rank, Source]:
-        """Take the first of them."""
-        _, _, _, place, source = self._heads.pop(0 if self._plain and self._rises else -1)
-        return place, source

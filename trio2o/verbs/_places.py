@@ -25,7 +25,7 @@ class UnknownMarker(Exception):
 
 def rows_of(
     pod: Pod, answer: Answer, resource: Resource, linked: str = ""
-) -> tuple[list[msgspec.Raw], Fields]:
+) -> tuple[list[Fields], Fields]:
     """The rows of a pod's list, its links (at the key `linked`) and count.
 
     Raises `PodUnavailable` for what is none.
@@ -47,7 +47,7 @@ def _list_decoder(rows: str, linked: str) -> Callable[[bytes], Any]:
     """Reads a list in one go: its rows, and what is said of it beside them."""
     names = {"rows": rows, "own_links": linked or f"{rows}_links"}
     more = [(name, msgspec.Raw, msgspec.Raw()) for name in ("own_links", "links", "count")]
-    kind = msgspec.defstruct("List", [("rows", list[msgspec.Raw]), *more], rename=names)
+    kind = msgspec.defstruct("List", [("rows", list[Fields]), *more], rename=names)
     return msgspec.json.Decoder(kind).decode
 
 
@@ -99,7 +99,7 @@ class Places:
             raise UnknownMarker
         return self.ranking.of(row, owner), {owner.pod_id: marker}
 
-    async def _row_of(self, pod: Pod, route: Route | None, id: str) -> msgspec.Raw | None:
+    async def _row_of(self, pod: Pod, route: Route | None, id: str) -> Fields | None:
         """A row as the caller sees it, else as it was or as its route keeps it."""
         try:
             return await self._row(pod, id) or await self._unshown(pod, id)
@@ -108,9 +108,9 @@ class Places:
             kept = msgspec.json.decode(known.details or "{}") if known else {}
             if not all(name in ("id", *kept) for name, _ in self.ranking.keys):
                 raise
-            return raw({**kept, "id": id})
+            return {name: raw(value) for name, value in {**kept, "id": id}.items()}
 
-    async def _row(self, pod: Pod, id: str) -> msgspec.Raw | None:
+    async def _row(self, pod: Pod, id: str) -> Fields | None:
         path = self.resource.path(id).encode()
         call = evolve(below(self.call, self.context), path=path, query=b"")
         answer = await self.context.ask(pod, call)
@@ -120,11 +120,11 @@ class Places:
         if not answer.ok:
             return None
         try:
-            return fields_of(answer.body)[self.resource.key]
+            return fields_of(fields_of(answer.body)[self.resource.key])
         except (msgspec.MsgspecError, KeyError):
             raise PodUnavailable(pod.pod_name, "what it shows is nothing") from None
 
-    async def _unshown(self, pod: Pod, id: str) -> msgspec.Raw | None:
+    async def _unshown(self, pod: Pod, id: str) -> Fields | None:
         """A row that the caller cannot be shown, asked for as ourselves: only its place is used."""
         context, gone = self.context, self.gone
         if gone is None:

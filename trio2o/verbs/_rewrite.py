@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +20,8 @@ from trio2o.message import Answer
 from trio2o.verbs._context import Context, Kinds
 
 Fields = dict[str, msgspec.Raw]
+"""The members of a JSON object, each as it stands there."""
+
 _fields = msgspec.json.Decoder(Fields).decode
 _objects = msgspec.json.Decoder(dict[str, Fields]).decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -34,7 +36,7 @@ class _Link(msgspec.Struct, forbid_unknown_fields=True):
 
 _plain_links = msgspec.json.Decoder(list[_Link]).decode
 _encode = msgspec.json.encode
-_OBJECT, _LIST = b"{["
+_OBJECT, _LIST, _QUERY = b"{[?"
 _NOTHING = (b"[]", b"null")
 
 _VERSION = re.compile(r"/v\d+(?:\.\d+)?(?=/|$)")
@@ -166,9 +168,9 @@ class Rewriter:
         if resource is None:
             return self._linked(value)
         fields = _fields(value)
-        return raw(fields) if self._changed(fields, resource) else value
+        return raw(fields) if self.change(fields, resource) else value
 
-    def _changed(self, fields: Fields, resource: Resource) -> bool:
+    def change(self, fields: Fields, resource: Resource) -> bool:
         """Change members of an object of this kind; whether it has any that could change."""
         if (changes := self._changes.get(resource.type)) is None:
             changes = self._changes[resource.type] = self._changes_of(resource)
@@ -192,7 +194,7 @@ class Rewriter:
     def _links_of(self, value: msgspec.Raw, id: bytes) -> msgspec.Raw:
         """The links of the thing of this id: but for that, they are like those of others."""
         data = bytes(value)
-        pieces = data.split(id) if len(id) == UUID and b"?" not in data else ()
+        pieces = data.split(id) if len(id) == UUID and _QUERY not in data else ()
         if len(pieces) < 2:
             return self.links(value)
         key = b"\0".join(pieces)
@@ -245,7 +247,7 @@ class Rewriter:
         """A whole document: each top-level object or list of objects."""
         one = kinds.one.get(data[2 : data.find(b'"', 2, 64)].decode("latin-1"))
         if one is not None and (whole := _only(data)) is not None:
-            self._changed(next(iter(whole.values())), one)
+            self.change(next(iter(whole.values())), one)
             return _encode(whole)
         try:
             fields = _fields(data)
@@ -328,3 +330,8 @@ def is_json(kind: bytes) -> bool:
 def fields_of(data: bytes) -> Fields:
     """The members of a JSON object, undecoded. Raises `msgspec.MsgspecError`."""
     return _fields(data)
+
+
+def decoded(row: Fields) -> dict[str, Any]:
+    """A row with its members decoded."""
+    return {name: msgspec.json.decode(value) for name, value in row.items()}

@@ -24,12 +24,15 @@ class _Project(BaseConverter):
     regex = _PROJECT
 
 
-def mount(version: str, operations: Iterable[Row], with_project: bool) -> Table:
+def mount(
+    version: str, operations: Iterable[Row], with_project: bool, *, slashes: bool = False
+) -> Table:
     """The table of these rows.
 
-    Paths below `/version` are also taken with a project id behind it, if `with_project`.
+    Paths below `/version` are also taken with a project id behind it, if `with_project`, and with
+    a slash at their end, if `slashes`: to most services a path that ends so lacks its id.
     """
-    return Table(version, operations, with_project)
+    return Table(version, operations, with_project, slashes)
 
 
 class Table:
@@ -38,7 +41,9 @@ class Table:
     Paths of `hot` rows are found without it: whole, or but for the id at their end.
     """
 
-    def __init__(self, version: str, operations: Iterable[Row], with_project: bool) -> None:
+    def __init__(
+        self, version: str, operations: Iterable[Row], with_project: bool, slashes: bool = False
+    ) -> None:
         self._rows = tuple(operations)
         self._hot: dict[tuple[str, str], tuple[Row, ...]] = {}
         self._hot_ids: dict[tuple[str, str], tuple[Row, ...]] = {}
@@ -50,7 +55,7 @@ class Table:
         self._whole = {rule for rule, _ in groups if "<" not in rule}
         # Klein's types know endpoints that write to a request; ours tell what was found
         self._klein: Any = Klein()
-        self._mounting = self._mounted(groups, with_project)
+        self._mounting = self._mounted(groups, with_project, slashes)
         for (rule, method), rows in groups.items():
             parent = rule.removesuffix("/<p0>")
             if any(row.hot for row in rows) and "<" not in parent:
@@ -61,10 +66,10 @@ class Table:
         return Table("", (row for row in self._rows if row.path == path), with_project=False)
 
     def _mounted(
-        self, groups: Mapping[tuple[str, str], list[Row]], with_project: bool
+        self, groups: Mapping[tuple[str, str], list[Row]], with_project: bool, slashes: bool
     ) -> Iterator[None]:
         app = self._klein
-        app.url_map.strict_slashes = False
+        app.url_map.strict_slashes = not slashes
         app.url_map.merge_slashes = False
         app.url_map.converters["project"] = _Project
         for (rule, method), rows in groups.items():
@@ -100,10 +105,13 @@ class Table:
     def _asked(self, method: str, path: str) -> Found:
         for _ in self._mounting:
             pass
+        if path.count("/") == 2:  # a version's document may end in one
+            path = path.rstrip("/")
         try:
             endpoint, values = self._klein.url_map.bind("localhost").match(path, method)
         except exceptions.MethodNotAllowed as wrong:
-            return Found(allowed=tuple(sorted(wrong.valid_methods or ())))
+            lacks_id = path.endswith("/")
+            return Found(allowed=() if lacks_id else tuple(sorted(wrong.valid_methods or ())))
         except exceptions.HTTPException:
             return Found()
         found: Found = self._klein.execute_endpoint(endpoint, None, **values)
@@ -113,7 +121,7 @@ class Table:
 def _rule(path: str) -> str:
     """`/servers/{id}` as Werkzeug writes it; rows that differ in names alone are one rule."""
     count = iter(range(100))
-    return re.sub(r"\{\w+\}", lambda _: f"<p{next(count)}>", path)
+    return re.sub(r"\{\w+\}", lambda _: f"<p{next(count)}>", path.rstrip("/") or "/")
 
 
 def _add(app: Any, rule: str, method: str, rows: tuple[Row, ...]) -> None:

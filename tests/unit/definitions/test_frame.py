@@ -71,6 +71,15 @@ def test_an_id_that_is_somebody_elses_in_a_pod_is_a_conflict() -> None:
     assert [nova.flavors["a"]["ram"] for nova in world.novas.values()] == [128] * 3
 
 
+def test_what_another_worker_brought_to_a_pod_meanwhile_is_no_problem_there() -> None:
+    world = World()
+    create = world.nova(2).create
+    world.nova(2).create = lambda wish: (create(wish), create(wish))[1]  # type: ignore[method-assign]
+    assert world.create("a").status == 200
+    assert world.everywhere("a") == [{}] * 3
+    assert world.problems() == {}
+
+
 def test_a_pod_that_is_down_gets_it_when_it_returns() -> None:
     world = World()
     world.create("a")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from world import Ask, Pods, Routes, answer, context, pod
 
 from trio2o.domain.versions import Version
-from trio2o.faces.compute._lists import HYPERVISORS, MIGRATIONS
+from trio2o.faces.compute._lists import HOSTS, HYPERVISORS, MIGRATIONS
 from trio2o.message import Answer, Call
 from trio2o.verbs import Context
 
@@ -88,3 +88,20 @@ def test_hypervisors_in_pages_are_pod_after_pod_in_each_pods_own_order(
     where = evolve(where, version=Version(2, 53))
     found = pages(HYPERVISORS, where, "hypervisors", limit, forgets)
     assert [row["id"] for row in found] == [row["id"] for own in rows.values() for row in own]
+
+
+def test_hosts_of_an_az_are_those_that_are_shown_in_it() -> None:
+    def hosts(*zones: str) -> Ask:
+        return nova("hosts", "host_name", [{"host_name": zone, "zone": zone} for zone in zones])
+
+    pods = {pod(1): hosts("internal", "nova"), pod(2, pod_az_name=""): hosts("internal", "other")}
+    where = context(Pods(pods), Routes(), below=b"/os-hosts")
+
+    def names(query: bytes) -> list[str]:
+        found: Answer = result_of(HOSTS(Call("GET", b"/", query), where))
+        return [row["host_name"] for row in json.loads(found.body)["hosts"]]
+
+    assert names(b"zone=az2") == ["other"] and names(b"zone=az1.Pod1") == ["nova"]
+    assert names(b"zone=internal") == ["internal", "internal"] and names(b"zone=nova") == []
+    assert len(names(b"zone=")) == 4
+    assert b"zone" not in where.pods.sent[-1][1].query

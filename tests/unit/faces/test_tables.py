@@ -132,6 +132,7 @@ LONG = {
         face.version,
         [evolve(row, hot=False) for row in face.operations],
         with_project=name in ("compute", "volume"),
+        slashes=name in ("admin", "network"),
     )
     for name, face in FACES.items()
 }

@@ -30,7 +30,14 @@ DEFAULTS: dict[str, Row] = {
     "subnets": {
         "name": "", "ip_version": 4, "gateway_ip": None, "enable_dhcp": True,
         "dns_nameservers": [], "host_routes": [], "ipv6_ra_mode": None, "ipv6_address_mode": None,
+        "subnetpool_id": None,
     },
+    "address-scopes": {"name": "", "ip_version": 6},
+    "subnetpools": {
+        "name": "", "prefixes": [], "default_prefixlen": 64, "min_prefixlen": 64,
+        "max_prefixlen": 128, "ip_version": 6, "address_scope_id": None,
+    },
+    "ndp-proxies": {"name": ""},
     "ports": {
         "name": "", "device_id": "", "device_owner": "", "admin_state_up": True,
         "allowed_address_pairs": [], "port_security_enabled": True, "extra_dhcp_opts": [],
@@ -51,13 +58,16 @@ DEFAULTS: dict[str, Row] = {
     },
     "routers": {
         "name": "", "admin_state_up": True, "external_gateway_info": None, "routes": [],
-        "conntrack_helpers": [],
+        "conntrack_helpers": [], "enable_ndp_proxy": False,
     },
 }  # fmt: skip
 SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",
         "remote_ip_prefix", "remote_group_id", "remote_address_group_id")  # fmt: skip
 
 PARTS = ("_rules", "port_forwardings", "conntrack_helpers", "port_associations")
+
+GO_ALONG = ("network:dhcp", "network:distributed")
+"""Owners of ports that go with their network or subnet."""
 
 _IDS = random.Random(1)
 
@@ -77,11 +87,12 @@ class Refusal(Exception):
 
 
 class Neutron:
-    """One Neutron's rows by collection."""
+    """One Neutron's rows by collection. `ovn`: it serves DHCP from a port of its own, which it
+    makes with the network, and for which it takes an address of the pools."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
-        self.dns = False
+        self.dns = self.agent = self.ovn = False
 
     def __call__(self, call: Call) -> Answer:
         path = call.path.decode().strip("/").replace("qos/", "qos|").replace("ing/", "ing|")
@@ -118,8 +129,17 @@ class Neutron:
                 return Answer(204)
             if kind == "routers" and len(words) > 2:
                 self._interface(rows[id], words[2], body["port_id"])
+            elif words[2:] == ["onboard_network_subnets"]:
+                for subnet in self.subnets(body["network_id"]):
+                    if subnet["ip_version"] == 6:
+                        subnet["subnetpool_id"] = id
+                        rows[id]["prefixes"].append(subnet["cidr"])
             elif kind == "trunks" and len(words) > 2:
                 self._subports(rows[id], words[2], body["sub_ports"])
+            elif words[-1].endswith("_prefixes"):
+                had = set(rows[id]["prefixes"])
+                how = had.union if "add" in words[-1] else had.difference
+                rows[id]["prefixes"] = sorted(how(body["prefixes"]))
             elif len(words) > 2:
                 self._addresses(rows[id], words[2], body["addresses"])
             else:
@@ -148,6 +168,7 @@ class Neutron:
 
     def shown(self, kind: str, row: Row) -> Row:
         apart = ("metering_label_rules", "port_associations")
+        apart += ("description",) if kind == "address-scopes" else ()
         row = {name: value for name, value in row.items() if name not in apart}
         if kind == "security-groups":
             rules = self.rows["security-group-rules"].values()
@@ -171,6 +192,9 @@ class Neutron:
         for name, value in parse_qsl(call.query.decode()):
             if name not in ("fields", "limit"):
                 asked.setdefault(name, set()).add(value)
+
+        if kind == "ndp-proxies" and asked.keys() - {"name"}:
+            raise Refusal(400, "HTTPBadRequest")  # invalid attribute for filtering
 
         def fits(row: Row) -> bool:
             for name, values in asked.items():
@@ -222,10 +246,37 @@ class Neutron:
             self.default_group(row["project_id"])
         getattr(self, f"_new_{kind.replace('-', '_')}", lambda row: None)(row)
         self.rows[kind][row["id"]] = row
+        if self.ovn and kind == "networks":
+            own = {"network_id": row["id"], "device_owner": "network:distributed", "fixed_ips": []}
+            self.create("ports", own)
+        if self.ovn and kind == "subnets":
+            try:
+                self._serve(row)
+            except Refusal:
+                del self.rows[kind][row["id"]]
+                raise
         if kind == "security-groups":
             for version in ("IPv4", "IPv6"):
                 self.rule(row, direction="egress", ethertype=version)
         return row
+
+    def _serve(self, subnet: Row) -> None:
+        """Where DHCP is on, OVN's port has an address."""
+        ports = [p for p in self.rows["ports"].values() if p["network_id"] == subnet["network_id"]]
+        port = next(p for p in ports if p["device_owner"] == "network:distributed")
+        others = [ip for ip in port["fixed_ips"] if ip["subnet_id"] != subnet["id"]]
+        if subnet["enable_dhcp"] and others == port["fixed_ips"]:
+            used = {ip["ip_address"] for one in ports for ip in one["fixed_ips"]}
+            for pool in subnet["allocation_pools"]:
+                start, end = ip_address(pool["start"]), ip_address(pool["end"])
+                for number in range(int(start), int(end) + 1):
+                    if (address := str(type(start)(number))) not in used:
+                        others.append({"subnet_id": subnet["id"], "ip_address": address})
+                        port["fixed_ips"] = others
+                        return
+            raise Refusal(409, "IpAddressGenerationFailure")
+        if not subnet["enable_dhcp"]:
+            port["fixed_ips"] = others
 
     def rule(self, group: Row, **body: Any) -> Row:
         body |= {"security_group_id": group["id"], "project_id": group["project_id"]}
@@ -250,9 +301,23 @@ class Neutron:
 
     def _new_subnets(self, row: Row) -> None:
         self._has("networks", row["network_id"])
+        if pool := row["subnetpool_id"]:
+            self._has("subnetpools", pool)
+            prefixes = map(ip_network, self.rows["subnetpools"][pool]["prefixes"])
+            if not any(ip_network(row["cidr"]).subnet_of(prefix) for prefix in prefixes):
+                raise Refusal(400, "SubnetAllocationError")
         if not row.get("allocation_pools"):
             hosts = list(ip_network(row["cidr"]).hosts())
             row["allocation_pools"] = [{"start": str(hosts[1]), "end": str(hosts[-1])}]
+        if (
+            self.agent
+            and row["enable_dhcp"]
+            and self.rows["networks"][row["network_id"]]["admin_state_up"]
+        ):
+            self.rows["subnets"][row["id"]] = row
+            fixed = [{"subnet_id": row["id"], "ip_address": row["allocation_pools"][0]["start"]}]
+            body = {"network_id": row["network_id"], "fixed_ips": fixed}
+            self.create("ports", body | {"device_owner": "network:dhcp", "device_id": "agent"})
 
     def _new_ports(self, row: Row) -> None:
         if self.dns:
@@ -268,7 +333,8 @@ class Neutron:
 
     def _addressed(self, port: Row, fixed: list[Row] | None) -> list[Row]:
         if fixed is None:
-            fixed = [{"subnet_id": s["id"]} for s in self.subnets(port["network_id"])[:1]]
+            firsts = {s["ip_version"]: s["id"] for s in self.subnets(port["network_id"])[::-1]}
+            fixed = [{"subnet_id": firsts[version]} for version in sorted(firsts)]
         used = {
             ip["ip_address"]
             for other in self.rows["ports"].values()
@@ -308,6 +374,12 @@ class Neutron:
             self._check_routes(row, body["routes"])
         if "external_gateway_info" in body:
             self._gateway(row, body["external_gateway_info"])
+        if kind == "routers":
+            info = body.get("external_gateway_info", row["external_gateway_info"])
+            valid = bool(info) and any(":" in ip["ip_address"] for ip in info["external_fixed_ips"])
+            valid = valid and bool(self._scope(info["network_id"]))
+            if body.setdefault("enable_ndp_proxy", valid) and not valid:
+                raise Refusal(400, "RouterGatewayNotValid")
         if kind == "floatingips" and "port_id" in body:
             row["port_id"] = None
             self._associate(row, body)
@@ -316,6 +388,8 @@ class Neutron:
             body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
+        if self.ovn and kind == "subnets":
+            self._serve(row | body)
         row |= body
         if kind == "ports":
             row["revision_number"] += 1
@@ -329,6 +403,9 @@ class Neutron:
         old = [p for p in self._held(router) if p["device_owner"] == "network:router_gateway"]
         network = info and info["network_id"]
         used = any(f["router_id"] == router["id"] for f in floating)
+        proxies = self.rows["ndp-proxies"].values()
+        if info is None and any(p["router_id"] == router["id"] for p in proxies):
+            raise Refusal(409, "RouterGatewayInUseByNDPProxy")
         if used and old and old[0]["network_id"] != network:
             raise Refusal(409, "RouterExternalGatewayInUseByFloatingIp")
         for port in old:
@@ -385,6 +462,24 @@ class Neutron:
                 return str(port["device_id"])
         raise Refusal(404, "ExternalGatewayForFloatingIPNotFound")
 
+    def _scope(self, network_id: str) -> str | None:
+        pools = (self.rows["subnetpools"].get(s["subnetpool_id"]) for s in self.subnets(network_id))
+        return next((pool["address_scope_id"] for pool in pools if pool), None)
+
+    def _new_ndp_proxies(self, row: Row) -> None:
+        """A port's address in the scope of its router's external network."""
+        self._has("ports", row["port_id"])
+        router, port = self.rows["routers"][row["router_id"]], self.rows["ports"][row["port_id"]]
+        if not router["enable_ndp_proxy"]:
+            raise Refusal(409, "RouterNDPProxyNotEnable")
+        (own,) = (ip for ip in port["fixed_ips"] if ip["ip_address"] == row["ip_address"])
+        joined = [ip["subnet_id"] for held in self._held(router) for ip in held["fixed_ips"]]
+        if own["subnet_id"] not in joined:
+            raise Refusal(400, "InvalidAddress")
+        outside = self._scope(router["external_gateway_info"]["network_id"])
+        if outside is None or self._scope(port["network_id"]) != outside:
+            raise Refusal(409, "AddressScopeConflict")
+
     def _held(self, router: Row) -> list[Row]:
         return [p for p in self.rows["ports"].values() if p["device_id"] == router["id"]]
 
@@ -413,6 +508,9 @@ class Neutron:
             raise Refusal(409, "RouterInterfaceInUseByFloatingIP")
         if any(self._near(port, route["nexthop"]) for route in router["routes"]):
             raise Refusal(409, "RouterInterfaceInUseByRoute")
+        proxies = [p for p in self.rows["ndp-proxies"].values() if p["router_id"] == router["id"]]
+        if any(self._near(port, proxy["ip_address"]) for proxy in proxies):
+            raise Refusal(409, "RouterInterfaceInUseByNDPProxy")
         del self.rows["ports"][port_id]
 
     def _check_routes(self, router: Row, routes: list[Row]) -> None:
@@ -496,6 +594,12 @@ class Neutron:
             for row in local.values():
                 had = row["port_associations"]
                 row["port_associations"] = [one for one in had if one["fixed_port_id"] != id]
+            proxies = self.rows["ndp-proxies"]
+            for proxy in [p["id"] for p in proxies.values() if p["port_id"] == id]:
+                del proxies[proxy]
+        named = {"subnetpools": "subnets", "address-scopes": "subnetpools"}.get(kind, "quotas")
+        if any(id in one.values() for one in self.rows.get(named, {}).values()):
+            raise Refusal(409, "InUse")
         if kind == "trunks":
             parent = ports[self.rows[kind][id]["port_id"]]
             if parent["device_owner"] == "compute:nova":
@@ -506,7 +610,7 @@ class Neutron:
             raise Refusal(409, "L3PortInUse")
         if kind == "networks":
             mine = [p for p in ports.values() if p["network_id"] == id]
-            if any(p["device_owner"] != "network:dhcp" for p in mine):
+            if any(p["device_owner"] not in GO_ALONG for p in mine):
                 raise Refusal(409, "NetworkInUse")
             for port in mine:
                 del ports[port["id"]]
@@ -517,7 +621,7 @@ class Neutron:
                 del shares[share]
         if kind == "subnets":
             mine = [p for p in ports.values() if any(i["subnet_id"] == id for i in p["fixed_ips"])]
-            if any(p["device_owner"] != "network:dhcp" for p in mine):
+            if any(p["device_owner"] not in GO_ALONG for p in mine):
                 raise Refusal(409, "SubnetInUse")
             for port in mine:
                 port["fixed_ips"] = [i for i in port["fixed_ips"] if i["subnet_id"] != id]
@@ -550,7 +654,7 @@ def _keys(kind: str) -> tuple[str, str]:
     if kind == "qos/policies":
         return "policy", "policies"
     plural = kind.rpartition("/")[2].replace("-", "_")
-    return ("rbac_policy" if kind == "rbac-policies" else plural[:-1]), plural
+    return (plural[:-3] + "y" if plural[-3:] == "ies" else plural[:-1]), plural
 
 
 class Crash(Exception):

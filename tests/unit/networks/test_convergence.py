@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 from helpers import result_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
-from neutrons import Crash, Refusal, Region, Store, new_id, number_ids
+from neutrons import GO_ALONG, Crash, Refusal, Region, Store, new_id, number_ids
 from twisted.internet.task import Clock
 
 from trio2o.domain.errors import Fault
@@ -36,12 +37,16 @@ class Convergence(RuleBasedStateMachine):
         """Two servers are on one network, each in its pod, and may be reached from outside."""
         number_ids(seed)
         self.region, self.store, self.clock = Region(2), Store(), Clock()
+        self.region.neutrons["id-2"].ovn = True
         self.clock.advance(1_800_000_000)
         self.segment = 100
         self.used: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.unknown: set[str] = set()
         self.outside: dict[str, list[str]] = {}
+        scope = self.region.top.create("address-scopes", {"name": "s", "project_id": "p1"})["id"]
+        pool = {"name": "p", "prefixes": ["2001:db8::/32"], "address_scope_id": scope}
+        self.pool = self.region.top.create("subnetpools", pool | {"project_id": "p1"})["id"]
         for one in self.region.all:
             self.segment += 1
             more = {"router:external": True, "provider:segmentation_id": self.segment}
@@ -50,6 +55,9 @@ class Convergence(RuleBasedStateMachine):
             self.region.top.create(
                 "subnets", {"network_id": id, "cidr": cidr, "enable_dhcp": False}
             )
+            cidr = f"2001:db8:e{self.segment}::/123"
+            six = {"cidr": cidr, "ip_version": 6, "subnetpool_id": self.pool, "enable_dhcp": False}
+            self.region.top.create("subnets", {"network_id": id, **six})
             self.outside[id] = [one.pod_name]
         policy = {"name": "slow", "rules": [{"id": "r", "type": "dscp_marking", "dscp_mark": 8}]}
         self.policy = self.region.top.create("qos/policies", policy)["id"]
@@ -58,10 +66,15 @@ class Convergence(RuleBasedStateMachine):
         self.region.top.create("metering/metering-labels", label)
         self.restart()
         id = self.make_network("p1", True)
+        if pick in (2, 7, 8):
+            self.segment += 1 - self.segment % 2
+            self.make_subnet(id, False, True, True)
         for which in (0, 1):
             self.boot(id, "", True, which, True, "", 0)
         if pick % 2:
             self.float(pick // 2, pick % 3 % 2, True)
+        if pick in (2, 7, 8):
+            self.proxy(pick, seed % 2, True)
         if pick > 4:
             self.forward(pick, seed % 2, 1, True)
         return id
@@ -141,6 +154,7 @@ class Convergence(RuleBasedStateMachine):
             "cidr": f"{prefix}:/123" if six else f"{prefix}0/27",
             "gateway_ip": f"{prefix}{':' * six}1" if gateway else None,
             "enable_dhcp": dhcp,
+            "subnetpool_id": self.pool if six and self.segment % 2 else None,
         }
         top.create("subnets", body)
         self.run(self.ours.settle_network(id))
@@ -373,6 +387,27 @@ class Convergence(RuleBasedStateMachine):
             pass
         self.route({*routers, row["router_id"]}, told)
 
+    @rule(pick=st.integers(0, 20), which=st.integers(0, 1), told=st.booleans())
+    def proxy(self, pick: int, which: int, told: bool) -> None:
+        """A router's external network sees an IPv6 address of a server, or does so no more."""
+        top, port = self.region.top, self.led_to(pick, which, told)
+        if not port:
+            return
+        row, proxies = top.rows["ports"][port], top.rows["ndp-proxies"]
+        mine = {p["device_id"] for p in top.rows["ports"].values() if "face" in p["device_owner"]
+                and p["network_id"] == row["network_id"]}  # fmt: skip
+        for ip in row["fixed_ips"]:
+            old = [p["id"] for p in proxies.values() if p["ip_address"] == ip["ip_address"]]
+            body = {"router_id": min(mine, default=""), "port_id": port, "project_id": "p1"}
+            try:
+                if old:
+                    del proxies[old[0]]
+                elif mine and ":" in ip["ip_address"]:
+                    top.create("ndp-proxies", body | {"ip_address": ip["ip_address"]})
+            except Refusal:
+                pass
+        self.route({*mine}, told)
+
     @rule(pick=st.integers(0, 20), told=st.booleans())
     def sink(self, pick: int, told: bool) -> None:
         floats = self.region.top.rows["floatingips"]
@@ -529,6 +564,11 @@ class Convergence(RuleBasedStateMachine):
             for port in rows["ports"].values():
                 if port["device_owner"] in ("network:router_gateway", "network:floatingip"):
                     continue
+                if port["device_owner"] == "network:ndp_proxy":
+                    assert port["id"] in {p["port_id"] for p in rows["ndp-proxies"].values()}
+                    continue
+                if port["device_owner"] == "network:distributed" and not port["fixed_ips"]:
+                    continue
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
                 if twin["device_id"].startswith("trio2o-floating:"):
@@ -542,14 +582,19 @@ class Convergence(RuleBasedStateMachine):
                 bound[twin["id"]] = one.pod_id
                 told = [ip["ip_address"] for ip in port["fixed_ips"]]
                 assert sorted(told) == sorted(ip["ip_address"] for ip in twin["fixed_ips"])
-                assert port["mac_address"] == twin["mac_address"]
+                ovn = port["device_owner"] == "network:distributed"
+                assert ovn or port["mac_address"] == twin["mac_address"]
                 if twin["id"] in inner:
                     assert not port["device_id"]
-                elif port["device_owner"] != "network:dhcp":
+                elif port["device_owner"] not in GO_ALONG:
                     assert twin["device_id"] == port["device_id"] in self.region.servers
                 for group in port["security_groups"]:
                     self.assert_group(rows, rows["security-groups"][group])
-            needed = {port["network_id"] for port in rows["ports"].values()}
+            needed = {
+                port["network_id"]
+                for port in rows["ports"].values()
+                if port["device_owner"] != "network:distributed" or port["description"]
+            }
             self.assert_routers(one, rows)
             for network in rows["networks"].values():
                 assert network["id"] in needed
@@ -564,6 +609,38 @@ class Convergence(RuleBasedStateMachine):
         self.assert_trunks(bound)
         self.assert_local(bound)
         self.assert_floats(bound)
+        self.assert_proxies(bound)
+
+    def assert_proxies(self, bound: dict[str, str]) -> None:
+        """An NDP proxy is in the pod of the gateway, for the port itself or what stands for it;
+        pools and scopes are where there are subnets of them."""
+        top = self.region.top.rows
+        for one in self.region.all:
+            rows = self.region.neutrons[one.pod_id].rows
+            told = []
+            for row in rows["ndp-proxies"].values():
+                port, id = rows["ports"][row["port_id"]], row["name"][7:]
+                end = top["ndp-proxies"][id]["port_id"]
+                away = bound[end] != one.pod_id
+                assert port["description"] == f"trio2o:{id if away else end}"
+                assert row["ip_address"] in [ip["ip_address"] for ip in port["fixed_ips"]]
+                told.append((id, row["ip_address"]))
+            assert sorted(told) == sorted(
+                (row["id"], row["ip_address"])
+                for row in top["ndp-proxies"].values()
+                if row["port_id"] in bound
+                and self.outside[
+                    top["routers"][row["router_id"]]["external_gateway_info"]["network_id"]
+                ]
+                == [one.pod_name]
+            )
+            pooled = {subnet["subnetpool_id"] for subnet in rows["subnets"].values()} - {None}
+            assert pooled == set(rows["subnetpools"])
+            scopes = {pool["address_scope_id"] for pool in rows["subnetpools"].values()}
+            assert scopes == set(rows["address-scopes"])
+            for subnet in rows["subnets"].values():
+                twin = top["subnets"][subnet["description"][7:]]
+                assert bool(subnet["subnetpool_id"]) == bool(twin["subnetpool_id"])
 
     def assert_local(self, bound: dict[str, str]) -> None:
         """A local IP is where ports are that have it, each of them there; a label where routers."""
@@ -692,7 +769,13 @@ class Convergence(RuleBasedStateMachine):
             here = self.networks_in(pod) & set(cidrs)
             mine = [r for r in rows["routers"].values() if r["description"] == f"trio2o:{id}"]
             assert len(mine) == bool(here or (home and any(there)))
+            scoped = {top["subnets"][p["fixed_ips"][0]["subnet_id"]]["cidr"]: p["network_id"]
+                for p in joined
+                if top["subnets"][p["fixed_ips"][0]["subnet_id"]]["subnetpool_id"]}  # fmt: skip
             for router in mine:
+                if here & set(scoped.values()):  # no bridge is in their scope
+                    ways = [r["nexthop"] for r in router["routes"] if r["destination"] in scoped]
+                    assert not any(way.startswith("fd00") for way in ways)
                 helpers = [says(one) for one in router["conntrack_helpers"]]
                 assert helpers == [says(one) for one in top["routers"][id]["conntrack_helpers"]]
                 elsewhere = set().union(*there) - here
@@ -736,7 +819,7 @@ class Convergence(RuleBasedStateMachine):
             return None
         ports = self.region.top.rows["ports"].values()
         ips = [ip for p in ports if group in p["security_groups"] for ip in p["fixed_ips"]]
-        return tuple(sorted(f"{ip['ip_address']}/32" for ip in ips))
+        return tuple(sorted(str(ip_network(ip["ip_address"])) for ip in ips))
 
 
 TestConvergence: Callable[[], Any] = Convergence.TestCase

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from helpers import result_of
-from neutrons import Refusal, Region, Store
+from neutrons import DEFAULTS, Refusal, Region, Store
 from twisted.internet.task import Clock
 from world import Pods, context
 
 from trio2o.domain.errors import BadRequest, Fault, NotFound
 from trio2o.faces.admin.operations import OPERATIONS
 from trio2o.message import Call
-from trio2o.networks import MADE, NetworkPass, Networks, NotMade, settle_router
+from trio2o.networks import MADE, NetworkPass, Networks, NotMade, Refused, settle_router, things
 from trio2o.networks._things import bridge_mark
 from trio2o.reconcile import Lease, Passes, Reconcilers
 from trio2o.settings import NetworkSettings
@@ -45,16 +45,21 @@ class Cloud:
         self.ours = Networks(*given, settings, settle_router)
 
     def boot(self, number: int, **more: Any) -> None:
-        top, pod = self.region.top, self.region.all[number % 2]
+        top = self.region.top
         body = {"project_id": "p", "name": "n", "provider:segmentation_id": 100 + number}
         network = top.create("networks", body)["id"]
         cidr = f"10.{number}.0.0/27"
         top.create("subnets", {"network_id": network, "project_id": "p", "cidr": cidr})
         body = {"network_id": network, "project_id": "p", "device_id": f"{MADE}c{number}"}
-        port, server = top.create("ports", body | more), f"server-{number}"
+        self.bind(top.create("ports", body | more), number % 2, number)
+
+    def bind(self, port: Any, which: int, number: int, *, ours: bool = True) -> None:
+        """A server comes up on a port of the top's."""
+        pod, server = self.region.all[which], f"server-{number}"
 
         async def call() -> None:
-            await self.ours.claim(f"c{number}", pod, [port], [port["id"]], lease=False)
+            own = [port["id"]] if ours else []
+            await self.ours.claim(f"c{number}", pod, [port], own, lease=False)
             bottom = (await self.ours.carry(pod, [port], fresh=True))[port["id"]]
             self.region.servers.add(server)
             row = self.region.neutrons[pod.pod_id].rows["ports"][bottom]
@@ -83,7 +88,8 @@ class Cloud:
         self.region.servers.discard(server)
         for pod in self.region.all:
             for port in self.region.neutrons[pod.pod_id].rows["ports"].values():
-                port |= {"device_id": ""} if port["device_id"] == server else {}
+                if port["device_id"] == server:
+                    port |= {"device_id": "", "device_owner": ""}
         result_of(self.ours.ended(server))
 
     def run(self, **more: Any) -> Any:
@@ -304,7 +310,7 @@ def test_qos_policies_are_in_the_pods_whose_networks_and_ports_have_them() -> No
     (bottom,) = [p for p in cloud.below[1]["ports"].values() if p["device_id"] == "server-1"]
     assert bottom["qos_policy_id"] in cloud.below[1]["qos/policies"]
     policy["rules"] = [rule | {"max_kbps": 200}]
-    result_of(cloud.ours.settle_policy(policy["id"]))
+    result_of(cloud.ours.settle_alone(things.QOS, policy["id"]))
     assert policies()[1] == [("slow", [200])]
     assert cloud.run().drift == 0
     (network,) = [n for n in top.rows["networks"].values() if n["id"] != port["network_id"]]
@@ -480,6 +486,75 @@ def test_a_local_ip_is_in_the_pods_of_the_ports_that_have_it() -> None:
     row["port_associations"] = []
     cloud.converge()
     assert local() == [[], []]
+    result_of(cloud.ours.keep_hints({network: [cloud.region.all[0].pod_name]}))
+    result_of(cloud.ours.check_local_ip(network, ports[0]["id"]))
+    with pytest.raises(Refused, match=f"{network} is for availability zone .*{ports[1]['id']}"):
+        result_of(cloud.ours.check_local_ip(network, ports[1]["id"]))
+
+
+def test_a_trunk_that_went_while_its_pod_was_not_asked_loses_its_subports_and_then_goes() -> None:
+    """A pod lets no trunk go whose server is there, but its subports."""
+    cloud = Cloud(1)
+    top, (network,) = cloud.region.top, cloud.region.top.rows["networks"]
+    parent, sub = (top.create("ports", {"network_id": network, "project_id": "p"}) for _ in "ab")
+    one = {"port_id": sub["id"], "segmentation_type": "vlan", "segmentation_id": 7}
+    trunk = top.create("trunks", {"port_id": parent["id"], "project_id": "p", "sub_ports": [one]})
+    cloud.bind(top.shown("ports", parent), 0, 2, ours=False)
+    cloud.converge()
+    assert [len(t["sub_ports"]) for t in cloud.below[0]["trunks"].values()] == [1]
+    top.delete("trunks", trunk["id"])
+    cloud.restart(Store())
+    cloud.run()
+    assert [t["sub_ports"] for t in cloud.below[0]["trunks"].values()] == [[]]
+    assert f"trio2o:{sub['id']}" not in [p["description"] for p in cloud.below[0]["ports"].values()]
+    cloud.end("server-2")
+    cloud.converge()
+    assert not cloud.below[0]["trunks"]
+
+
+def test_a_dhcp_agents_port_that_took_the_address_held_for_it_is_the_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DEFAULTS["subnets"], "enable_dhcp", False)
+    cloud = Cloud(1)
+    cloud.region.neutrons[cloud.region.all[0].pod_id].agent = True
+    top, (network,) = cloud.region.top, cloud.region.top.rows["networks"]
+    modes = dict.fromkeys(("ipv6_ra_mode", "ipv6_address_mode"), "dhcpv6-stateful")
+    body = {"network_id": network, "project_id": "p", "ip_version": 6, "cidr": "2001:db8::/123"}
+    top.create("subnets", body | modes | {"enable_dhcp": True})
+    result_of(cloud.ours.settle_network(network))
+    assert cloud.run().drift == 0
+    (held,) = [p for p in top.rows["ports"].values() if "trio2o-dhcp" in p["device_id"]]
+    (port,) = [p for p in cloud.below[0]["ports"].values() if p["device_owner"] == "network:dhcp"]
+    assert (port["device_id"], port["description"]) == ("agent", f"trio2o:{held['id']}")
+    addresses = [[ip["ip_address"] for ip in one["fixed_ips"]] for one in (held, port)]
+    assert addresses[0] == addresses[1]
+
+
+def test_pools_and_their_scopes_are_in_the_pods_of_their_ipv6_subnets() -> None:
+    cloud = Cloud(1)
+    top, (network,) = cloud.region.top, cloud.region.top.rows["networks"]
+    scope = top.create("address-scopes", {"name": "s", "project_id": "p"})
+    pool = top.create(
+        "subnetpools", {"name": "p", "project_id": "p", "prefixes": ["2001:db8::/48"]}
+    )
+    body = {"network_id": network, "project_id": "p", "ip_version": 6, "cidr": "2001:db8::/123"}
+    subnet = top.create("subnets", body)
+    cloud.converge()
+    assert not cloud.below[0]["subnetpools"]
+    subnet["subnetpool_id"] = pool["id"]  # as when a network's subnets are taken into a pool
+    pool["address_scope_id"] = scope["id"]
+    cloud.converge()
+    (own,), (there,) = (cloud.below[0][kind].values() for kind in ("subnetpools", "address-scopes"))
+    assert [s["subnetpool_id"] for s in cloud.below[0]["subnets"].values()] == [None, own["id"]]
+    assert (own["name"], own["address_scope_id"]) == ("p", there["id"])
+    assert there["name"] == f"trio2o:{scope['id']}"
+    pool["prefixes"] = ["2001:db8::/47"]
+    result_of(cloud.ours.settle_alone(things.POOL, pool["id"]))
+    assert [one["prefixes"] for one in cloud.below[0]["subnetpools"].values()] == [pool["prefixes"]]
+    cloud.end("server-0")
+    cloud.converge()
+    assert not cloud.below[0]["subnetpools"] and not cloud.below[0]["address-scopes"]
 
 
 def test_ports_have_the_names_of_their_hosts_where_there_is_dns() -> None:

@@ -229,12 +229,11 @@ def test_a_sweep_buries_what_is_gone_and_believes_no_failure(world: World) -> No
     assert first is not None and first.deleted_at
 
 
-def row(**more: Any) -> bytes:
-    shown = {"id": ID, "tenant_id": "p", "created": "then", "name": "not kept"}
-    return json.dumps(shown | more).encode()
+def row(**more: Any) -> dict[str, Any]:
+    return {"id": ID, "tenant_id": "p", "created": "then", "name": "not kept"} | more
 
 
-def noted(world: World, *rows: bytes) -> None:
+def noted(world: World, *rows: dict[str, Any]) -> None:
     result_of(world.routes.note(SERVER, ONE, rows))
 
 

@@ -55,8 +55,8 @@ ROWS = (
 )
 
 
-LONG = mount("v1", ROWS, with_project=True)
-HOT = mount("v1", [evolve(row, hot=True) for row in ROWS], with_project=True)
+LONG = mount("v1", ROWS, with_project=True, slashes=True)
+HOT = mount("v1", [evolve(row, hot=True) for row in ROWS], with_project=True, slashes=True)
 """The same table, found by Klein and found before it."""
 
 

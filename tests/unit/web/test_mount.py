@@ -41,8 +41,8 @@ class Told:
         return Answer(200, body=b"yes")
 
 
-def client(rows: Any = None, with_project: bool = True) -> Client:
-    app = mount("v1", rows or ROW.values(), with_project)
+def client(rows: Any = None, with_project: bool = True, slashes: bool = True) -> Client:
+    app = mount("v1", rows or ROW.values(), with_project, slashes=slashes)
     face = type("Small", (Face,), {"app": app})()
     return Client(pipeline=Told(), face=face)
 
@@ -139,6 +139,16 @@ def test_a_method_that_a_path_has_not_is_405_with_those_that_it_has(
     assert asked.reply.headers[b"allow"] == allowed
     assert asked.calls == []
     assert not asked.closed
+
+
+def test_a_path_that_lacks_its_id_at_the_end_is_an_unknown_one() -> None:
+    assert told("/v1/things/", method="DELETE") == ([], [], "")
+
+
+@pytest.mark.parametrize("target", ["/v1/things/", "/v1/0af/things/", "/v1/things/x/keys/"])
+def test_where_slashes_do_not_end_paths_a_path_with_one_is_an_unknown_one(target: str) -> None:
+    assert told(target, slashes=False) == ([], [], "")
+    assert told("/v1/", slashes=False) == (["version"], [], "")
 
 
 @given(st.sampled_from(ROWS[1:]), st.sampled_from(["", "/", "?", "?a=%2F"]))

@@ -15,7 +15,7 @@ class AdminFace(BaseFace):
     types = ("cascading",)
     version = "v1.0"
     operations = OPERATIONS
-    app = mount("v1.0", OPERATIONS, with_project=False)
+    app = mount("v1.0", OPERATIONS, with_project=False, slashes=True)
 
     def shape(self, fault: Fault) -> Answer:
         return keystone_fault(fault)

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from trio2o.faces.resources import SERVER
 from trio2o.faces.stretched import networks_of
 from trio2o.message import Answer, Call
-from trio2o.verbs import Context, Shown, Verb, decode, edit_member, fields_of, raw
+from trio2o.verbs import Context, Shown, Verb, decode, edit_member, raw
 
 Addresses = dict[str, list[dict[str, Any]]]
 
@@ -33,14 +33,14 @@ async def _correct(told: Iterable[tuple[str, Addresses]], context: Context) -> N
 
 async def dressed(rows: Sequence[Shown], context: Context) -> list[Shown]:
     """A page of servers with their details."""
-    told = {id: fields_of(row) for _, row, id in rows if _suspect(bytes(row), context)}
+    told = {id: row for _, row, id in rows if _suspect(bytes(row.get("addresses", b"")), context)}
     if not told:
         return list(rows)
     found = {id: msgspec.json.decode(row["addresses"]) for id, row in told.items()}
     await _correct(found.items(), context)
     for id, row in told.items():
         row["addresses"] = raw(found[id])
-    return [(pod, raw(told[id]) if id in told else row, id) for pod, row, id in rows]
+    return list(rows)
 
 
 @frozen

@@ -101,9 +101,9 @@ class ShowServer:
         pod = context.pods.get(route.pod_id) if route else None
         assert isinstance(answer.body, bytes)
         try:
-            shown = msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])["server"]
+            shown = msgspec.json.decode(answer.body, type=dict[str, dict[str, Any]])["server"]
             if pod is not None:
-                await context.routes.note(SERVER, pod, [bytes(shown)])
+                await context.routes.note(SERVER, pod, [shown])
         except (msgspec.MsgspecError, KeyError):
             return
 

@@ -28,7 +28,7 @@ class NetworkFace(BaseFace):
     version = "v2.0"
     resources = {kind.type: kind for kind in (*ALL, *DEFINED)}
     operations = OPERATIONS
-    app = mount("v2.0", OPERATIONS, with_project=False)
+    app = mount("v2.0", OPERATIONS, with_project=False, slashes=True)
 
     def normal(self, path: bytes) -> bytes:
         """`-` and `_` are one in names of collections, and `.json` is taken behind them."""

@@ -64,8 +64,6 @@ async def _shared_extensions(call: Call, context: Context) -> list[dict[str, Any
     if not told:
         raise Unavailable("No pod can be asked at the moment.")
     shared = set.intersection(*({item["alias"] for item in found} for found in told))
-    if context.parts.networks is not None:
-        shared -= {"l3-ndp-proxy", "l3-ext-ndp-proxy"}  # what is refused is not announced
     return [item for item in told[0] if item["alias"] in shared]
 
 

@@ -14,23 +14,38 @@ import msgspec
 from attrs import evolve, frozen
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import Fault, NotFound, NotImplementedHere, PodUnavailable
+from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
-from trio2o.faces.network_resources import ALL, NETWORK, PORT, ROUTER, SECURITY_GROUP, TRUNK
+from trio2o.faces.network_resources import (
+    ADDRESS_SCOPE,
+    ALL,
+    FLOATING_IP,
+    LOCAL_IP,
+    NDP_PROXY,
+    NETWORK,
+    PORT,
+    RBAC_POLICY,
+    ROUTER,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    TRUNK,
+)
 from trio2o.faces.stretched import ByMode, networks_of
 from trio2o.message import Answer, Call
-from trio2o.networks import Refused, marked
+from trio2o.networks import Refused
 from trio2o.networks import things as kinds
 from trio2o.verbs import (
     Context,
+    Fields,
     Gather,
     Operation,
     Shown,
     Verb,
     below,
     decode,
+    decoded,
     json_answer,
     raw,
     rewrite,
@@ -76,16 +91,21 @@ def _sources(context: Context) -> Sequence[Pod]:
     return (networks_of(context).center, *pods)
 
 
-def _skip(pod: Pod, row: msgspec.Raw) -> bool:
-    """A pod's counterpart of what the top shows."""
-    text = bytes(row)
-    return not pod.is_top and b'"trio2o:' in text and bool(marked(msgspec.json.decode(text)))
+def _skip(pod: Pod, row: Fields) -> bool:
+    """A pod's counterpart of what the top shows, or a rule of its own `default` groups."""
+    names = [bytes(row.get(name, b"")) for name in ("description", "name")]
+    mark, default = f'"{kinds.MARK}'.encode(), row.get("belongs_to_default_sg", b"")
+    ours = any(name.startswith(mark) for name in names)
+    return not pod.is_top and (ours or bytes(default) == b"true")
 
 
-def _skip_group(pod: Pod, row: msgspec.Raw) -> bool:
+def _skip_group(pod: Pod, row: Fields) -> bool:
     """A pod's `default` groups are the top's one, too."""
-    default = b'"default"' in bytes(row) and msgspec.json.decode(row).get("name") == "default"
-    return _skip(pod, row) or (default and not pod.is_top)
+    return _skip(pod, row) or (not pod.is_top and bytes(row.get("name", b"")) == b'"default"')
+
+
+_TELLING = ("id", "network_id", "security_group_id", "object_id")
+"""The ids by which a pod's row is known to be ours: its own, and those of what it is a part of."""
 
 
 @frozen
@@ -96,17 +116,21 @@ class _Dress:
 
     async def page(self, rows: Sequence[Shown], context: Context) -> list[Shown]:
         """The rows of a list's page."""
-        decoded = [(pod, msgspec.json.decode(row, type=Row), id) for pod, row, id in rows]
-        others = [row for pod, row, _ in decoded if not pod.is_top]
-        ids = [row[name] for row in others for name in ("id", "network_id") if row.get(name)]
-        ours = await networks_of(context).tops(ids)
-        kept = [
-            (pod, row, id)
-            for pod, row, id in decoded
-            if pod.is_top or not ({row.get("id"), row.get("network_id")} & set(ours))
-        ]
-        await self.rows([row for pod, row, _ in kept if pod.is_top], context)
-        return [(pod, raw(row), id) for pod, row, id in kept]
+        others = {
+            id: {decode(bytes(row[name])) for name in _TELLING if name in row}
+            for pod, row, id in rows
+            if not pod.is_top
+        }
+        found = set().union(*others.values()) - {None}
+        ours = set(await networks_of(context).tops(found))
+        kept = [(pod, row, id) for pod, row, id in rows if pod.is_top or not others[id] & ours]
+        names = ("id", "port_id", "port_details", *_OVERLAID.get(self.resource.type, ()))
+        tops = [row for pod, row, _ in kept if pod.is_top]
+        told = [decoded({name: row[name] for name in names if name in row}) for row in tops]
+        await self.rows(told, context)
+        for row, known in zip(tops, told, strict=True):
+            row |= {name: raw(value) for name, value in known.items()}
+        return kept
 
     async def rows(self, rows: Sequence[Row], context: Context) -> None:
         """Change the top's rows in place. What a pod that does not answer knows stays as it is."""
@@ -133,6 +157,14 @@ class _Dress:
         live = {top: row for some in told for top, row in some.items()}
         for row in rows:
             row |= {name: value for name, value in live.get(row["id"], {}).items() if name in row}
+        if self.resource is FLOATING_IP:
+            ends = [row["port_details"] for row in rows if row.get("port_details")]
+            ids = [row["port_id"] for row in rows if row.get("port_details")]
+            for end, id in zip(ends, ids, strict=True):
+                end["id"] = id
+            await _Dress(PORT).rows(ends, context)
+            for end in ends:
+                del end["id"]
 
     async def _ask(
         self, pod_id: str, ids: dict[str, str], names: Sequence[str], context: Context
@@ -206,12 +238,15 @@ class TopFirst:
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         networks = networks_of(context)
+        refuse_ours(decode(call.body))
         sent, hints = self._without_hints(below(call, context), context)
-        if self.resource is ROUTER and value_at(decode(call.body), _ENABLE) is True:
-            raise NotImplementedHere(_NO_PROXIES)
         before = await self._before(context)
+        if self.resource is PORT and before.get("device_id"):
+            _check_kind(sent, before, context)
         if self.resource is TRUNK and call.method == "DELETE":
             await self._untrunk(sent, context)
+        if self.resource is LOCAL_IP and call.method == "POST" and context.params:
+            await self._check_local_ip(sent, context)
         answer = await context.send(networks.center, sent)
         if answer.status in (403, 409) and call.method == "DELETE" and await self._let_go(context):
             answer = await context.send(networks.center, sent)
@@ -224,7 +259,8 @@ class TopFirst:
                 if not await within(context.clock, FOLLOW, follow):
                     networks.wake()
             except Fault as fault:  # the top has it: what was not brought now is for a pass
-                if self.resource is TRUNK and isinstance(fault, Refused):
+                whole = self.resource in (TRUNK, NDP_PROXY)
+                if whole and isinstance(fault, Refused | BadRequest):
                     await self._take_back(sent, answer, context)
                     raise await _by_top(fault, context) from None
                 log.warn("a change of the top: {why}", why=str(fault))
@@ -243,12 +279,24 @@ class TopFirst:
                 except Refused as refused:
                     raise await _by_top(refused, context) from None
 
+    async def _check_local_ip(self, sent: Call, context: Context) -> None:
+        """The network of a local IP that is to be a port's may not be for the zone of the port's
+        server. Raises `Refused`."""
+        networks, above = networks_of(context), sent.path.rpartition(b"/")[0]
+        shown = await context.send(
+            networks.center, evolve(sent, method="GET", path=above, body=b"")
+        )
+        network = value_at(decode(shown.body), ("local_ip", "network_id"))
+        port = value_at(decode(sent.body), ("port_association", "fixed_port_id"))
+        if isinstance(network, str) and isinstance(port, str):
+            await networks.check_local_ip(network, port)
+
     async def _take_back(self, sent: Call, answer: Answer, context: Context) -> None:
-        """The pod of a trunk refused what the top did."""
+        """The pod of a trunk, or of an NDP proxy, refused what the top did."""
         networks, action = networks_of(context), context.operation.action
         if sent.method == "POST":
             for row in self._rows(answer):
-                await networks.gone(networks.center, TRUNK.path(row["id"]))
+                await networks.gone(networks.center, self.resource.path(row["id"]))
         elif action == "add_subports":
             path = f"{TRUNK.path(_subject(context))}/remove_subports"
             await networks.neutron.ask(networks.center, "PUT", path, decode(sent.body))
@@ -334,8 +382,17 @@ class TopFirst:
                         raise
                     continue
                 if route is not None and not route.deleted_at:
-                    return True
+                    pod = context.pods.get(route.pod_id)
+                    return pod is None or not await self._of_ours(pod, id, context)
         return False
+
+    async def _of_ours(self, pod: Pod, id: str, context: Context) -> bool:
+        """Whether what a pod has is a part of what we made there: a rule, a share."""
+        if self.resource not in (SECURITY_GROUP_RULE, RBAC_POLICY):
+            return False
+        networks, kind = networks_of(context), kinds.BY_PATH[self.resource.collection.strip("/")]
+        found = await networks.neutron.by_ids(pod, kind, [id])
+        return bool(await networks.tops([row[n] for row in found for n in _TELLING if row.get(n)]))
 
     def _rows(self, answer: Answer) -> list[Row]:
         """What the top says it made or changed."""
@@ -385,8 +442,11 @@ class TopFirst:
         elif type == "trunk":
             for trunk in [id] if id else [row["id"] for row in rows]:
                 await networks.settle_trunk(trunk)
-        elif type == "policy":
-            await networks.settle_policy(id)
+        elif type == "ndp_proxy":
+            for router in {row["router_id"] for row in (*rows, before) if row.get("router_id")}:
+                await self._settle_router(router, context)
+        elif type in ("policy", "subnetpool") and id:
+            await networks.settle_alone(kinds.BY_PATH[self.resource.collection.strip("/")], id)
         elif type.startswith(_BY_PASS):
             networks.wake()
         elif type == "address_group" and id:
@@ -406,12 +466,42 @@ class TopFirst:
         many = body.get(self.resource.rows)
         one = body.get(self.resource.key)
         rows = many if isinstance(many, list) else [one] if isinstance(one, dict) else []
+        bare = isinstance(one, dict) and "id" not in one
+        for row in rows if bare else ():
+            row["id"] = _subject(context)
         await _Dress(self.resource).rows(rows, context)
+        for row in rows if bare else ():
+            del row["id"]
         return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
 
 
-async def _by_top(refused: Refused, context: Context) -> Refused:
+def _check_kind(sent: Call, before: Row, context: Context) -> None:
+    """Raises `Conflict` for another kind of NIC on a port that a server uses in its pod."""
+    name = "binding:vnic_type"
+    asked = value_at(decode(sent.body), ("port", name))
+    mine = context.caller.is_admin or before["project_id"] == context.caller.project_id
+    if mine and asked not in (None, before[name]):
+        raise Conflict(
+            f"Unable to complete operation on port {before['id']} for network "
+            f"{before['network_id']}. Port already has an attached device {before['device_id']}.",
+            kind="PortInUse",
+        )
+
+
+def refuse_ours(body: Any) -> None:
+    """Raises `BadRequest` for what says to be ours: a network, to join the pods of a router."""
+    for items in body.values() if isinstance(body, dict) else ():
+        for item in items if isinstance(items, list) else [items]:
+            for name in ("description", "device_id") if isinstance(item, dict) else ():
+                if str(value := item.get(name)).startswith((kinds.MARK, kinds.RESERVED)):
+                    why = f"Invalid input for {name}. Reason: '{value}' is a name for Trio2o's own."
+                    raise BadRequest(why)
+
+
+async def _by_top(refused: Refused | BadRequest, context: Context) -> Fault:
     """What a pod refused, in the words of the top."""
+    if isinstance(refused, BadRequest):
+        return refused
     text = refused.message
     for id in re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", text):
         text = text.replace(id, (await networks_of(context).tops([id])).get(id, id))
@@ -427,25 +517,6 @@ async def by_top(call: Call, context: Context) -> Answer:
     return rewrite(answer, context, networks.center)
 
 
-@frozen
-class NotCarried(TopFirst):
-    """Making something that pods would have to be told of, and are not: only in a pod's own."""
-
-    async def __call__(self, call: Call, context: Context) -> Answer:
-        if await self._is_a_pods(call, context):
-            return await self.local(call, context)
-        raise NotImplementedHere(_NO_PROXIES)
-
-
-_NOT_CARRIED = re.compile(r"/v2\.0/ndp-proxies(/|$)")
-
-_ENABLE = ("router", "enable_ndp_proxy")
-
-_NO_PROXIES = (
-    "NDP proxies are not carried to pods: they need the address scopes of networks, which are "
-    "the top's alone. Route the prefix, or use a network of one pod's own."
-)
-
 _TOPS_OWN = re.compile(
     r"/v2\.0/(quotas|flavors|service_profiles|default-security-group-rules"
     r"|security-groups-default-statefulness|auto-allocated-topology)(/|$)"
@@ -454,7 +525,7 @@ _TOPS_OWN = re.compile(
 _BY_PASS = ("alias_", "metering_", "local_ip")
 """Types of what the next pass brings to pods."""
 
-_FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING)
+_FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATING, kinds.PROXY)
 
 
 def _subject(context: Context) -> str:
@@ -517,15 +588,23 @@ def _stretched(row: Operation) -> Operation:
             row.verb,
             sources=_sources,
             skip=_skip_group if resource is SECURITY_GROUP else _skip,
-            extra=("description", "name") if resource is SECURITY_GROUP else ("description",),
+            extra=("description", *_EXTRA.get(resource.type, ())),
             dress=_Dress(resource).page,
             same=None,
         )
         return evolve(row, verb=ByMode(row.verb, Listed(gather)))
-    bare = row.method == "POST" and _NOT_CARRIED.match(row.path)
-    verb = NotCarried if bare else TopFirst
-    return evolve(row, verb=ByMode(row.verb, verb(row.verb, resource)))
+    return evolve(row, verb=ByMode(row.verb, TopFirst(row.verb, resource)))
 
+
+_EXTRA = {
+    SECURITY_GROUP.type: ("name",),
+    ADDRESS_SCOPE.type: ("name",),
+    NDP_PROXY.type: ("name",),
+    PORT.type: ("network_id",),
+    SECURITY_GROUP_RULE.type: ("security_group_id", "belongs_to_default_sg"),
+    RBAC_POLICY.type: ("object_id",),
+}
+"""What tells, besides a description, that a pod's row is ours or Neutron's own."""
 
 _NOTHING = Resource("", "network", rows="")
 """Stands for rows of things without ids: nothing follows from a change of them."""
