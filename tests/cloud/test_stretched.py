@@ -52,11 +52,16 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
     assert [server.availability_zone for server in servers] == ["az1", "az2"]
     addresses = [server.addresses["net1"][0]["addr"] for server in servers]
     assert len(set(addresses)) == 2
-    ports = list(spanning.tenant.network.ports(network_id=net.id, device_owner="compute:az1"))
-    ports += spanning.tenant.network.ports(network_id=net.id, device_owner="compute:az2")
+
+    def ports_of(zone: str) -> list[Any]:
+        return list(
+            spanning.tenant.network.ports(network_id=net.id, device_owner=f"compute:{zone}")
+        )
+
+    eventually(lambda: {p.status for z in ("az1", "az2") for p in ports_of(z)} == {"ACTIVE"}, 10)
+    ports = ports_of("az1") + ports_of("az2")
     assert {port.device_id for port in ports} == {server.id for server in servers}
     assert {port.fixed_ips[0]["ip_address"] for port in ports} == set(addresses)
-    assert {port.status for port in ports} == {"ACTIVE"}
     told = get(spanning.tenant.network, f"/ports/{ports[0].id}", fields="status")
     assert told == {"port": {"status": "ACTIVE"}}
     with pytest.raises(exceptions.ConflictException, match="already has an attached device"):
@@ -73,7 +78,7 @@ def test_servers_of_two_zones_are_on_one_network_with_addresses_of_their_own(spa
         assert subnet.cidr == CIDR
         gateways.add(subnet.gateway_ip)
         pools += [pool["start"] for pool in subnet.allocation_pools]
-        macs |= {port.mac_address for port in found["ports"] if port.device_owner != "network:dhcp"}
+        macs |= {p.mac_address for p in found["ports"] if not p.device_owner.startswith("network:")}
     assert len(gateways) == 2 and "10.20.0.1" in gateways
     assert len(pools) == 2 and not set(pools) & set(addresses)
     assert macs == {port.mac_address for port in ports}
@@ -168,7 +173,9 @@ def test_a_port_made_before_the_boot_is_used_and_left_free(spanning: Project):
     # another zone may have it now
     server = spanning.server("az1", networks=[{"port": port.id}])
     assert server.addresses["net1"][0]["addr"] == "10.20.0.77"
-    assert not [p for p in inside(spanning, "Pod2")["ports"] if p.device_owner != "network:dhcp"]
+    assert not [
+        p for p in inside(spanning, "Pod2")["ports"] if not p.device_owner.startswith("network:")
+    ]
     network.update_port(port, name="renamed", is_admin_state_up=False)
     bottoms = [p for p in inside(spanning, "Pod1")["ports"] if p.device_id == server.id]
     assert [(p.name, p.is_admin_state_up) for p in bottoms] == [("renamed", False)]
@@ -597,4 +604,5 @@ def test_servers_asked_for_at_once_make_a_network_once_in_each_pod(spanning: Pro
     for region in ("Pod1", "Pod2"):
         found = inside(spanning, region)
         assert [len(found[kind]) for kind in ("networks", "subnets", "groups")] == [1, 1, 1]
-        assert len([p for p in found["ports"] if p.device_owner == "network:dhcp"]) == 1
+        serving = ("network:dhcp", "network:distributed")
+        assert len([p for p in found["ports"] if p.device_owner in serving]) == 1

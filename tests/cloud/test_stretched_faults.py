@@ -45,11 +45,15 @@ def whole(project: Project, network: Any) -> None:
     for region in ("Pod1", "Pod2"):
         servers |= {server.id: region for server in project.at(region).compute.servers()}
     center = admin_cloud("Central").network
-    tops = [p for p in center.ports(network_id=network.id) if p.device_owner != "network:dhcp"]
+    tops = [
+        p for p in center.ports(network_id=network.id) if not p.device_owner.startswith("network:")
+    ]
     assert {port.device_id for port in tops} == set(servers), (tops, servers)
     assert len(tops) == len(servers)
     for region in ("Pod1", "Pod2"):
-        ports = [p for p in inside(project, region)["ports"] if p.device_owner != "network:dhcp"]
+        ports = [
+            p for p in inside(project, region)["ports"] if not p.device_owner.startswith("network:")
+        ]
         mine = {f"trio2o:{p.id}" for p in tops if servers[p.device_id] == region}
         assert {port.description for port in ports} == mine
         assert len(ports) == len(mine)

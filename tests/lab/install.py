@@ -32,12 +32,16 @@ WIRES = {
     "radvd": "/usr/sbin/radvd",
     "isc-dhcp-client": "/usr/sbin/dhclient",
 }
+# a pod's networks in OVN
+OVN = {"ovn-central": "/usr/bin/ovn-northd"}
 STAMP = settings.VENV / ".lab-requirements"
 
 
 def ensure() -> None:
     """Install what is missing; costs nothing when all is there."""
-    _debian_packages(_missing())
+    _debian_packages(
+        _missing() + (_absent(OVN) if any(map(settings.is_ovn, settings.pods())) else [])
+    )
     if not _stamped():
         _virtual_environment()
 

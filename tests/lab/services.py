@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from . import settings, topology
-from .conf import nginx, pod
+from .conf import ini, nginx, pod
 from .processes import Process, Stage
 
 THREADS = 8
@@ -51,7 +51,30 @@ def of_pod(number: int) -> list[Process]:
         {"OS_PLACEMENT_CONFIG_DIR": f"{etc}/placement"},
     )
     neutron = _neutron(f"{name}-neutron", topology.pod_port(number, "neutron"), etc / "neutron")
-    return _with_nginx(name, [placement, neutron, *_nova(number, etc), *_cinder(number, etc)])
+    ovn = _ovn(number) if settings.is_ovn(number) else []
+    return _with_nginx(name, [placement, *ovn, neutron, *_nova(number, etc), *_cinder(number, etc)])
+
+
+def _ovn(number: int) -> list[Process]:
+    """OVN's databases, northd, and what stands for the host's controller."""
+    name, state = f"pod{number}", ini.state_folder(f"pod{number}-ovn")
+    found, sides = [], {"north": "nb", "south": "sb"}
+    for side, short in sides.items():
+        file, port = state / f"{short}.db", topology.pod_port(number, f"ovn-{side}")
+        schema = f"/usr/share/ovn/ovn-{short}.ovsschema"
+        make = f"test -e {file} || ovsdb-tool create {file} {schema}"
+        serve = f"ovsdb-server {file} --remote=ptcp:{port}:{topology.IP} --unixctl={state}/{short}"
+        command = ["/bin/sh", "-c", f"{make} && exec {serve}"]
+        found.append(Process(f"{name}-ovn-{side}", command, Stage.FRONT))
+    north, south = (topology.ovn_database(number, side) for side in sides)
+    command = ["ovn-northd", f"--ovnnb-db={north}", f"--ovnsb-db={south}"]
+    command.append(f"--unixctl={state}/northd")
+    found.append(Process(f"{name}-ovn-northd", command, Stage.PLACEMENT))
+    command = [f"{settings.VENV}/bin/python", "-m", "labplugin.chassis", f"{name}-node1"]
+    command += ["bridge:br-bridge,extern:br-extern", north, south]
+    variables = {"PYTHONPATH": str(settings.PLUGIN)}
+    found.append(Process(f"{name}-ovn-chassis", command, Stage.CONDUCTOR, variables))
+    return found
 
 
 def _nova(number: int, etc: Path) -> list[Process]:

@@ -33,6 +33,11 @@ def pods() -> range:
     return range(1, int(text) + 1)
 
 
+def is_ovn(pod: int) -> bool:
+    """Whether a pod's Neutron drives OVN: LAB_OVN holds their numbers, as in "2,3"."""
+    return str(pod) in os.environ.get("LAB_OVN", "").split(",")
+
+
 def in_venv() -> bool:
     return Path(sys.prefix).resolve() == VENV.resolve()
 

@@ -8,6 +8,7 @@ MARIADB, RABBIT, MEMCACHED = 10306, 10672, 10211
 ERLANG_NAMES, ERLANG_NODE = 10369, 30672
 KEYSTONE, GLANCE, CENTRAL_NEUTRON = 5000, 9292, 9696
 _POD_PORTS = {"nova": 774, "placement": 778, "cinder": 776, "neutron": 696}
+_POD_PORTS |= {"ovn-north": 641, "ovn-south": 642}
 
 AUTH_URL = f"http://{IP}:{KEYSTONE}/v3"
 GLANCE_URL = f"http://{IP}:{GLANCE}"
@@ -41,3 +42,7 @@ def pod_port(number: int, service: str) -> int:
 
 def pod_url(number: int, service: str) -> str:
     return f"http://{IP}:{pod_port(number, service)}"
+
+
+def ovn_database(number: int, side: str) -> str:
+    return f"tcp:{IP}:{pod_port(number, f'ovn-{side}')}"

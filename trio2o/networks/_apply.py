@@ -135,6 +135,8 @@ class Applier:
         found = await self._find(pod, wanted) if look else None
         if found is None and kind is things.GROUP and body["name"] == "default":
             found = await self._default_group(pod, wanted, body)
+        if found is None and body.get("device_owner") == "network:dhcp":
+            found = await self._metadata_port(pod, body)
         if found is None:
             try:
                 said = await self._neutron.ask(pod, "POST", f"/{kind.path}", {kind.key: body})
@@ -205,6 +207,23 @@ class Applier:
     async def _marked(self, pod: Pod, kind: Kind, id: str, body: Row) -> str:
         change = {kind.key: {"description": body["description"]}}
         await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", change)
+        return id
+
+    async def _metadata_port(self, pod: Pod, body: Row) -> str | None:
+        """The port from which OVN serves DHCP; it comes with the network, and with the addresses
+        that it has once DHCP is switched on it takes no others."""
+        found = await self._neutron.rows(
+            pod,
+            things.PORT,
+            fields=("id",),
+            network_id=body["network_id"],
+            device_owner="network:distributed",
+        )
+        if not found:
+            return None
+        id = str(found[0]["id"])
+        change = {"port": {name: body[name] for name in ("description", "fixed_ips")}}
+        await self._neutron.ask(pod, "PUT", f"/ports/{id}", change)
         return id
 
     async def _lift_quota(self, pod: Pod, project_id: str) -> None:

@@ -418,8 +418,9 @@ def _interface(router: Ref, port: Row, fixed: Sequence[Fixed]) -> list[Wanted]:
     wanted = _held_port(port, fixed)
     if [address for _, address in fixed] == [ip["ip_address"] for ip in port["fixed_ips"]]:
         wanted.body["mac_address"] = port["mac_address"]
-    # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
-    wanted.body["device_owner"] = INTERFACES[0]
+    if any(automatic(subnet) for subnet, _ in fixed):
+        # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
+        wanted.body["device_owner"] = INTERFACES[0]
     joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
     return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
 

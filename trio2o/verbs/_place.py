@@ -85,15 +85,16 @@ class Place:
         if self.more is not None:
             found = (*found, *await self.more(body, context))
         named, rest = self._asked(body)
-        zone = named or ("" if found else self._usual_zone(context))
-        order = await self._order(body, zone, found, context)
+        owner = self._of_owner(body, context)
+        zone = named or ("" if found else self._usual_zone(owner))
+        order = await self._order(body, zone, found, context, owner)
         pinned = bool(found) or order[0].is_named(zone)
         tell = bool(zone) or (self.follows and not found)
         last: Answer | PodUnavailable | None = None
         # the next is tried only where nothing was done, and nothing says that it must be this one
         for chosen in order[:1] if pinned else order:
-            own = _zone_in(chosen, zone, context)
-            pod = await bind(context, chosen, own.name, pinned=pinned)
+            own = _zone_in(chosen, zone, owner)
+            pod = await bind(owner, chosen, own.name, pinned=pinned)
             own = pod.zone(own.name) or pod.azs[0]
             try:
                 sent = await self._body(call.body, pod, own, (named, rest, tell), context)
@@ -109,6 +110,15 @@ class Place:
         if last.ok and isinstance(last.body, bytes):
             await context.routes.learn(self._made(last.body, pod, context))
         return rewrite(last, context, pod)
+
+    def _of_owner(self, body: Any, context: Context) -> Context:
+        """The context of the project whose pods count: an admin may make a thing for another."""
+        wheres, names = ((self.makes.key,), (self.makes.rows, "*")), self.makes.project
+        told = (value_at(body, (*where, name)) for where in wheres for name in names)
+        owner = next(filter(None, told), None) if context.caller.is_admin else None
+        if not isinstance(owner, str):
+            return context
+        return evolve(context, caller=evolve(context.caller, project_id=owner))
 
     def _usual_zone(self, context: Context) -> str:
         """The AZ of what names none; '' where the project has pods, and none in the default AZ."""
@@ -131,14 +141,14 @@ class Place:
         return name, colon + rest
 
     async def _order(
-        self, body: Any, zone: str, found: tuple[Pin, ...], context: Context
+        self, body: Any, zone: str, found: tuple[Pin, ...], context: Context, owner: Context
     ) -> list[Pod]:
         """The pods that may take it, the best first. Raises `BadRequest` or `Unavailable`."""
         rules = context.surface.rules
         needs = await self.needs(body, context) if self.needs else Needs()
         try:
             wish = Wish(zone, found, needs.tags, needs.by)
-            fit = fitting(candidates(context, zone), wish, rules)
+            fit = fitting(candidates(owner, zone), wish, rules)
         except NoSuchZone as refusal:
             message = self.no_zone.format(zone=refusal.zone)
             raise BadRequest(message, kind="AvailabilityZoneNotFound") from None

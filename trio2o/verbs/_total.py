@@ -10,6 +10,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
 from trio2o.message import Answer, Call
 from trio2o.verbs._context import Context, below, json_answer
+from trio2o.verbs._define import all_of
 from trio2o.verbs._gather import UNAVAILABLE, incomplete
 from trio2o.verbs._rewrite import rewrite
 
@@ -28,13 +29,13 @@ class Total:
     known: Callable[[Document, Call, Context], Awaitable[None]] | None = None
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        pods = context.pods.serving(context.surface.service)
+        pods = all_of(context)
         answers = await together(context.heard(pod, below(call, context)) for pod in pods)
         said: list[tuple[Pod, Document]] = []
         lost: list[str] = []
         status = 200
         for pod, answer in zip(pods, answers, strict=True):
-            document = _document(answer)
+            document = self.told(pod, answer)
             if answer is not None and document is not None:
                 said.append((pod, document))
                 status = answer.status
@@ -50,11 +51,13 @@ class Total:
             await self.known(combined, call, context)
         return json_answer(status, combined, ((UNAVAILABLE, names),) if lost else ())
 
-
-def _document(answer: Answer | None) -> Document | None:
-    if answer is None or not answer.ok or not isinstance(answer.body, bytes):
-        return None
-    try:
-        return msgspec.json.decode(answer.body, type=Document)
-    except msgspec.MsgspecError:
-        return None
+    def told(self, pod: Pod, answer: Answer | None) -> Document | None:
+        """What a pod says, if `combine` can make something of it."""
+        if answer is None or not answer.ok or not isinstance(answer.body, bytes):
+            return None
+        try:
+            document = msgspec.json.decode(answer.body, type=Document)
+            self.combine([(pod, document)])
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError):
+            return None
+        return document

@@ -251,9 +251,18 @@ class Pipeline:
     def _trace(
         self, face: Face, call: Call, peer: str, request_id: str, found: Found = NOTHING
     ) -> Trace:
-        row, now = found.rows[0] if found.rows else None, self._clock.seconds()
-        known = face.name, call.method, call.path, call.query, peer, request_id, now, row
-        return Trace(*known, ids=found.segments)
+        return Trace(
+            face.name,
+            call.method,
+            call.path,
+            call.query,
+            peer,
+            request_id,
+            self._clock.seconds(),
+            found.rows[0] if found.rows else None,
+            False,
+            found.segments,
+        )
 
     def _received(self, call: Call, said: Mapping[bytes, bytes]) -> tuple[Call, str]:
         """The call without what only a proxy is believed, and the address it came from."""

@@ -66,6 +66,9 @@ SAYS = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max"
 
 PARTS = ("_rules", "port_forwardings", "conntrack_helpers", "port_associations")
 
+GO_ALONG = ("network:dhcp", "network:distributed")
+"""Owners of ports that go with their network or subnet."""
+
 _IDS = random.Random(1)
 
 
@@ -84,11 +87,12 @@ class Refusal(Exception):
 
 
 class Neutron:
-    """One Neutron's rows by collection."""
+    """One Neutron's rows by collection. `ovn`: it serves DHCP from a port of its own, which it
+    makes with the network, and for which it takes an address of the pools."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
-        self.dns = self.agent = False
+        self.dns = self.agent = self.ovn = False
         self.ndp = True
 
     def __call__(self, call: Call) -> Answer:
@@ -248,10 +252,37 @@ class Neutron:
             self.default_group(row["project_id"])
         getattr(self, f"_new_{kind.replace('-', '_')}", lambda row: None)(row)
         self.rows[kind][row["id"]] = row
+        if self.ovn and kind == "networks":
+            own = {"network_id": row["id"], "device_owner": "network:distributed", "fixed_ips": []}
+            self.create("ports", own)
+        if self.ovn and kind == "subnets":
+            try:
+                self._serve(row)
+            except Refusal:
+                del self.rows[kind][row["id"]]
+                raise
         if kind == "security-groups":
             for version in ("IPv4", "IPv6"):
                 self.rule(row, direction="egress", ethertype=version)
         return row
+
+    def _serve(self, subnet: Row) -> None:
+        """Where DHCP is on, OVN's port has an address."""
+        ports = [p for p in self.rows["ports"].values() if p["network_id"] == subnet["network_id"]]
+        port = next(p for p in ports if p["device_owner"] == "network:distributed")
+        others = [ip for ip in port["fixed_ips"] if ip["subnet_id"] != subnet["id"]]
+        if subnet["enable_dhcp"] and others == port["fixed_ips"]:
+            used = {ip["ip_address"] for one in ports for ip in one["fixed_ips"]}
+            for pool in subnet["allocation_pools"]:
+                start, end = ip_address(pool["start"]), ip_address(pool["end"])
+                for number in range(int(start), int(end) + 1):
+                    if (address := str(type(start)(number))) not in used:
+                        others.append({"subnet_id": subnet["id"], "ip_address": address})
+                        port["fixed_ips"] = others
+                        return
+            raise Refusal(409, "IpAddressGenerationFailure")
+        if not subnet["enable_dhcp"]:
+            port["fixed_ips"] = others
 
     def rule(self, group: Row, **body: Any) -> Row:
         body |= {"security_group_id": group["id"], "project_id": group["project_id"]}
@@ -363,6 +394,8 @@ class Neutron:
             body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
+        if self.ovn and kind == "subnets":
+            self._serve(row | body)
         row |= body
         if kind == "ports":
             row["revision_number"] += 1
@@ -583,7 +616,7 @@ class Neutron:
             raise Refusal(409, "L3PortInUse")
         if kind == "networks":
             mine = [p for p in ports.values() if p["network_id"] == id]
-            if any(p["device_owner"] != "network:dhcp" for p in mine):
+            if any(p["device_owner"] not in GO_ALONG for p in mine):
                 raise Refusal(409, "NetworkInUse")
             for port in mine:
                 del ports[port["id"]]
@@ -594,7 +627,7 @@ class Neutron:
                 del shares[share]
         if kind == "subnets":
             mine = [p for p in ports.values() if any(i["subnet_id"] == id for i in p["fixed_ips"])]
-            if any(p["device_owner"] != "network:dhcp" for p in mine):
+            if any(p["device_owner"] not in GO_ALONG for p in mine):
                 raise Refusal(409, "SubnetInUse")
             for port in mine:
                 port["fixed_ips"] = [i for i in port["fixed_ips"] if i["subnet_id"] != id]

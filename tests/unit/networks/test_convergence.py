@@ -11,7 +11,7 @@ from helpers import result_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
-from neutrons import Crash, Refusal, Region, Store, new_id, number_ids
+from neutrons import GO_ALONG, Crash, Refusal, Region, Store, new_id, number_ids
 from twisted.internet.task import Clock
 
 from trio2o.domain.errors import Fault
@@ -37,6 +37,7 @@ class Convergence(RuleBasedStateMachine):
         """Two servers are on one network, each in its pod, and may be reached from outside."""
         number_ids(seed)
         self.region, self.store, self.clock = Region(2), Store(), Clock()
+        self.region.neutrons["id-2"].ovn = True
         self.clock.advance(1_800_000_000)
         self.segment = 100
         self.used: dict[str, str] = {}
@@ -566,6 +567,8 @@ class Convergence(RuleBasedStateMachine):
                 if port["device_owner"] == "network:ndp_proxy":
                     assert port["id"] in {p["port_id"] for p in rows["ndp-proxies"].values()}
                     continue
+                if port["device_owner"] == "network:distributed" and not port["fixed_ips"]:
+                    continue
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
                 if twin["device_id"].startswith("trio2o-floating:"):
@@ -579,14 +582,19 @@ class Convergence(RuleBasedStateMachine):
                 bound[twin["id"]] = one.pod_id
                 told = [ip["ip_address"] for ip in port["fixed_ips"]]
                 assert sorted(told) == sorted(ip["ip_address"] for ip in twin["fixed_ips"])
-                assert port["mac_address"] == twin["mac_address"]
+                ovn = port["device_owner"] == "network:distributed"
+                assert ovn or port["mac_address"] == twin["mac_address"]
                 if twin["id"] in inner:
                     assert not port["device_id"]
-                elif port["device_owner"] != "network:dhcp":
+                elif port["device_owner"] not in GO_ALONG:
                     assert twin["device_id"] == port["device_id"] in self.region.servers
                 for group in port["security_groups"]:
                     self.assert_group(rows, rows["security-groups"][group])
-            needed = {port["network_id"] for port in rows["ports"].values()}
+            needed = {
+                port["network_id"]
+                for port in rows["ports"].values()
+                if port["device_owner"] != "network:distributed" or port["description"]
+            }
             self.assert_routers(one, rows)
             for network in rows["networks"].values():
                 assert network["id"] in needed

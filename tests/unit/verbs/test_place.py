@@ -9,7 +9,8 @@ from helpers import result_of
 from world import PROJECT, Pods, Routes, answer, caller, context, pod, route
 
 from trio2o.domain.errors import BadRequest, PodTimeout, PodUnavailable, Unavailable
-from trio2o.domain.values import DRAINING, MAINTENANCE, Binding, Pod, Zone
+from trio2o.domain.values import DRAINING, MAINTENANCE, Binding, Caller, Pod, Zone
+from trio2o.faces.network_resources import NETWORK
 from trio2o.faces.resources import SERVER, VOLUME
 from trio2o.message import Answer, Call
 from trio2o.scheduling import Pin
@@ -488,3 +489,23 @@ def test_the_default_az_of_a_pod_that_has_several_is_told() -> None:
     where = evolve(where, surface=evolve(where.surface, default_zone="az2"))
     place(where)
     assert sent(where)[1] == {"name": "n", "availability_zone": "c-az2"}
+
+
+def test_what_an_admin_makes_for_a_project_goes_to_that_projects_pod_and_binds_it(
+    recorded: list[Binding],
+) -> None:
+    network = Place(NETWORK, zone="availability_zone_hints")
+    where = world()
+    held = Binding("b", "theirs", TWO.pod_id, "az2", "2026-01-01")
+    where.pods.bound.append(held)  # type: ignore[attr-defined]
+
+    def made_by(who: Caller, owner: str) -> str:
+        body = json.dumps({"network": {"project_id": owner}}).encode()
+        result_of(network(Call("POST", b"/", body=body), evolve(where, caller=who)))
+        return where.pods.sent[-1][0]  # type: ignore[attr-defined,no-any-return]
+
+    admin = evolve(caller(), roles=("admin",))
+    assert made_by(admin, "theirs") == "Pod2" and recorded == []
+    assert made_by(admin, "new") == "Pod1"
+    assert made_by(caller(), "theirs") == "Pod1"  # whom Neutron refuses
+    assert [binding.tenant_id for binding in recorded] == ["new", PROJECT]

@@ -191,12 +191,12 @@ def absent(heard: Heard) -> bytes:
 
 
 @cache
-def _database() -> tuple[sa.Connection, bytes]:
+def _database(pods: int) -> tuple[sa.Connection, bytes]:
     """A database in memory, and what is in it when a world begins."""
     engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
     metadata.create_all(engine)
     with engine.begin() as connection:
-        for number in (0, 1, 2):
+        for number in range(pods + 1):
             name = f"Pod{number}" if number else "RegionOne"
             zone = f"az{number}" if number else ""
             add_pod(connection, Pod(f"id-{number}", 0, name, zone, "", "", ACTIVE, "2026"))
@@ -212,8 +212,10 @@ def _database() -> tuple[sa.Connection, bytes]:
 class _Store:
     """The store's own functions on a database in memory, at once. Who came last has it."""
 
+    pods = 2
+
     def __init__(self, reactor: Any, url: str) -> None:
-        self._connection, begun = _database()
+        self._connection, begun = _database(self.pods)
         self._connection.rollback()
         raw: Any = self._connection.connection.driver_connection
         raw.deserialize(begun)
@@ -249,10 +251,13 @@ def _long(kind: Any) -> Table:
 
 
 class Memory:
-    """An appliance with two pods. `pod` is Pod1's server for a face's things, `glance` the image
-    service; `way` is "hot" or "long": whether Klein finds every row."""
+    """An appliance with two pods, or none. `pod` is Pod1's server for a face's things, `glance` the
+    image service; `way` is "hot" or "long": whether Klein finds every row."""
 
-    def __init__(self, way: str = "hot", settings: Settings | None = None) -> None:
+    def __init__(
+        self, way: str = "hot", settings: Settings | None = None, *, pods: int = 2
+    ) -> None:
+        _Store.pods = pods
         self.reactor = MemoryReactorClock()
         # treq hands out bodies by it, in turns of the reactor that there is none of
         task._theCooperator = task.Cooperator(scheduler=partial(self.reactor.callLater, 0))

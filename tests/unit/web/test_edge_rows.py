@@ -22,8 +22,9 @@ table, shapes of errors and limits. What reaches a verb is what `Edge.seen` has.
     hop-by-hop headers, cookies          what_ends_here
     the same by Klein and before it      a_hot_row_is_answered_as_by_klein
 
-Of the connections behind us (no redirects, cookies or decoding; one retry, of reads alone;
-deadlines over the body; limits and breakers of a pod) the rows are in `tests/unit/upstream`.
+What reaches pods and comes back (no redirects, cookies or decoding; one retry, of reads alone;
+deadlines over the body; limits and breakers) is in `test_through`, with all between both ends being
+real; what an attacker tries besides in `test_attacks` and `test_ids_through`.
 """
 
 import json

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from edge import Reply, request
-from memory import ADMIN, GLANCE, ID, THINGS, TOKEN, Heard, Memory, Through, host, reply
+from memory import ADMIN, GLANCE, ID, PROJECT, THINGS, TOKEN, Heard, Memory, Through, host, reply
 
 from trio2o.domain.errors import IMAGES, Fault, PodTimeout, PodUnavailable
 from trio2o.message import header
@@ -811,3 +811,24 @@ def test_a_list_whose_client_leaves_is_asked_for_no_more(lists: Edge) -> None:
     lists.client.leave()
     assert not any(lists.world.pod(lists.face, n).last.link.open for n in (1, 2))
     assert not lists.world.sites[lists.face].in_use
+
+
+SUMS = {
+    "compute": ("/v2.1/limits", {"limits": {"rate": [], "absolute": {"maxTotalCores": 5}}}),
+    "volume": ("/v3/limits", {"limits": {"rate": [], "absolute": {"maxTotalVolumes": 5}}}),
+    "network": (f"/v2.0/quotas/{PROJECT}", {"quota": {"port": 5}}),
+}
+
+
+@pytest.mark.parametrize("face", SUMS)
+@pytest.mark.parametrize("odd", [{}, {"limits": 5, "quota": 5}, {"limits": {}, "quota": [1]}, []])
+def test_a_pod_whose_sums_are_nonsense_is_left_out_and_named(face: str, odd: Any) -> None:
+    edge = Edge(face, "hot")
+    target, good = SUMS[face]
+    edge.client.say(request(target, MINE))
+    for number, document in ((1, odd), (2, good)):
+        edge.world.pod(face, number).say(reply(200, document))
+    edge.world.settle()
+    found = edge.client.reply
+    assert (found.status, json.loads(found.body)) == (200, good)
+    assert found.headers[b"x-trio2o-unavailable-pods"] == b"Pod1"

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from attrs import evolve
 
+from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import qualified, split_number
 from trio2o.faces.resources import SNAPSHOT, VOLUME
 from trio2o.faces.totals import Document, Said, add
@@ -72,7 +73,9 @@ async def cleanup(call: Call, context: Context) -> Answer:
     if number is not None:
         call = evolve(call, body=msgspec.json.encode(body | {"service_id": number[1]}))
     answer = await context.send(pod, below(call, context))
-    if not answer.ok or not isinstance(answer.body, bytes):
+    if not answer.ok:
         return rewrite(answer, context, pod)
-    told = _cleaned([(pod, msgspec.json.decode(answer.body))])
-    return rewrite(evolve(answer, body=msgspec.json.encode(told)), context, pod)
+    if (told := Total(_cleaned).told(pod, answer)) is None:
+        raise PodUnavailable(pod.pod_name, "what it says is no list of services")
+    text = msgspec.json.encode(_cleaned([(pod, told)]))
+    return rewrite(evolve(answer, body=text), context, pod)
