@@ -150,11 +150,14 @@ def test_ipv6_leads_out_by_the_pod_of_the_external_network(spanning: Project):
         router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
         network.add_interface_to_router(router, net.subnet_ids[0])
         network.add_interface_to_router(router, six.id)
-        assert eventually(lambda: all(routers_in(spanning, r) for r in ("Pod1", "Pod2")), 30)
+
+        def ways(region: str) -> dict[str, str]:
+            own = routers_in(spanning, region)
+            return {way["destination"]: way["nexthop"] for r in own for way in r.routes}
+
+        halves = {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"}
+        assert eventually(lambda: set(ways("Pod2")) == halves and "fd10::/64" in ways("Pod1"), 60)
         told = {r: routers_in(spanning, r)[0] for r in ("Pod1", "Pod2")}
-        ways = {
-            r: {way["destination"]: way["nexthop"] for way in one.routes} for r, one in told.items()
-        }
         addresses = [
             sorted(ip["ip_address"] for ip in one.external_gateway_info["external_fixed_ips"])
             for one in (router, *told.values())
@@ -163,9 +166,8 @@ def test_ipv6_leads_out_by_the_pod_of_the_external_network(spanning: Project):
         # the far one has its gateway on the bridge, over which IPv6 goes both ways
         near = admin_cloud("Pod1").network.ports(device_id=told["Pod1"].id)
         own = {ip["ip_address"] for p in near for ip in p.fixed_ips}
-        assert set(ways["Pod2"]) == {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"}
-        assert ways["Pod2"]["::/1"] == ways["Pod2"]["8000::/1"] and ways["Pod2"]["::/1"] in own
-        assert ways["Pod1"]["fd10::/64"] in addresses[2]
+        assert ways("Pod2")["::/1"] == ways("Pod2")["8000::/1"] and ways("Pod2")["::/1"] in own
+        assert ways("Pod1")["fd10::/64"] in addresses[2]
         assert reconcile(spanning.appliance)["drift"] == 0
 
 

@@ -142,8 +142,9 @@ class Applier:
                 said = await self._neutron.ask(pod, "POST", f"/{kind.path}", {kind.key: body})
                 found = str(said[kind.key]["id"])
             except Refused as refused:
-                if "dns_name" in body and refused.status == 400 and "dns_name" in refused.message:
-                    bare = {k: v for k, v in wanted.body.items() if k != "dns_name"}
+                words = [w for w in things.NEW_WORDS if w in body and w in refused.message]
+                if refused.status == 400 and words:
+                    bare = {k: v for k, v in wanted.body.items() if k not in words}
                     return await self._create(pod, evolve(wanted, body=bare), ids, look)
                 held = body.get("device_id") == things.DHCP
                 if refused.status != 409 or not (held or kind in (things.RULE, things.RBAC)):

@@ -52,8 +52,8 @@ def _changes(wanted: Wanted, row: Row) -> Row:
         names.remove("name")  # Neutron's own, which nobody may rename
     if "subnetpool_id" in names and row["subnetpool_id"]:
         names.remove("subnetpool_id")  # that of the pool: there is no change
-    for name in {"dns_name", "enable_ndp_proxy"} & set(names) - set(row):
-        names.remove(name)  # this Neutron has no such thing
+    for name in {*things.NEW_WORDS} & set(names) - set(row):
+        names.remove(name)
     if "fixed_ips" in names:
         row = row | {"fixed_ips": _asked_for(wanted.body["fixed_ips"], row["fixed_ips"])}
     return {

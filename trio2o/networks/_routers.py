@@ -305,13 +305,13 @@ def _router(
             if others:
                 routes[subnet["cidr"]] = addresses[others[0].pod_id][version]
         held += [subnet for subnet, _ in own]
-        found += _interface(router, port, own)
+        found += _interface(router, port, own, top)
     for port in top.reserved(things.bridge(pod.pod_name), bridge["id"]) if bridge else ():
         fixed = port["fixed_ips"]
         both = [(top.subnets[ip["subnet_id"]], ip["ip_address"]) for ip in fixed]
         held += [subnet for subnet, _ in both]
         if home is None or home is pod:
-            found += _interface(router, port, both)
+            found += _interface(router, port, both, top)
         else:
             info = {"network_id": port["network_id"], "enable_snat": False}
             body["external_gateway_info"] = _gateway(info | {"external_fixed_ips": fixed})
@@ -412,13 +412,13 @@ def _own_address(pod: Pod, ip: Row, subnet: Row, homes: Mapping[str, str], top: 
     return ""
 
 
-def _interface(router: Ref, port: Row, fixed: Sequence[Fixed]) -> list[Wanted]:
+def _interface(router: Ref, port: Row, fixed: Sequence[Fixed], top: Top) -> list[Wanted]:
     if not fixed:
         return []
     wanted = _held_port(port, fixed)
     if [address for _, address in fixed] == [ip["ip_address"] for ip in port["fixed_ips"]]:
         wanted.body["mac_address"] = port["mac_address"]
-    if any(automatic(subnet) for subnet, _ in fixed):
+    if any(map(automatic, top.subnets_of(port["network_id"]))):
         # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
         wanted.body["device_owner"] = INTERFACES[0]
     joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}

@@ -177,6 +177,9 @@ KINDS = (
 OPTIONAL = (QOS, TRUNK, LOCAL_IP, LABEL, PROXY)
 """What a Neutron may not have."""
 
+NEW_WORDS = ("dns_name", "enable_ndp_proxy")
+"""Members of ports and routers that a Neutron may not know."""
+
 BY_PATH = {kind.path: kind for kind in KINDS}
 
 

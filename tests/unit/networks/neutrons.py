@@ -93,6 +93,7 @@ class Neutron:
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in DEFAULTS}
         self.dns = self.agent = self.ovn = False
+        self.ndp = True
 
     def __call__(self, call: Call) -> Answer:
         path = call.path.decode().strip("/").replace("qos/", "qos|").replace("ing/", "ing|")
@@ -109,6 +110,10 @@ class Neutron:
         try:
             if "dns_name" in body.get(key, {}) and not self.dns:
                 raise Refusal(400, "Unrecognized attribute(s) 'dns_name'")
+            if "enable_ndp_proxy" in body.get(key, {}) and not self.ndp:
+                raise Refusal(400, "Unrecognized attribute(s) 'enable_ndp_proxy'")
+            if kind == "ndp-proxies" and not self.ndp:
+                raise Refusal(404, "HTTPNotFound")
             if call.method == "GET":
                 if id and id not in rows:
                     raise Refusal(404, "NotFound")
@@ -169,6 +174,7 @@ class Neutron:
     def shown(self, kind: str, row: Row) -> Row:
         apart = ("metering_label_rules", "port_associations")
         apart += ("description",) if kind == "address-scopes" else ()
+        apart += () if self.ndp else ("enable_ndp_proxy",)
         row = {name: value for name, value in row.items() if name not in apart}
         if kind == "security-groups":
             rules = self.rows["security-group-rules"].values()

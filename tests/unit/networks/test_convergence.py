@@ -629,6 +629,7 @@ class Convergence(RuleBasedStateMachine):
                 (row["id"], row["ip_address"])
                 for row in top["ndp-proxies"].values()
                 if row["port_id"] in bound
+                and row["ip_address"] in str(top["ports"][row["port_id"]]["fixed_ips"])
                 and self.outside[
                     top["routers"][row["router_id"]]["external_gateway_info"]["network_id"]
                 ]
@@ -824,6 +825,20 @@ class Convergence(RuleBasedStateMachine):
 
 TestConvergence: Callable[[], Any] = Convergence.TestCase
 TestConvergence.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)  # type: ignore[attr-defined]
+
+
+def test_an_ndp_proxy_whose_port_lost_the_address_leaves_its_pod_and_stops_no_pass() -> None:
+    for seed in (1, 2):
+        state = Convergence()
+        state.begin(seed, 2)
+        top = state.region.top.rows
+        (proxy,) = top["ndp-proxies"].values()
+        assert any(one.rows["ndp-proxies"] for one in state.region.neutrons.values())
+        port = top["ports"][proxy["port_id"]]
+        port["fixed_ips"] = [ip for ip in port["fixed_ips"] if ":" not in ip["ip_address"]]
+        state.teardown()
+        pods = [state.region.neutrons[pod.pod_id] for pod in state.region.all]
+        assert not any(one.rows["ndp-proxies"] for one in pods)
 
 
 def test_a_port_that_a_stranger_deletes_before_a_pass_saw_it_in_use_is_freed() -> None:

@@ -531,6 +531,21 @@ def test_a_dhcp_agents_port_that_took_the_address_held_for_it_is_the_one(
     assert addresses[0] == addresses[1]
 
 
+def test_a_router_that_may_have_ndp_proxies_is_in_a_pod_that_knows_none() -> None:
+    cloud = Cloud(1)
+    cloud.region.neutrons[cloud.region.all[0].pod_id].ndp = False
+    top, router = cloud.region.top, cloud.route()
+    more = {"router:external": True, "provider:segmentation_id": 99}
+    outside = top.create("networks", {"name": "e", **more})["id"]
+    top.create("subnets", {"network_id": outside, "cidr": "203.0.113.0/27", "enable_dhcp": False})
+    row = top.rows["routers"][router]
+    top._change("routers", row, {"external_gateway_info": {"network_id": outside}})
+    row["enable_ndp_proxy"] = True
+    cloud.converge()
+    (own,) = cloud.below[0]["routers"].values()
+    assert own["external_gateway_info"] and not own["enable_ndp_proxy"]
+
+
 def test_pools_and_their_scopes_are_in_the_pods_of_their_ipv6_subnets() -> None:
     cloud = Cloud(1)
     top, (network,) = cloud.region.top, cloud.region.top.rows["networks"]
