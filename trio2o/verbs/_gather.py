@@ -100,7 +100,8 @@ class Gather:
     for nothing else can show it. `absent`: a pod says 404 where it has no row. `stand_in` gives
     what is shown of pods that are down. `sources` are asked instead of the pods, rows to `skip` are
     left out (`extra` are the members that this looks at), and `dress` has the last word on a
-    page's rows. `both`: pages go backwards too (Neutron's `page_reverse`), and link both ways.
+    page's rows. `both`: pages go backwards too (Neutron's `page_reverse`), link both
+    ways, and begin anew behind an unknown marker.
     """
 
     resource: Resource
@@ -156,7 +157,14 @@ class Gather:
         except _Refused as refused:
             return await self._refusal(call, context, "", refused.answer)
         except UnknownMarker:
-            return await self._refusal(call, context, f"marker [{pages.marker}] not found")
+            if not self.both:
+                return await self._refusal(call, context, f"marker [{pages.marker}] not found")
+            # Neutron has its own words for some kinds, and begins anew with others
+            answer = await ask_any(self.resource, "", call, context)
+            if not answer.ok:
+                return answer
+            anew = urlencode([pair for pair in asked if pair[0] != "marker"])
+            return await self(evolve(call, query=anew.encode()), context)
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
         if reverse:

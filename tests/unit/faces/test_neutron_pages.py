@@ -78,3 +78,22 @@ def test_pages_backwards_are_the_pages_forwards_from_the_other_end(
     assert [id for page in forwards for id in page] == ids
     backwards = walk(where, f"limit={limit}{sort}&page_reverse=True", "previous", limit)
     assert [id for page in reversed(backwards) for id in page] == ids
+
+
+def test_behind_an_unknown_marker_a_list_begins_anew_unless_a_pod_refuses_it() -> None:
+    gone = "6f1ea8f0-6a52-4a6a-8f4f-0b7a3f4b1a55"
+    asked = Call("GET", b"/", f"limit=2&marker={gone}&name=a".encode())
+
+    def names(says: Answer) -> tuple[int, Any]:
+        def ask(call: Call) -> Answer:
+            return says if b"marker" in call.query else one(call)
+
+        one = neutron([{"id": gone.replace("6", "7"), "name": "a"}])
+        found: Answer = result_of(
+            listed(NETWORK)(asked, context(Pods({pod(1): ask}), below=b"/networks"))
+        )
+        body = json.loads(found.body)
+        return found.status, [row["name"] for row in body.get("networks", ())]
+
+    assert names(answer(200, {"networks": []})) == (200, ["a"])
+    assert names(answer(404, {"NeutronError": {}})) == (404, [])
