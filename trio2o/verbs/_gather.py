@@ -39,6 +39,11 @@ _PLAIN = frozenset(
 """Query parameters that leave no row out: a list with others is a question about certain rows."""
 
 
+_TRUE = ("True", "true", "TRUE")
+
+_SORTING = ("sort_key", "sort_dir", "page_reverse")
+
+
 @frozen
 class Order:
     """How a service orders a list: the keys asked for, or these; the id decides ties.
@@ -93,7 +98,8 @@ class Gather:
     for nothing else can show it. `absent`: a pod says 404 where it has no row. `stand_in` gives
     what is shown of pods that are down. `sources` are asked instead of the pods, rows to `skip` are
     left out (`extra` are the members that this looks at), and `dress` has the last word on a
-    page's rows.
+    page's rows. `both`: pages go backwards too (Neutron's `page_reverse`), link both
+    ways, and begin anew behind an unknown marker.
     """
 
     resource: Resource
@@ -116,6 +122,7 @@ class Gather:
     skip: Callable[[Pod, Fields], bool] | None = None
     extra: tuple[str, ...] = ()
     dress: Dress | None = None
+    both: bool = False
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         asked = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
@@ -128,6 +135,12 @@ class Gather:
             pages = evolve(pages, marker="")
         pods, query = self._pods(asked, context)
         keys = self.order.keys(asked, context.version)
+        reverse = bool(self.both and pages.size) and dict(asked).get("page_reverse", "") in _TRUE
+        if reverse:  # the page before a row is the one behind it in the other order
+            keys = tuple((name, not falls) for name, falls in keys)
+            query = [pair for pair in query if pair[0] not in _SORTING]
+            query += [("sort_key", name) for name, _ in keys]
+            query += [("sort_dir", "desc" if falls else "asc") for _, falls in keys]
         wanted = tuple(value for name, value in asked if name == "fields")
         if wanted:  # what the merge needs is asked for too, and cut off again
             query += [("fields", name) for name, _ in ((self.named, False), *keys)]
@@ -142,9 +155,19 @@ class Gather:
         except _Refused as refused:
             return await self._refusal(call, context, "", refused.answer)
         except UnknownMarker:
-            return await self._refusal(call, context, f"marker [{pages.marker}] not found")
+            if not self.both:
+                return await self._refusal(call, context, f"marker [{pages.marker}] not found")
+            # Neutron has its own words for some kinds, and begins anew with others
+            answer = await ask_any(self.resource, "", call, context)
+            if not answer.ok:
+                return answer
+            anew = urlencode([pair for pair in asked if pair[0] != "marker"])
+            return await self(evolve(call, query=anew.encode()), context)
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
+        if reverse:
+            rows.reverse()
+        listing.reverse = reverse
         await listing.note(rows)
         if self.dress is not None:
             rows = await self.dress(rows, context)
@@ -244,6 +267,7 @@ class _Listing:
         self.kept: tuple[str, ...] = ()
         self.narrowed: dict[str, Query] = {}
         self.share = 0
+        self.reverse = False
         self.rejected: Answer | None = None
         self.nowhere: Answer | None = None
         self.failed: Answer | None = None
@@ -448,20 +472,27 @@ class _Listing:
         # a count that lacks a pod's rows would be wrong
         count = sum(self.counts.values()) if self.counts and not self.unavailable else None
         full = self.pages.size is not None and self.pages.size <= max(len(rows), count or 0)
-        if gather.links and paged and rows and full:
-            pod, _, id = rows[-1]
-            last = self._told(pod, id)
-            body[gather.links] = [{"rel": "next", "href": self._next(asked, last)}]
+        if gather.links and paged and (gather.both or (rows and full)):
+            ends = [self._told(pod, id) for pod, _, id in (*rows[-1:], *rows[:1])] or ["", ""]
+            links = [("next", ends[0], full or self.reverse)]
+            links += [("previous", ends[1], full or not self.reverse)] if gather.both else []
+            body[gather.links] = [
+                {"rel": rel, "href": self._link(asked, id, rel)} for rel, id, is_ in links if is_
+            ]
         if count is not None:
             body["count"] = count
         lost = ", ".join(self.unavailable).encode()
         return json_answer(200, body, ((UNAVAILABLE, lost),) if lost else ())
 
-    def _next(self, asked: Query, last: str) -> str:
-        """The user's own query, with the last id as marker, at our own address."""
-        drop = ("marker", "offset") if self.gather.offset else ()
+    def _link(self, asked: Query, marker: str, rel: str) -> str:
+        """The user's own query, with the marker of the next page (or the previous), at our own
+        address."""
+        drop = {"marker", "offset"} if self.gather.offset else set()
+        drop |= {"page_reverse"} if self.gather.both else set()
         query = [(name, value) for name, value in asked if name not in drop]
-        return self.context.link(query, last)
+        if rel == "previous":
+            query.append(("page_reverse", "True"))
+        return self.context.link(query, marker)
 
 
 def incomplete(pods: Sequence[str]) -> Unavailable:

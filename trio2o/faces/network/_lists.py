@@ -35,7 +35,7 @@ Same = Callable[[dict[str, Any]], str]
 
 def listed(resource: Resource, same: Same | None = None) -> Gather:
     """The list of a kind: by id, whole unless `limit` is given."""
-    return Gather(resource, _BY_ID, cap=0, links=f"{resource.rows}_links", same=same)
+    return Gather(resource, _BY_ID, cap=0, links=f"{resource.rows}_links", same=same, both=True)
 
 
 def whole(resource: Resource, name: str) -> Gather:
