@@ -279,9 +279,10 @@ def _clean_networks(project: Project, region: str) -> None:
     network = admin_cloud(region).network
     for address in network.ips(project_id=project.id):
         network.delete_ip(address)
-    for proxy in network.ndp_proxies():
-        if proxy.project_id == project.id:  # it is filtered by nothing
-            network.delete_ndp_proxy(proxy)
+    if network.find_extension("l3-ndp-proxy"):  # OVN has none
+        for proxy in network.ndp_proxies():
+            if proxy.project_id == project.id:  # it is filtered by nothing
+                network.delete_ndp_proxy(proxy)
     for router in network.routers(project_id=project.id):
         network.update_router(router, routes=[])  # an interface that a route needs stays
         for port in network.ports(device_id=router.id):

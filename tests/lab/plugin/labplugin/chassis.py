@@ -9,6 +9,7 @@ import sys
 import time
 
 SECONDS = 0.1
+TABLE = ["-f", "csv", "-d", "bare", "--no-headings", "--columns=_uuid,type,requested_chassis"]
 
 
 def run(program: str, database: str, *words: str) -> str:
@@ -31,21 +32,10 @@ def main(host: str, mappings: str, north: str, south: str) -> None:
         number = run("ovn-nbctl", north, "get", "NB_Global", ".", "nb_cfg").strip()
         now = int(time.time() * 1000)
         sb("set", "Chassis_Private", host, f"nb_cfg={number}", f"nb_cfg_timestamp={now}")
-        columns = "--columns=_uuid,type"
-        free = sb(
-            "-f",
-            "csv",
-            "-d",
-            "bare",
-            "--no-headings",
-            columns,
-            "find",
-            "Port_Binding",
-            "chassis=[]",
-        )
+        free = sb(*TABLE, "find", "Port_Binding", "chassis=[]")
         changes: list[str] = []
-        for port, kind in csv.reader(free.splitlines()):
-            if kind in ("", "chassisredirect"):
+        for port, kind, where in csv.reader(free.splitlines()):
+            if kind == "chassisredirect" or (kind == "" and where == id):
                 changes += ["--", "--if-exists", "set", "Port_Binding", port]
                 changes += [f"chassis={id}", "up=true"]
         if changes:
