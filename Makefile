@@ -20,7 +20,7 @@ TESTS := $(filter test test-fast release-check,$(MAKECMDGOALS))
 
 .PHONY: help venv packages lint test test-fast test-random release-check bench bench-image demo demo-down env \
 	lab-up lab-behind lab-down lab-reset lab-status lab-fault lab-ping \
-	lab-tempest lab-proof
+	lab-ovn lab-tempest lab-proof
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -113,6 +113,11 @@ lab-fault:
 ##                     vSwitch, namespaces as servers; as root, and with the lab to itself
 lab-ping: venv
 	$(BIN)/python -m pytest -v -s -m packets tests/cloud/test_packets.py
+## make lab-ovn        networks over pods of which the second has OVN; the lab is made anew for it
+##                     (and for what comes behind it by `make lab-reset`)
+lab-ovn: venv
+	LAB_OVN=2 $(LAB) reset
+	LAB_OVN=2 $(BIN)/python -m pytest tests/cloud/test_ovn.py tests/cloud/test_stretched.py
 ## make lab-tempest    OpenStack's own tests of its APIs (Tempest) through the demo's appliance
 ##                     (SERVICES="compute volume network image cinder neutron", REGION=Pod1)
 lab-tempest: venv
