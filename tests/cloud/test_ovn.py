@@ -26,7 +26,8 @@ def trace(network_id: str, inport: str, source: Any, target: Any) -> str:
     packet = f'inport == "{inport}" && eth.src == {mac} && eth.dst == {to_mac} && ip.ttl == 64'
     packet += f" && ip4.src == {address} && ip4.dst == {to_address} && icmp4.type == 8"
     database = f"--db={topology.ovn_database(2, 'south')}"
-    command = ["ovn-trace", database, "--minimal", "--ct=new", f"neutron-{network_id}", packet]
+    how = [database, "--minimal", "--no-friendly-names", "--ct=new"]
+    command = ["ovn-trace", *how, f"neutron-{network_id}", packet]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
