@@ -204,8 +204,9 @@ class Applier:
                 return await self._marked(pod, things.PORT, row["id"], body)
         raise NotMade(f"Pod {pod.pod_name} gave the address of its DHCP to something else.")
 
-    async def _marked(self, pod: Pod, kind: Kind, id: str, body: Row) -> str:
-        change = {kind.key: {"description": body["description"]}}
+    async def _marked(self, pod: Pod, kind: Kind, id: str, body: Row, *more: str) -> str:
+        """Make what is there ours, with `more` members of the body."""
+        change = {kind.key: {name: body[name] for name in ("description", *more)}}
         await self._neutron.ask(pod, "PUT", f"/{kind.path}/{id}", change)
         return id
 
@@ -221,10 +222,7 @@ class Applier:
         )
         if not found:
             return None
-        id = str(found[0]["id"])
-        change = {"port": {name: body[name] for name in ("description", "fixed_ips")}}
-        await self._neutron.ask(pod, "PUT", f"/ports/{id}", change)
-        return id
+        return await self._marked(pod, things.PORT, found[0]["id"], body, "fixed_ips")
 
     async def _lift_quota(self, pod: Pod, project_id: str) -> None:
         if not project_id:
