@@ -228,7 +228,7 @@ class Neutron:
             if thing["port_id"] or any(
                 f["port_id"] == part["internal_port_id"] for f in self.rows["floatingips"].values()
             ):
-                raise Refusal(409, "FloatingIPPortAlreadyAssociated")
+                raise Refusal(409, "PortHasBindingFloatingIP")
             self._has("ports", part["internal_port_id"])
             router = self._router_of(thing, part["internal_port_id"])
             if thing["router_id"] not in (None, router):
@@ -701,7 +701,7 @@ class Region:
             raise PodUnavailable(pod.pod_name, "down")
         if target.service == "compute":
             id = call.path.decode().split("/")[-1]
-            server = {"server": {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}"}}
+            server = {"server": {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}", "status": "ACTIVE"}}
             return answer(200, server) if id in self.servers else answer(404, {})
         how = "" if call.method == "GET" else self.fail(pod, call)
         if how == "crash before":
