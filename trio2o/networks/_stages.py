@@ -11,8 +11,8 @@ from trio2o.networks._things import Row
 @frozen
 class Verdict:
     """`moved` is the attachment from now on, `tell`: the top does not know the server yet, or what
-    its host is called; `free`: the port is to leave the pod, with `if_gone` only if the pod's server
-    will not use it."""
+    its host is called; `free`: the port is to leave the pod, with `if_gone` only if its server does
+    not come to use it."""
 
     moved: Attachment | None = None
     tell: bool = False

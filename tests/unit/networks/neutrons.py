@@ -679,6 +679,7 @@ class Region:
         self.all = tuple(pod(number) for number in range(1, count + 1))
         self.neutrons = {one.pod_id: Neutron() for one in (self.center, *self.all)}
         self.servers: set[str] = set()
+        self.status = "ACTIVE"
         self.down: set[str] = set()
         self.fail: Callable[[Pod, Call], str] = lambda pod, call: ""
         self.writes: list[str] = []
@@ -701,8 +702,8 @@ class Region:
             raise PodUnavailable(pod.pod_name, "down")
         if target.service == "compute":
             id = call.path.decode().split("/")[-1]
-            server = {"server": {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}", "status": "ACTIVE"}}
-            return answer(200, server) if id in self.servers else answer(404, {})
+            host = {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}", "status": self.status}
+            return answer(200, {"server": host}) if id in self.servers else answer(404, {})
         how = "" if call.method == "GET" else self.fail(pod, call)
         if how == "crash before":
             raise Crash

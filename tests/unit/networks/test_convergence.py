@@ -850,3 +850,37 @@ def test_a_port_that_a_stranger_deletes_before_a_pass_saw_it_in_use_is_freed() -
     neutron.delete("ports", port["id"])
     state.teardown()
     assert top not in state.region.top.rows["ports"]
+
+
+def test_a_port_that_is_forwarded_to_may_get_a_floating_ip_of_its_own_and_a_pod_makes_both() -> (
+    None
+):
+    """Neutron takes them in this order only, and a pod that lost them is to make both again."""
+    for seed in (1, 2):
+        state = Convergence()
+        state.begin(seed, 8)
+        state.float(0, seed % 2, True)
+        rows = state.region.top.rows["floatingips"].values()
+        forwarded = {w["internal_port_id"] for row in rows for w in row["port_forwardings"]}
+        assert forwarded & {row["port_id"] for row in rows}
+        neutron = state.region.neutrons[state.region.all[seed % 2].pod_id]
+        for row in list(neutron.rows["floatingips"].values()):
+            row["port_forwardings"] = []
+        state.teardown()
+
+
+def test_a_port_that_was_made_again_for_a_server_that_does_not_use_it_is_freed() -> None:
+    """Its server is past being built; one that is being built may come to use it."""
+    state = Convergence()
+    state.begin(1)
+    neutron = state.region.neutrons[state.region.all[0].pod_id]
+    (port,) = [p for p in neutron.rows["ports"].values() if p["device_id"] in state.used]
+    top = state.used.pop(port["device_id"])
+    port |= {"device_id": "", "device_owner": ""}
+    state.clock.advance(1000)
+    state.region.status = "BUILD"
+    result_of(NetworkPass(state.ours).run())
+    assert top in state.region.top.rows["ports"]
+    state.region.status = "ERROR"
+    state.teardown()
+    assert top not in state.region.top.rows["ports"]
