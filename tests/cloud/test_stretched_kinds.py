@@ -148,8 +148,8 @@ def test_ipv6_leads_out_by_the_pod_of_the_external_network(spanning: Project):
         )
         spanning.server("az2", networks=[{"uuid": net.id}])
         router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
-        network.add_interface_to_router(router, net.subnet_ids[0])
         network.add_interface_to_router(router, six.id)
+        network.add_interface_to_router(router, net.subnet_ids[0])
 
         def ways(region: str) -> dict[str, str]:
             own = routers_in(spanning, region)
