@@ -466,7 +466,10 @@ class Neutron:
             raise Refusal(400, "BadRequest")
         self._associate(row, dict(row))
         address = row.get("floating_ip_address")
-        ip = {"subnet_id": self.subnets(network)[0]["id"]}
+        four = [subnet for subnet in self.subnets(network) if subnet["ip_version"] == 4]
+        if not four:
+            raise Refusal(400, "BadRequest")
+        ip = {"subnet_id": four[0]["id"]}
         body = {"network_id": network, "device_owner": "network:floatingip"}
         body |= {"fixed_ips": [ip | {"ip_address": address} if address else ip]}
         made = self.create("ports", body | {"device_id": row["id"]})
