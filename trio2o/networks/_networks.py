@@ -138,7 +138,7 @@ class Networks(Settle):
         ids = await self.ids_in(pod, nets | groups)
         for id in sorted(nets):
             await self.network_in(pod, id)
-            await self.settle_network(id)
+            await self.open_pools(pod, id)
         if strange := {id for id in groups if Ref("security-groups", id) not in ids}:
             await self.groups_in(pod, strange)
         self.members_changed(groups)
