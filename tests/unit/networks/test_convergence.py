@@ -1020,3 +1020,20 @@ def test_servers_are_not_asked_for_at_once_of_a_pod_that_cannot_be_given_address
     assert state.region.servers == before
     devices = [port["device_id"] for port in state.region.top.rows["ports"].values()]
     assert not any(device.startswith(MADE) for device in devices)
+
+
+def test_ports_that_a_pod_made_are_taken_up_where_all_addresses_follow_from_macs() -> None:
+    state = Convergence()
+    state.begin(1)
+    top = state.region.top
+    network = top.create("networks", {"project_id": "p1", "provider:segmentation_id": 99})["id"]
+    slaac = {"cidr": "2001:db8:99::/64", "ip_version": 6, "gateway_ip": "2001:db8:99::1"}
+    slaac |= {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac", "network_id": network}
+    top.create("subnets", slaac | {"project_id": "p1"})
+    before = set(state.region.servers)
+    state.boot_two(network, 0, "", 0, True)
+    state.teardown()
+    made = [
+        p for p in top.rows["ports"].values() if p["device_id"] in state.region.servers - before
+    ]
+    assert len(made) == 2 and all(len(port["fixed_ips"]) == 1 for port in made)
