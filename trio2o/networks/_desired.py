@@ -53,7 +53,8 @@ class Top:
 
     @cached_property
     def _devices(self) -> dict[str, list[Row]]:
-        held = (row for row in self.ports.values() if row["device_id"].startswith(things.RESERVED))
+        held = [row for row in self.ports.values() if row["device_id"].startswith(things.RESERVED)]
+        held.sort(key=lambda row: (row.get("created_at") or "", row["id"]))
         return _by(held, "device_id", "network_id")
 
     @cached_property
@@ -86,7 +87,9 @@ class Top:
         return self._shares.get(network_id, [])
 
     def reserved(self, device_id: str, network_id: str) -> list[Row]:
-        return self._devices.get(f"{device_id}/{network_id}", [])
+        """The port that holds addresses as this device, if any: the oldest, should two have been
+        made at once."""
+        return self._devices.get(f"{device_id}/{network_id}", [])[:1]
 
     def members(self, group_id: str) -> list[str]:
         """The addresses of a group's ports, allowed pairs included, as CIDRs."""

@@ -357,13 +357,15 @@ class NetworkPass:
     async def _unreserve(
         self, pod: Pod, top: Top, needs: set[str], attached: Iterable[Attachment]
     ) -> None:
-        """Give back addresses of networks that the pod needs no more."""
+        """Give back addresses of networks that the pod needs no more, and what was held twice."""
         networks = self.networks
         ours = {name(pod.pod_name) for name in _HOLDS}
+        held = [row for row in top.ports.values() if row["device_id"] in ours]
         spare = [
             row
-            for row in top.ports.values()
-            if row["device_id"] in ours and row["network_id"] not in needs
+            for row in held
+            if row["network_id"] not in needs
+            or row not in top.reserved(row["device_id"], row["network_id"])
         ]
         if not spare:
             return

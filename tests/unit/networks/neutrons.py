@@ -41,7 +41,8 @@ DEFAULTS: dict[str, Row] = {
     "ports": {
         "name": "", "device_id": "", "device_owner": "", "admin_state_up": True,
         "allowed_address_pairs": [], "port_security_enabled": True, "extra_dhcp_opts": [],
-        "binding:vnic_type": "normal", "status": "DOWN", "updated_at": WHEN, "revision_number": 1,
+        "binding:vnic_type": "normal", "status": "DOWN", "created_at": WHEN, "updated_at": WHEN,
+        "revision_number": 1,
     },
     "security-groups": {"name": "", "stateful": True},
     "address-groups": {"name": "", "addresses": []},
