@@ -925,8 +925,9 @@ class Convergence(RuleBasedStateMachine):
         if group is None:
             return None
         ports = self.region.top.rows["ports"].values()
-        ips = [ip for p in ports if group in p["security_groups"] for ip in p["fixed_ips"]]
-        return tuple(sorted(str(ip_network(ip["ip_address"])) for ip in ips))
+        mine = [p for p in ports if group in p["security_groups"]]
+        ips = [ip for p in mine for ip in (*p["fixed_ips"], *p["allowed_address_pairs"])]
+        return tuple(sorted({str(ip_network(ip["ip_address"])) for ip in ips}))
 
 
 def shares(rows: dict[str, Any], network_id: str) -> list[str]:
