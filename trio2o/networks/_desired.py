@@ -44,6 +44,15 @@ class Top:
     def _by_device(self) -> dict[str, list[Row]]:
         return _by(self.ports.values(), "device_id")
 
+    @cached_property
+    def by_address(self) -> dict[tuple[str, str], Row]:
+        """The ports, by subnet and address."""
+        return {
+            (ip["subnet_id"], ip["ip_address"]): port
+            for port in self.ports.values()
+            for ip in port["fixed_ips"]
+        }
+
     def of_device(self, device_id: str) -> list[Row]:
         return self._by_device.get(device_id, [])
 

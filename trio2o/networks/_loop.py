@@ -131,23 +131,19 @@ class NetworkPass:
         freed. One that a pod made on an address of the top's is still to be taken up."""
         networks = self.networks
         found = []
+        at = top.by_address
         ours = {row["id"]: things.marked(row) for row in subnets}
-        held = {
-            (ip["subnet_id"], ip["ip_address"]): port
-            for port in top.ports.values()
-            if port["device_id"].startswith(things.MADE)
-            for ip in port["fixed_ips"]
-        }
         for row in ports:
             id, device, owner = things.marked(row), row["device_id"], row["device_owner"]
             twin = top.ports.get(id)
-            for ip in row["fixed_ips"] if held and not id and owner.startswith("compute:") else ():
-                if made := held.get((ours.get(ip["subnet_id"], ""), ip["ip_address"])):
-                    claim = made["device_id"].partition(":")[2]
-                    lease = Attachment(
-                        made["id"], pod.pod_id, "", claim, True, LEASED, networks.now()
-                    )
-                    found.append(lease)
+            if not id and owner.startswith("compute:"):
+                places = {(ours.get(ip["subnet_id"]), ip["ip_address"]) for ip in row["fixed_ips"]}
+                for held in (at[place] for place in places if place in at):
+                    if held["device_id"].startswith(things.MADE) or held["device_id"] == device:
+                        lease = Attachment(
+                            held["id"], pod.pod_id, "", "", True, LEASED, networks.now()
+                        )
+                        found.append(lease)
             if twin is None or not owner.startswith("compute:") and (owner or device):
                 continue
             if twin["device_owner"].startswith("network:"):

@@ -178,32 +178,30 @@ class Networks(Settle):
         for one in leases:
             row = tops.get(one.port_id)
             network = ids.get(Ref("networks", row["network_id"])) if row else None
-            fixed = [ip for ip in row["fixed_ips"] if ip["subnet_id"] not in auto] if row else []
+            fixed = row["fixed_ips"] if row else []
             keys = [(network, ip["ip_address"]) for ip in fixed]
             twins = [made[key] for key in keys if key in made]
-            if not fixed:  # the address follows from the MAC that Nova chose: any will do
-                new = (twin for twin in used if not things.marked(twin))
+            if not twins and all(ip["subnet_id"] in auto for ip in fixed):
+                # the address follows from the MAC that Nova chose: any will do
+                held = {top["device_id"] for top in tops.values()}
+                new = (r for r in used if not things.marked(r) and r["device_id"] not in held)
                 twins = [twin for twin in new if twin["network_id"] == network]
             if row is not None and twins:
-                await self._adopt(pod, one, twins[0])
+                await self._adopt(pod, one, row, twins[0])
             elif one.since < old:
                 await self.release(one)
         await together(self.settle_network(id) for id in nets)
 
-    async def _adopt(self, pod: Pod, one: Attachment, twin: Row) -> None:
-        twin["description"] = things.mark(one.port_id)
-        body: Row = {"port": {"description": twin["description"]}}
+    async def _adopt(self, pod: Pod, one: Attachment, row: Row, twin: Row) -> None:
+        """The top's port is like the pod's first: what is marked is taken for the same."""
+        row["device_id"], twin["description"] = twin["device_id"], things.mark(one.port_id)
+        used_by = {"device_id": twin["device_id"], "device_owner": f"compute:{pod.az_name}"}
+        body = {"port": used_by | {"mac_address": twin["mac_address"]}}
+        await self.neutron.ask(self.center, "PUT", f"/ports/{one.port_id}", body)
+        body = {"port": {"description": twin["description"]}}
         await self.neutron.ask(pod, "PUT", f"/ports/{twin['id']}", body)
         twins = [Counterpart("ports", one.port_id, pod.pod_id, twin["id"])]
         await self.store.write(lambda c: rows.put_counterparts(c, twins))
-        body = {
-            "port": {
-                "mac_address": twin["mac_address"],
-                "device_id": twin["device_id"],
-                "device_owner": f"compute:{pod.az_name}",
-            }
-        }
-        await self.neutron.ask(self.center, "PUT", f"/ports/{one.port_id}", body)
         used = evolve(one, server_id=twin["device_id"], stage=BOUND)
         await self.store.write(lambda c: rows.put_attachments(c, [used]))
 
