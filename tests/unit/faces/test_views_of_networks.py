@@ -8,17 +8,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from helpers import result_of
-from world import PROJECT, Pods, answer, caller, context, pod
+from world import PROJECT, Pods, Routes, answer, caller, context, pod, route
 
 from trio2o.domain.errors import Fault, Forbidden
 from trio2o.domain.values import Caller
 from trio2o.faces.compute._views import RULES, VIEWS, View
 from trio2o.faces.compute.operations import OPERATIONS
+from trio2o.faces.resources import SERVER
 from trio2o.faces.stretched import ByMode
 from trio2o.message import Answer, Call
-from trio2o.verbs import UNAVAILABLE
+from trio2o.verbs import UNAVAILABLE, Operation
 from trio2o.web import Asked
 
 ROWS = Path(__file__).parents[2] / "api" / "nova-routes.csv"
@@ -330,3 +331,127 @@ def test_a_floating_ip_comes_from_the_one_pool_of_that_name(
     assert ask("GET /os-floating-ip-pools", network)["floating_ip_pools"] == [{"name": "ext"}]
     assert ask(key, network, {"pool": NET})["floating_ip"]["id"] == RULE
     assert status(key, network, {"pool": 5}) == status(key, network, []) == 400
+
+
+ADDRESS, VM, PORT_A, PORT_B, FLOAT = "203.0.113.5", *(str(uuid.UUID(int=n)) for n in range(10, 14))
+
+
+def fixed(address: str, kind: str = "fixed") -> dict[str, str]:
+    return {"addr": address, "OS-EXT-IPS:type": kind}
+
+
+@define
+class Server:
+    """A server on networks of the top (or none), which has `at`, and the top's floating IPs."""
+
+    addresses: dict[str, Any]
+    at: tuple[str, ...] = (FLOAT,)
+    stretched: bool = True
+    device: str = ""
+    sent: list[tuple[str, Any]] = field(factory=list)
+
+    center = CENTER
+
+    @property
+    def neutron(self) -> "Server":
+        return self
+
+    async def of_server(self, id: str) -> list[Any]:
+        ids = (PORT_A, PORT_B) if self.stretched else ()
+        return [SimpleNamespace(port_id=id) for id in ids]
+
+    async def rows(self, pod: Any, kind: Any, **filters: Any) -> list[Any]:
+        assert filters["token"] == "token"
+        assert isinstance(address := filters["floating_ip_address"], str)
+        if address and address != ADDRESS:  # it filters by no empty text
+            return []
+        return [{"id": id, "port_details": {"device_id": self.device}} for id in self.at]
+
+    async def by_ids(self, pod: Any, kind: Any, ids: Any) -> list[Any]:
+        ports = {PORT_A: ["fd00::5", "10.0.0.5"], PORT_B: ["10.1.0.5"]}
+        return [{"id": i, "fixed_ips": [{"ip_address": a} for a in ports[i]]} for i in ids]
+
+    def ask(self, action: str, network: Network, **asked: Any) -> int:
+        """The status that the action has; a call that is forwarded is in `sent`."""
+
+        def pod_says(call: Call) -> Answer:
+            if call.method == "GET":
+                return answer(200, {"server": {"addresses": self.addresses}})
+            self.sent.append((call.method, json.loads(call.body)))  # type: ignore[arg-type]
+            return answer(404, {"itemNotFound": {"code": 404, "message": "its own words"}})
+
+        one = pod(1)
+        parts = SimpleNamespace(
+            faces={"network": network}, networks=self, check=lambda rule, caller: None
+        )
+        below = f"/servers/{VM}/action".encode()
+        here = context(
+            Pods({one: pod_says}), Routes(route(SERVER, VM, one)), parts=parts, below=below
+        )
+        here = evolve(here, operation=Operation("POST", "", view_of(action), action))
+        call = Call("POST", b"", body=json.dumps({action: asked}).encode())
+        try:
+            return result_of(view_of(action)(call, evolve(here, params={"id": VM}))).status
+        except Fault as fault:
+            return fault.status
+
+
+def view_of(action: str) -> View:
+    return VIEWS[f"POST /servers/{{id}}/action {action}"]
+
+
+BOTH = {"net": [fixed("fd00::5"), fixed("10.0.0.5"), fixed(ADDRESS, "floating")]}
+
+
+def test_a_floating_ip_leads_to_the_servers_first_ipv4_address_or_the_one_that_is_named() -> None:
+    path = f"PUT /floatingips/{FLOAT}"
+    network = Network({path: answer(200, {"floatingip": {}})})
+    server = Server(BOTH | {"other": [fixed("10.1.0.5")]})
+    for more, port, end in (
+        ({}, PORT_A, "10.0.0.5"),
+        ({"fixed_address": "10.1.0.5"}, PORT_B, "10.1.0.5"),
+    ):
+        assert server.ask("addFloatingIp", network, address=ADDRESS, **more) == 202
+        assert network.heard[-1][2] == {"floatingip": {"port_id": port, "fixed_ip_address": end}}
+    server.device = VM
+    assert server.ask("removeFloatingIp", network, address=ADDRESS) == 202
+    assert network.heard[-1][2] == {"floatingip": {"port_id": None}}
+    assert not server.sent
+
+
+@pytest.mark.parametrize(
+    ("server", "more", "status"),
+    [
+        (Server({}), {}, 400),
+        (Server({"net": [fixed("fd00::5")]}), {}, 400),
+        (Server(BOTH), {"fixed_address": "10.9.9.9"}, 400),
+        (Server({"net": [fixed("10.9.9.9")]}), {}, 400),
+        (Server(BOTH, at=(FLOAT, OTHER)), {}, 400),
+    ],
+)
+def test_a_floating_ip_that_cannot_lead_to_a_server_is_refused(
+    server: Server, more: dict[str, str], status: int
+) -> None:
+    network = Network({})
+    assert server.ask("addFloatingIp", network, **({"address": ADDRESS} | more)) == status
+    assert not network.heard and not server.sent
+
+
+@pytest.mark.parametrize(("neutron", "nova"), [(404, 400), (409, 400), (403, 403), (500, 500)])
+def test_neutrons_refusal_to_lead_a_floating_ip_is_told(neutron: int, nova: int) -> None:
+    network = Network({f"PUT /floatingips/{FLOAT}": refused(neutron, "No")})
+    assert Server(BOTH).ask("addFloatingIp", network, address=ADDRESS) == nova
+
+
+def test_what_only_the_pod_knows_is_for_the_pod() -> None:
+    for server in (Server(BOTH, at=()), Server(BOTH, stretched=False)):
+        assert server.ask("addFloatingIp", Network({}), address=ADDRESS) == 404
+        assert server.sent == [("POST", {"addFloatingIp": {"address": ADDRESS}})]
+    for asked in ({"address": ADDRESS}, {"address": "x"}, {"address": ""}, {"address": 5}, {}):
+        server = Server(BOTH)
+        server.at = () if asked.get("address") == ADDRESS else (FLOAT,)
+        assert server.ask("removeFloatingIp", Network({}), **asked) == 404
+        assert server.sent == [("POST", {"removeFloatingIp": asked})]
+    for device in ("", OTHER):  # nobody's, another's
+        server = Server(BOTH, device=device)
+        assert server.ask("removeFloatingIp", Network({}), address=ADDRESS) == 409

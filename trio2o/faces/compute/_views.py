@@ -3,10 +3,8 @@ caller, in the shapes and with the statuses of Nova 34 over one Neutron."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -63,34 +61,35 @@ class View:
 _MISSING = {"network": "Network not found", "floatingip": "Floating IP not found for ID {}"}
 
 
-async def _ask(context: Context, method: str, key: str, id: str, body: Any = None) -> Row:
-    """One thing of the network face's; {} where that says nothing. Raises `Fault`."""
-    if key.startswith("security") and not is_uuid(id):
+async def _ask(
+    context: Context,
+    method: str,
+    key: str,
+    id: str = "",
+    row: Row | None = None,
+    novas: Mapping[int, int] | None = None,
+) -> Row:
+    """One thing of the network face's; {} where that says nothing. Raises `Fault`, with the
+    statuses that Nova makes of Neutron's."""
+    if id and key.startswith("security") and not is_uuid(id):
         raise BadRequest("Security group id should be uuid")
-    path = f"/{key.replace('_', '-')}s/{quote(id, safe='')}"
+    path = f"/{key.replace('_', '-')}s{id and '/'}{quote(id, safe='')}"
     try:
-        row: Row = (await ask_network(context, method, path, body)).get(key, {})
+        said = await ask_network(context, method, path, None if row is None else {key: row})
     except Fault as fault:
-        if fault.status == 404 and key in _MISSING:
+        if fault.status == 404 and id and key in _MISSING:
             raise NotFound(_MISSING[key].format(id)) from None
+        if novas and isinstance(fault, Refused):
+            fault.status = novas.get(fault.status, fault.status)
         raise
-    return row
+    found: Row = said.get(key, {})
+    return found
 
 
 async def _rows(context: Context, rows: str, **filters: Any) -> list[Row]:
     said = await ask_network(context, "GET", f"/{rows.replace('_', '-')}", **filters)
     found: list[Row] = said[rows]
     return found
-
-
-@contextmanager
-def _as_novas(statuses: Mapping[int, int]) -> Iterator[None]:
-    """Neutron's refusals with the statuses that Nova makes of its."""
-    try:
-        yield
-    except Refused as refused:
-        refused.status = statuses.get(refused.status, refused.status)
-        raise
 
 
 def _check(asked: Any, **members: Callable[[Any], bool]) -> Row:
@@ -167,15 +166,15 @@ async def _create_floating(call: Call, context: Context) -> Row:
     asked = _check({} if body is None else body, pool=lambda p: p is None or isinstance(p, str))
     pool = asked.get("pool") or "nova"
     found = [r for r in await _externals(context) if r["id" if is_uuid(pool) else "name"] == pool]
-    if not found and (lost := context.memo.get(UNAVAILABLE)):
-        raise incomplete(lost.decode().split(", "))
     if not found:
-        raise NotFound("Floating IP pool not found.")
+        lost = context.memo.get(UNAVAILABLE)
+        none = NotFound("Floating IP pool not found.")
+        raise incomplete(lost.decode().split(", ")) if lost else none
     if len(found) > 1:
         raise BadRequest(f"Multiple floating IP pools matches found for name '{pool}'")
-    body = {"floatingip": {"floating_network_id": found[0]["id"]}}
+    new = {"floating_network_id": found[0]["id"]}
     try:
-        made = (await ask_network(context, "POST", "/floatingips", body))["floatingip"]
+        made = await _ask(context, "POST", "floatingip", row=new)
     except Refused as refused:
         if refused.kind in ("IpAddressGenerationFailure", "ExternalIpAddressExhausted"):
             raise NotFound(f"No more floating IPs in pool {pool}.") from None
@@ -186,23 +185,21 @@ async def _create_floating(call: Call, context: Context) -> Row:
 
 
 async def _delete(key: str, call: Call, context: Context) -> None:
-    with _as_novas({409: 400}):
-        await _ask(context, "DELETE", key, context.params["id"])
+    await _ask(context, "DELETE", key, context.params["id"], novas={409: 400})
 
 
-def _is_address(text: Any) -> bool:
-    try:
-        return isinstance(text, str) and bool(ip_address(text))
-    except ValueError:
-        return False
-
-
-async def _at(address: str, context: Context) -> list[Row]:
-    """The top's floating IPs with this address, of those that the caller may see."""
+async def _at(call: Call, context: Context) -> tuple[Row, list[Row]]:
+    """What an action asks for, and the top's floating IPs with that address which the caller may
+    see: none for what is no address, which the pod refuses."""
+    asked = value_at(decode(call.body), (context.operation.action,))
+    asked = asked if isinstance(asked, dict) else {}
     networks, token, names = networks_of(context), context.caller.token, ("id", "port_details")
-    return await networks.neutron.rows(
+    if not isinstance(address := asked.get("address"), str) or not address:
+        return asked, []  # Neutron would tell all
+    found = await networks.neutron.rows(
         networks.center, kinds.FLOATING, fields=names, token=token, floating_ip_address=address
     )
+    return asked, found
 
 
 async def the_server(call: Call, context: Context) -> Answer:
@@ -214,15 +211,14 @@ async def the_server(call: Call, context: Context) -> Answer:
 async def _associate(call: Call, context: Context) -> Answer:
     """What the top does not know is for the pod: a floating IP or a network of its own."""
     networks, id = networks_of(context), context.params["id"]
-    asked = _check(value_at(decode(call.body), ("addFloatingIp",)), address=_is_address)
-    address, fixed = asked["address"], asked.get("fixed_address")
-    found, mine = await _at(address, context), await networks.of_server(id)
+    (asked, found), mine = await _at(call, context), await networks.of_server(id)
     if not found or not mine:
         return await Forward(SERVER)(call, context)
     if not (server := await the_server(call, context)).ok:
         return server
     told = (value_at(decode(server.body), ("server", "addresses")) or {}).values()
     has = [ip["addr"] for ips in told for ip in ips if ip["OS-EXT-IPS:type"] == "fixed"]
+    address, fixed = asked["address"], asked.get("fixed_address")
     if not has:
         raise BadRequest("No fixed IPs associated to instance")
     if fixed and fixed not in has:
@@ -233,9 +229,9 @@ async def _associate(call: Call, context: Context) -> Answer:
     failed = f"Unable to associate floating IP {address} to fixed IP {fixed} for instance {id}."
     if not ends or len(found) > 1:
         raise BadRequest(failed)
-    body = {"floatingip": {"port_id": ends[0], "fixed_ip_address": fixed}}
+    row = {"port_id": ends[0], "fixed_ip_address": fixed}
     try:
-        await _ask(context, "PUT", "floatingip", found[0]["id"], body)
+        await _ask(context, "PUT", "floatingip", found[0]["id"], row)
     except Fault as fault:
         if fault.status == 403 or fault.status >= 500:
             raise
@@ -244,16 +240,13 @@ async def _associate(call: Call, context: Context) -> Answer:
 
 
 async def _dissociate(call: Call, context: Context) -> Answer:
-    id = context.params["id"]
-    asked = _check(value_at(decode(call.body), ("removeFloatingIp",)), address=_is_address)
-    found = await _at(asked["address"], context)
+    id, (asked, found) = context.params["id"], await _at(call, context)
     if not found:
         return await Forward(SERVER)(call, context)
     if [value_at(row, ("port_details", "device_id")) for row in found] != [id]:
         address = asked["address"]
         raise Conflict(f"Floating IP {address} is not associated with instance {id}.")
-    body = {"floatingip": {"port_id": None}}
-    await _ask(context, "PUT", "floatingip", found[0]["id"], body)
+    await _ask(context, "PUT", "floatingip", found[0]["id"], {"port_id": None})
     return _TAKEN_TOO
 
 
@@ -323,9 +316,8 @@ async def _show_groups(call: Call, context: Context) -> Any:
         return await ask_any(GROUP_SHOWN, "", call, context)  # it refuses that in its own words
     caller = context.caller
     every = caller.is_admin and "all_tenants" in query
-    found = await _rows(
-        context, "security_groups", **({} if every else {"project_id": caller.project_id})
-    )
+    own = {} if every else {"project_id": caller.project_id}
+    found = await _rows(context, "security_groups", **own)
     page = found[int(offset) :][: min(int(limit) or MOST, MOST)]
     return {"security_groups": await groups_shown(page, context)}
 
@@ -337,12 +329,11 @@ def _is_short(text: Any) -> bool:
 async def _write_group(call: Call, context: Context) -> Row:
     asked = value_at(decode(call.body), ("security_group",))
     asked = _check(asked, name=_is_short, description=_is_short)
-    body = {"security_group": {name: asked[name] for name in ("name", "description")}}
-    if id := context.params.get("id"):
-        return await _group(await _ask(context, "PUT", "security_group", id, body), context)
-    with _as_novas({409: 403}):
-        made = await ask_network(context, "POST", "/security-groups", body)
-    return await _group(made["security_group"], context)
+    row = {name: asked[name] for name in ("name", "description")}
+    id = context.params.get("id", "")
+    novas = {} if id else {409: 403}
+    made = await _ask(context, "PUT" if id else "POST", "security_group", id, row, novas)
+    return await _group(made, context)
 
 
 def _is_id(id: Any) -> bool:
@@ -367,11 +358,8 @@ async def _create_rule(call: Call, context: Context) -> Row:
     there = same(new) in map(same, parent["security_group_rules"])
     if there and not new["remote_group_id"]:
         raise BadRequest(f"This rule already exists in group {parent['id']}")
-    with _as_novas({409: 403}):
-        said = await ask_network(
-            context, "POST", "/security-group-rules", {"security_group_rule": new}
-        )
-    return {"security_group_rule": _rule(said["security_group_rule"], groups)}
+    made = await _ask(context, "POST", "security_group_rule", row=new, novas={409: 403})
+    return {"security_group_rule": _rule(made, groups)}
 
 
 _ALL = {"TCP": (1, 65535), "UDP": (1, 65535), "ICMP": (-1, -1)}
