@@ -321,8 +321,9 @@ class NetworkPass:
                 await networks.take(one.port_id, row["device_id"], pod, name)
             if verdict.moved is not None:
                 moved.append(verdict.moved)
-            here = verdict.if_gone and await networks.has_server(pod, one.server_id)
-            if verdict.free and not here:
+            if have and verdict.if_gone and await networks.may_bind(one, pod, have.bottom_id):
+                continue
+            if verdict.free:
                 await networks.release(one)
                 released.add(one.port_id)
         if moved:

@@ -386,13 +386,24 @@ class Networks(Settle):
 
     async def has_server(self, pod: Pod, server_id: str) -> bool:
         """Whether a pod has a server, as ourselves; True if that cannot be told."""
+        return await self._status(pod, server_id) != ""
+
+    async def may_bind(self, one: Attachment, pod: Pod, bottom_id: str) -> bool:
+        """Whether a server that was booted on a port will use it, or does so by now."""
+        if await self._status(pod, one.server_id) in (None, "BUILD"):
+            return True
+        found = await self.neutron.by_ids(pod, things.PORT, [bottom_id], fields=("id", "device_id"))
+        return any(row["device_id"] for row in found)
+
+    async def _status(self, pod: Pod, server_id: str) -> str | None:
+        """A server's status in its pod, '' if there is none; None if that cannot be told."""
         token = await self.neutron.own_token()
         try:
             path = f"/servers/{server_id}"
             answer = await OwnCalls(self.clock, self.pods).send(pod, token, "GET", path)
-        except Fault:
-            return True
-        return answer.status != 404
+            return "" if answer.status == 404 else str(document(answer)["server"]["status"])
+        except (Fault, KeyError, TypeError):
+            return None
 
     async def settle_ports(self, port_ids: Collection[str], groups: Iterable[str] = ()) -> None:
         """Make the pods that have these ports have them as they are at the top now.

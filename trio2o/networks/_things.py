@@ -265,6 +265,10 @@ DHCP = "reserved_dhcp_port"
 """`device_id` of a port in a pod that waits for a DHCP agent to use it."""
 
 
+JOINING = "to be a router's"
+"""`name` of a port in a pod that says to be a router's, before it is."""
+
+
 def dhcp(pod_name: str) -> str:
     """`device_id` of the port at the top that holds the addresses of a pod's DHCP."""
     return f"{RESERVED}dhcp:{pod_name}"

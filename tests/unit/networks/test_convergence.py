@@ -68,7 +68,7 @@ class Convergence(RuleBasedStateMachine):
         id = self.make_network("p1", True)
         if pick in (2, 7, 8):
             self.segment += 1 - self.segment % 2
-            self.make_subnet(id, False, True, True)
+            self.make_subnet(id, False, True, True, pick == 8)
         for which in (0, 1):
             self.boot(id, "", True, which, True, "", 0)
         if pick % 2:
@@ -140,8 +140,11 @@ class Convergence(RuleBasedStateMachine):
         self.make_subnet(id, True, home)
         return str(id)
 
-    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans(), six=st.booleans())
-    def make_subnet(self, id: str, dhcp: bool, gateway: bool, six: bool = False) -> None:
+    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans(), six=st.booleans(),
+          slaac=st.booleans())  # fmt: skip
+    def make_subnet(
+        self, id: str, dhcp: bool, gateway: bool, six: bool = False, slaac: bool = False
+    ) -> None:
         top = self.region.top
         if id not in top.rows["networks"] or len(top.subnets(id)) > 1:
             return
@@ -151,9 +154,11 @@ class Convergence(RuleBasedStateMachine):
             "network_id": id,
             "project_id": top.rows["networks"][id]["project_id"],
             "ip_version": 6 if six else 4,
-            "cidr": f"{prefix}:/123" if six else f"{prefix}0/27",
+            "cidr": f"{prefix}:/{64 if slaac else 123}" if six else f"{prefix}0/27",
             "gateway_ip": f"{prefix}{':' * six}1" if gateway else None,
-            "enable_dhcp": dhcp,
+            "enable_dhcp": dhcp or (six and slaac),
+            "ipv6_ra_mode": "slaac" if six and slaac else None,
+            "ipv6_address_mode": "slaac" if six and slaac else None,
             "subnetpool_id": self.pool if six and self.segment % 2 else None,
         }
         top.create("subnets", body)
@@ -567,8 +572,11 @@ class Convergence(RuleBasedStateMachine):
                 if port["device_owner"] == "network:ndp_proxy":
                     assert port["id"] in {p["port_id"] for p in rows["ndp-proxies"].values()}
                     continue
-                if port["device_owner"] == "network:distributed" and not port["fixed_ips"]:
-                    continue
+                told = [ip["ip_address"] for ip in port["fixed_ips"]]
+                if ovn := port["device_owner"] == "network:distributed":
+                    told = [address for address in told if ":" not in address]  # its own MAC's
+                    if not told:
+                        continue
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
                 if twin["device_id"].startswith("trio2o-floating:"):
@@ -580,9 +588,8 @@ class Convergence(RuleBasedStateMachine):
                     continue  # such a port is in each pod that needs it
                 assert twin["id"] not in bound
                 bound[twin["id"]] = one.pod_id
-                told = [ip["ip_address"] for ip in port["fixed_ips"]]
-                assert sorted(told) == sorted(ip["ip_address"] for ip in twin["fixed_ips"])
-                ovn = port["device_owner"] == "network:distributed"
+                tops = [ip["ip_address"] for ip in twin["fixed_ips"]]
+                assert sorted(told) == sorted(a for a in tops if not ovn or ":" not in a)
                 assert ovn or port["mac_address"] == twin["mac_address"]
                 if twin["id"] in inner:
                     assert not port["device_id"]
@@ -848,5 +855,39 @@ def test_a_port_that_a_stranger_deletes_before_a_pass_saw_it_in_use_is_freed() -
     (port,) = [p for p in neutron.rows["ports"].values() if p["device_id"] in state.used]
     top = state.used.pop(port["device_id"])
     neutron.delete("ports", port["id"])
+    state.teardown()
+    assert top not in state.region.top.rows["ports"]
+
+
+def test_a_port_that_is_forwarded_to_may_get_a_floating_ip_of_its_own_and_a_pod_makes_both() -> (
+    None
+):
+    """Neutron takes them in this order only, and a pod that lost them is to make both again."""
+    for seed in (1, 2):
+        state = Convergence()
+        state.begin(seed, 8)
+        state.float(0, seed % 2, True)
+        rows = state.region.top.rows["floatingips"].values()
+        forwarded = {w["internal_port_id"] for row in rows for w in row["port_forwardings"]}
+        assert forwarded & {row["port_id"] for row in rows}
+        neutron = state.region.neutrons[state.region.all[seed % 2].pod_id]
+        for row in list(neutron.rows["floatingips"].values()):
+            row["port_forwardings"] = []
+        state.teardown()
+
+
+def test_a_port_that_was_made_again_for_a_server_that_does_not_use_it_is_freed() -> None:
+    """Its server is past being built; one that is being built may come to use it."""
+    state = Convergence()
+    state.begin(1)
+    neutron = state.region.neutrons[state.region.all[0].pod_id]
+    (port,) = [p for p in neutron.rows["ports"].values() if p["device_id"] in state.used]
+    top = state.used.pop(port["device_id"])
+    port |= {"device_id": "", "device_owner": ""}
+    state.clock.advance(1000)
+    state.region.status = "BUILD"
+    result_of(NetworkPass(state.ours).run())
+    assert top in state.region.top.rows["ports"]
+    state.region.status = "ERROR"
     state.teardown()
     assert top not in state.region.top.rows["ports"]
