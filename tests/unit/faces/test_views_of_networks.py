@@ -18,6 +18,7 @@ from trio2o.faces.compute._views import RULES, VIEWS, View
 from trio2o.faces.compute.operations import OPERATIONS
 from trio2o.faces.resources import SERVER
 from trio2o.faces.stretched import ByMode
+from trio2o.identity import Policy
 from trio2o.message import Answer, Call
 from trio2o.verbs import UNAVAILABLE, Operation
 from trio2o.web import Asked
@@ -101,6 +102,23 @@ def test_who_may_not_see_or_change_it_is_told_so_before_anything_is_asked() -> N
     for key in VIEWS:
         assert status(key, network, {}, id=NET, roles=("nobody",)) == 403
     assert not network.heard
+
+
+def test_a_reader_sees_and_a_member_changes_as_by_novas_defaults() -> None:
+    policy = Policy(RULES)
+
+    def may(rule: str, *roles: str) -> bool:
+        try:
+            policy.check(rule, caller(roles=roles))
+        except Forbidden:
+            return False
+        return True
+
+    for key, view in VIEWS.items():
+        reads = key.startswith("GET")
+        assert may(view.rule, "reader") == reads and may(view.rule, "admin")
+        assert may(view.rule, "reader", "member")
+        assert may(view.rule, "else") == (view.rule == "os_compute_api:os-floating-ip-pools")
 
 
 def test_a_network_is_its_name_to_a_member_and_empty_members_to_an_admin() -> None:
