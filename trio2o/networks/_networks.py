@@ -25,7 +25,14 @@ from trio2o.domain.versions import Version
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
 from trio2o.networks._calls import Refused
-from trio2o.networks._desired import Top, policies_wanted, port_wanted, subports, trunk_wanted
+from trio2o.networks._desired import (
+    Top,
+    automatic,
+    policies_wanted,
+    port_wanted,
+    subports,
+    trunk_wanted,
+)
 from trio2o.networks._plan import plan, recognise, translated
 from trio2o.networks._reads import by_id, in_scope
 from trio2o.networks._routers import INTERFACES, ends
@@ -138,7 +145,7 @@ class Networks(Settle):
         ids = await self.ids_in(pod, nets | groups)
         for id in sorted(nets):
             await self.network_in(pod, id)
-            await self.settle_network(id)
+            await self.open_pools(pod, id)
         if strange := {id for id in groups if Ref("security-groups", id) not in ids}:
             await self.groups_in(pod, strange)
         self.members_changed(groups)
@@ -161,18 +168,22 @@ class Networks(Settle):
         nets = {row["network_id"] for row in tops.values()}
         ids = await self.ids_in(pod, nets)
         told = await self.neutron.by_ids(pod, things.PORT, ids.values(), name="network_id")
+        used = [r for r in told if r["device_id"] and r["device_owner"].startswith("compute:")]
         made = {
-            (row["network_id"], ip["ip_address"]): row
-            for row in told
-            if row["device_id"] and row["device_owner"].startswith("compute:")
-            for ip in row["fixed_ips"]
+            (row["network_id"], ip["ip_address"]): row for row in used for ip in row["fixed_ips"]
         }
+        six = await self._automatic(list(tops.values()))
+        auto = {id for id, subnet in six.items() if automatic(subnet)}
         old = self.now() - self.settings.claim_seconds
         for one in leases:
             row = tops.get(one.port_id)
             network = ids.get(Ref("networks", row["network_id"])) if row else None
-            addresses = [ip["ip_address"] for ip in row["fixed_ips"]] if row else []
-            twins = [made[key] for ip in addresses if network and (key := (network, ip)) in made]
+            fixed = [ip for ip in row["fixed_ips"] if ip["subnet_id"] not in auto] if row else []
+            keys = [(network, ip["ip_address"]) for ip in fixed]
+            twins = [made[key] for key in keys if key in made]
+            if not fixed:  # the address follows from the MAC that Nova chose: any will do
+                new = (twin for twin in used if not things.marked(twin))
+                twins = [twin for twin in new if twin["network_id"] == network]
             if row is not None and twins:
                 await self._adopt(pod, one, twins[0])
             elif one.since < old:
@@ -180,7 +191,8 @@ class Networks(Settle):
         await together(self.settle_network(id) for id in nets)
 
     async def _adopt(self, pod: Pod, one: Attachment, twin: Row) -> None:
-        body: Row = {"port": {"description": things.mark(one.port_id)}}
+        twin["description"] = things.mark(one.port_id)
+        body: Row = {"port": {"description": twin["description"]}}
         await self.neutron.ask(pod, "PUT", f"/ports/{twin['id']}", body)
         twins = [Counterpart("ports", one.port_id, pod.pod_id, twin["id"])]
         await self.store.write(lambda c: rows.put_counterparts(c, twins))

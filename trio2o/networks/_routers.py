@@ -396,7 +396,7 @@ def _on(address: str, subnets: Iterable[Row]) -> bool:
 
 def _bridge_addresses(top: Top, bridge: Row | None, pod: Pod) -> dict[int, str]:
     """A pod's addresses on a bridge, by IP version."""
-    held = top.reserved(things.bridge(pod.pod_name), bridge["id"])[:1] if bridge else []
+    held = top.reserved(things.bridge(pod.pod_name), bridge["id"]) if bridge else []
     fixed = [str(ip["ip_address"]) for port in held for ip in port["fixed_ips"]]
     return {ip_address(address).version: address for address in fixed}
 

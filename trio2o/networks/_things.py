@@ -106,8 +106,8 @@ RULE = _kind(
 PORT = _kind(
     "port",
     "name network_id mac_address fixed_ips admin_state_up security_groups allowed_address_pairs "
-    "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type updated_at "
-    "revision_number qos_policy_id trunk_details dns_name",
+    "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type created_at "
+    "updated_at revision_number qos_policy_id trunk_details dns_name",
     "name fixed_ips admin_state_up security_groups allowed_address_pairs port_security_enabled "
     "extra_dhcp_opts qos_policy_id dns_name",
 )

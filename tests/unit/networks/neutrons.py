@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl
@@ -41,7 +41,8 @@ DEFAULTS: dict[str, Row] = {
     "ports": {
         "name": "", "device_id": "", "device_owner": "", "admin_state_up": True,
         "allowed_address_pairs": [], "port_security_enabled": True, "extra_dhcp_opts": [],
-        "binding:vnic_type": "normal", "status": "DOWN", "updated_at": WHEN, "revision_number": 1,
+        "binding:vnic_type": "normal", "status": "DOWN", "created_at": WHEN, "updated_at": WHEN,
+        "revision_number": 1,
     },
     "security-groups": {"name": "", "stateful": True},
     "address-groups": {"name": "", "addresses": []},
@@ -84,6 +85,10 @@ def new_id() -> str:
 class Refusal(Exception):
     def __init__(self, status: int, kind: str) -> None:
         self.answer = answer(status, {"NeutronError": {"type": kind, "message": kind}})
+
+
+class NoAddress(Refusal, IndexError):
+    """Nothing is left of a network's pools."""
 
 
 class Neutron:
@@ -277,13 +282,10 @@ class Neutron:
         others = [ip for ip in port["fixed_ips"] if ip["subnet_id"] != subnet["id"]]
         if subnet["enable_dhcp"] and others == port["fixed_ips"]:
             used = {ip["ip_address"] for one in ports for ip in one["fixed_ips"]}
-            for pool in subnet["allocation_pools"]:
-                start, end = ip_address(pool["start"]), ip_address(pool["end"])
-                for number in range(int(start), int(end) + 1):
-                    if (address := str(type(start)(number))) not in used:
-                        others.append({"subnet_id": subnet["id"], "ip_address": address})
-                        port["fixed_ips"] = others
-                        return
+            if (address := next(self._unused(subnet, used), None)) is not None:
+                others.append({"subnet_id": subnet["id"], "ip_address": address})
+                port["fixed_ips"] = others
+                return
             raise Refusal(409, "IpAddressGenerationFailure")
         if not subnet["enable_dhcp"]:
             port["fixed_ips"] = others
@@ -350,34 +352,41 @@ class Neutron:
             raise Refusal(500, "HTTPInternalServerError")
 
     def _addressed(self, port: Row, fixed: list[Row] | None) -> list[Row]:
-        if fixed is None:
-            firsts = {s["ip_version"]: s["id"] for s in self.subnets(port["network_id"])[::-1]}
-            fixed = [{"subnet_id": firsts[version]} for version in sorted(firsts)]
         auto = self._automatic(port)
-        for ip in fixed:
-            if ip.get("ip_address", own := auto.get(ip["subnet_id"])) != own and own:
-                raise Refusal(400, "AllocationOnAutoAddressSubnet")
-        fixed = [ip for ip in fixed if ip["subnet_id"] not in auto]
         used = {
             ip["ip_address"]
             for other in self.rows["ports"].values()
             if other["id"] != port["id"] and other["network_id"] == port["network_id"]
             for ip in other["fixed_ips"]
         }
-        found = []
+        if fixed is None:
+            subnets = [s for s in self.subnets(port["network_id"]) if s["id"] not in auto]
+            free = [s for s in subnets if next(self._unused(s, used), None)] + subnets
+            firsts = {s["ip_version"]: s["id"] for s in free[::-1]}
+            fixed = [{"subnet_id": firsts[version]} for version in sorted(firsts)]
         for ip in fixed:
+            if ip.get("ip_address", own := auto.get(ip["subnet_id"])) != own and own:
+                raise Refusal(400, "AllocationOnAutoAddressSubnet")
+        found = []
+        for ip in (ip for ip in fixed if ip["subnet_id"] not in auto):
             self._has("subnets", ip["subnet_id"])
             subnet = self.rows["subnets"][ip["subnet_id"]]
-            taken = used | {subnet["gateway_ip"]}
-            free = (str(h) for h in ip_network(subnet["cidr"]).hosts() if str(h) not in taken)
-            address = ip.get("ip_address") or next(free, None)
+            address = ip.get("ip_address") or next(self._unused(subnet, used), None)
             if address is None:
-                raise IndexError
+                raise NoAddress(409, "IpAddressGenerationFailure")
             if address in used:
                 raise Refusal(409, "IpAddressAlreadyAllocated")
             used.add(address)
             found.append({"subnet_id": subnet["id"], "ip_address": address})
         return found + [{"subnet_id": id, "ip_address": it} for id, it in auto.items()]
+
+    @staticmethod
+    def _unused(subnet: Row, used: set[str]) -> Iterator[str]:
+        taken = used | {subnet["gateway_ip"]}
+        for pool in subnet["allocation_pools"]:
+            start, end = ip_address(pool["start"]), ip_address(pool["end"])
+            all = (str(type(start)(number)) for number in range(int(start), int(end) + 1))
+            yield from (address for address in all if address not in taken)
 
     def _automatic(self, port: Row) -> dict[str, str]:
         """A port's addresses of SLAAC, by subnet: of all such, and of none if it is a router's."""
@@ -424,6 +433,11 @@ class Neutron:
             body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
         if kind == "ports":
             self._owned(row | body)
+            if "mac_address" in body:  # addresses follow it
+                auto = self._automatic(row)
+                left = [ip for ip in row["fixed_ips"] if ip["subnet_id"] not in auto]
+                new = self._automatic(row | body).items()
+                row["fixed_ips"] = left + [{"subnet_id": i, "ip_address": a} for i, a in new]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
         if self.ovn and kind == "subnets" and not row["ipv6_address_mode"]:

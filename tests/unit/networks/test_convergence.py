@@ -19,6 +19,7 @@ from trio2o.domain.values import Pod
 from trio2o.message import Call
 from trio2o.networks import MADE, TAKEN, NetworkPass, Networks, settle_router
 from trio2o.networks._plan import says
+from trio2o.networks._things import Ref
 from trio2o.settings import NetworkSettings
 
 PROJECTS = ("p1", "p2")
@@ -96,6 +97,8 @@ class Convergence(RuleBasedStateMachine):
 
         pods: Any = self.region
         store: Any = self.store
+        if hasattr(self, "ours"):
+            self.ours.stop()
         self.ours = Networks(
             self.clock,
             self.clock.seconds,
@@ -256,6 +259,97 @@ class Convergence(RuleBasedStateMachine):
         if self.run(call(), how, after):
             self.used[server] = port["id"]
         return server
+
+    @rule(
+        id=networks,
+        which=st.integers(0, 1),
+        how=st.sampled_from(["", "", "crash before", "crash after", "unreachable", "broken"]),
+        after=st.integers(0, 25),
+        answered=st.booleans(),
+    )
+    def boot_two(self, id: str, which: int, how: str, after: int, answered: bool) -> None:
+        """Nova makes ports for servers that are asked for at once, on addresses of the top's."""
+        top, pod, claim = self.region.top, self.region.all[which], new_id()
+        if id not in top.rows["networks"]:
+            return
+        try:
+            ports = [self.new_port(id, device_id=MADE + claim) for _ in range(2)]
+        except IndexError:
+            return
+
+        async def call() -> None:
+            ids = [port["id"] for port in ports]
+            await self.ours.claim(claim, pod, ports, ids, lease=True)
+            try:
+                there = await self.ours.lease(pod, ports)
+            except Fault:
+                await self.ours.abandon(claim)
+                raise
+            for _ in ports:
+                self.region.servers.add(server := new_id())
+                body = {"network_id": there[Ref("networks", id)], "device_id": server}
+                groups = [there[Ref("security-groups", one)] for one in ports[0]["security_groups"]]
+                body |= {"device_owner": "compute:nova", "security_groups": groups}
+                body |= {"project_id": ports[0]["project_id"]}
+                self.region.neutrons[pod.pod_id].create("ports", body)
+            if answered:
+                await self.ours.booted(claim, server, pod)
+
+        self.run(call(), how, after)
+
+    @rule(pick=st.integers(0, 20))
+    def detach(self, pick: int) -> None:
+        """A server lets an interface go."""
+        if not self.used:
+            return
+        server = sorted(self.used)[pick % len(self.used)]
+        del self.used[server]
+        for one in self.region.all:
+            for port in self.region.neutrons[one.pod_id].rows["ports"].values():
+                if port["device_id"] == server:
+                    port |= {"device_id": "", "device_owner": ""}
+        self.run(self.ours.leaving(server))
+
+    @rule(pick=st.integers(0, 20), what=st.integers(0, 4), group=groups, told=st.booleans())
+    def change_port(self, pick: int, what: int, group: str, told: bool) -> None:
+        top, ports = self.region.top, sorted(self.used.values())
+        if not ports or (port := top.rows["ports"].get(ports[pick % len(ports)])) is None:
+            return
+        before = port["security_groups"]
+        if what == 0:
+            port["name"] = f"p{pick}"
+        elif what == 1:
+            known = group in top.rows["security-groups"] and pick % 3
+            default = top.default_group(port["project_id"])["id"]
+            port["security_groups"] = [group if known else default]
+        elif what == 2:
+            pairs = [{"ip_address": "192.0.2.7", "mac_address": port["mac_address"]}]
+            port["allowed_address_pairs"] = pairs[: pick % 2]
+        elif what == 3:
+            options = [{"opt_name": "mtu", "opt_value": str(pick), "ip_version": 4}]
+            port["extra_dhcp_opts"] = options[: pick % 2]
+        else:
+            port["admin_state_up"] = bool(pick % 2)
+        if told:
+            self.run(self.ours.settle_ports([port["id"]], before))
+
+    @rule(id=networks, to=st.sampled_from(["p2", "*"]), told=st.booleans())
+    def share(self, id: str, to: str, told: bool) -> None:
+        """Another project may use a network, or all may, or no longer."""
+        top = self.region.top
+        shares = top.rows["rbac-policies"]
+        if id not in top.rows["networks"]:
+            return
+        mine = [
+            s["id"] for s in shares.values() if (s["object_id"], s["target_tenant"]) == (id, to)
+        ]
+        for old in mine:
+            del shares[old]
+        body = {"object_type": "network", "object_id": id, "action": "access_as_shared"}
+        if not mine:
+            top.create("rbac-policies", body | {"target_tenant": to, "project_id": "p1"})
+        if told:
+            self.run(self.ours.settle_network(id))
 
     @rule(server=consumes(servers), told=st.booleans())
     def end_server(self, server: str, told: bool) -> None:
@@ -595,6 +689,10 @@ class Convergence(RuleBasedStateMachine):
                     assert not port["device_id"]
                 elif port["device_owner"] not in GO_ALONG:
                     assert twin["device_id"] == port["device_id"] in self.region.servers
+                    same = ("name", "admin_state_up", "allowed_address_pairs", "extra_dhcp_opts")
+                    assert [port[name] for name in same] == [twin[name] for name in same]
+                    groups = [rows["security-groups"][id] for id in port["security_groups"]]
+                    assert [group["description"][7:] for group in groups] == twin["security_groups"]
                 for group in port["security_groups"]:
                     self.assert_group(rows, rows["security-groups"][group])
             needed = {
@@ -605,6 +703,7 @@ class Convergence(RuleBasedStateMachine):
             self.assert_routers(one, rows)
             for network in rows["networks"].values():
                 assert network["id"] in needed
+                assert shares(rows, network["id"]) == shares(top.rows, network["description"][7:])
                 assert network["name"] == top.rows["networks"][network["description"][7:]]["name"]
         for port in top.rows["ports"].values():
             assert not port["device_id"].startswith("trio2o-made:")
@@ -826,8 +925,15 @@ class Convergence(RuleBasedStateMachine):
         if group is None:
             return None
         ports = self.region.top.rows["ports"].values()
-        ips = [ip for p in ports if group in p["security_groups"] for ip in p["fixed_ips"]]
-        return tuple(sorted(str(ip_network(ip["ip_address"])) for ip in ips))
+        mine = [p for p in ports if group in p["security_groups"]]
+        ips = [ip for p in mine for ip in (*p["fixed_ips"], *p["allowed_address_pairs"])]
+        return tuple(sorted({str(ip_network(ip["ip_address"])) for ip in ips}))
+
+
+def shares(rows: dict[str, Any], network_id: str) -> list[str]:
+    """Who else may use a network."""
+    mine = [row for row in rows["rbac-policies"].values() if row["object_id"] == network_id]
+    return sorted(row["target_tenant"] for row in mine)
 
 
 TestConvergence: Callable[[], Any] = Convergence.TestCase
@@ -891,3 +997,44 @@ def test_a_port_that_was_made_again_for_a_server_that_does_not_use_it_is_freed()
     state.region.status = "ERROR"
     state.teardown()
     assert top not in state.region.top.rows["ports"]
+
+
+def test_ports_that_a_pod_made_for_servers_are_taken_up_though_the_store_was_lost_meanwhile() -> (
+    None
+):
+    state = Convergence()
+    network = state.begin(1)
+    before = set(state.region.servers)
+    state.boot_two(network, 0, "", 0, True)
+    state.lose_the_store()
+    state.teardown()
+    held = {port["device_id"] for port in state.region.top.rows["ports"].values()}
+    assert len(state.region.servers - before) == 2 and state.region.servers <= held
+
+
+def test_servers_are_not_asked_for_at_once_of_a_pod_that_cannot_be_given_addresses() -> None:
+    state = Convergence()
+    network = state.begin(1)
+    before = set(state.region.servers)
+    state.fail_pod(0, False)
+    state.boot_two(network, 0, "", 0, True)
+    assert state.region.servers == before
+    devices = [port["device_id"] for port in state.region.top.rows["ports"].values()]
+    assert not any(device.startswith(MADE) for device in devices)
+
+
+def test_ports_that_a_pod_made_are_taken_up_where_all_addresses_follow_from_macs() -> None:
+    state = Convergence()
+    state.begin(1)
+    top = state.region.top
+    network = top.create("networks", {"project_id": "p1", "provider:segmentation_id": 99})["id"]
+    slaac = {"cidr": "2001:db8:99::/64", "ip_version": 6, "gateway_ip": "2001:db8:99::1"}
+    slaac |= {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac", "network_id": network}
+    top.create("subnets", slaac | {"project_id": "p1"})
+    before = set(state.region.servers)
+    state.boot_two(network, 0, "", 0, True)
+    state.teardown()
+    made = [
+        p for p in top.rows["ports"].values() if p["device_id"] in state.region.servers - before
+    ]
+    assert len(made) == 2 and all(len(port["fixed_ips"]) == 1 for port in made)
