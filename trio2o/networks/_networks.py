@@ -167,6 +167,10 @@ class Networks(Settle):
         )
         nets = {row["network_id"] for row in tops.values()}
         ids = await self.ids_in(pod, nets)
+        # the record of them may have been lost
+        marks = [things.mark(id) for id in nets if Ref("networks", id) not in ids]
+        for net in await self.neutron.by_ids(pod, things.NETWORK, marks, name="description"):
+            ids[Ref("networks", things.marked(net))] = net["id"]
         told = await self.neutron.by_ids(pod, things.PORT, ids.values(), name="network_id")
         used = [r for r in told if r["device_id"] and r["device_owner"].startswith("compute:")]
         made = {
