@@ -161,8 +161,17 @@ class Float:
 
 def ends(row: Row) -> set[str]:
     """The ports that a floating IP leads to."""
-    forwards = row.get("port_forwardings") or ()
-    return {row["port_id"], *(one["internal_port_id"] for one in forwards)} - {None}
+    return {row["port_id"], *(way["internal_port_id"] for way in _ways(row))} - {None}
+
+
+def _ways(row: Row) -> list[Row]:
+    """The port forwardings of a floating IP."""
+    return row.get("port_forwardings") or []
+
+
+def _subnets(top: Top, port: Row) -> list[Row]:
+    """The subnets of a port."""
+    return [top.subnets[id] for ip in port["fixed_ips"] if (id := ip["subnet_id"]) in top.subnets]
 
 
 def floats(
@@ -176,13 +185,14 @@ def floats(
         home = gateway_pod(router, pods, hints) if router else None
         if home is None:
             continue
-        there = {at.get(port) for port in ends(row)}
+        joined = [
+            subnet for port in interfaces(top, row["router_id"]) for subnet in _subnets(top, port)
+        ]
+        # Neutron lets a subnet go from a router that forwards there
+        ways = [way for way in _ways(row) if _on(way["internal_ip_address"], joined)]
+        there = {at.get(port) for port in ends(row | {"port_forwardings": ways})}
         for where in (pod for pod in pods if pod.pod_id in there):
-            forwards = [
-                way
-                for way in row.get("port_forwardings") or ()
-                if at.get(way["internal_port_id"]) == where.pod_id
-            ]
+            forwards = [way for way in ways if at.get(way["internal_port_id"]) == where.pod_id]
             device = things.floating(f"{row['id']}:{where.pod_name}" if forwards else row["id"])
             bridge = bridge_of(top, row["router_id"]) if home is not where else None
             held = top.reserved(device, bridge["id"]) if bridge else []

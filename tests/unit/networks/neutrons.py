@@ -278,7 +278,9 @@ class Neutron:
     def _serve(self, subnet: Row) -> None:
         """Where DHCP is on, OVN's port has an address."""
         ports = [p for p in self.rows["ports"].values() if p["network_id"] == subnet["network_id"]]
-        port = next(p for p in ports if p["device_owner"] == "network:distributed")
+        port = next((p for p in ports if p["device_owner"] == "network:distributed"), None)
+        if port is None:  # a stranger deleted it
+            return
         others = [ip for ip in port["fixed_ips"] if ip["subnet_id"] != subnet["id"]]
         if subnet["enable_dhcp"] and others == port["fixed_ips"]:
             used = {ip["ip_address"] for one in ports for ip in one["fixed_ips"]}

@@ -44,6 +44,7 @@ class Convergence(RuleBasedStateMachine):
         self.used: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.unknown: set[str] = set()
+        self.lost = False
         self.outside: dict[str, list[str]] = {}
         scope = self.region.top.create("address-scopes", {"name": "s", "project_id": "p1"})["id"]
         pool = {"name": "p", "prefixes": ["2001:db8::/32"], "address_scope_id": scope}
@@ -86,6 +87,7 @@ class Convergence(RuleBasedStateMachine):
         have to be given again. Of a port that was deleted in its pod nobody knows where it was.
         """
         self.unknown |= self.deleted
+        self.lost = True
         self.store = Store()
         self.restart()
 
@@ -613,7 +615,7 @@ class Convergence(RuleBasedStateMachine):
                 return
             if kind == "ports":
                 self.used.pop(row["device_id"], None)
-                self.deleted.add(row["description"][7:])
+                (self.unknown if self.lost else self.deleted).add(row["description"][7:])
         elif what == 1 and "name" in row and row["name"] != "default":
             row["name"] = "changed"
         elif what == 2 and kind == "security-groups":
@@ -631,7 +633,8 @@ class Convergence(RuleBasedStateMachine):
     )
     def reconcile(self, how: str, after: int, wait: int) -> None:
         self.clock.advance(wait)
-        self.run(NetworkPass(self.ours).run(), how, after)
+        if self.run(NetworkPass(self.ours).run(), how, after) and not self.region.down:
+            self.lost = False
 
     def teardown(self) -> None:
         if not hasattr(self, "region"):
@@ -831,7 +834,14 @@ class Convergence(RuleBasedStateMachine):
         over bridges there are, one for each pod. What was looked at is taken from `below`."""
         hops = set()
         for row in self.region.top.rows["floatingips"].values():
-            ways = [w for w in row["port_forwardings"] if w["internal_port_id"] in bound]
+            held = self.region.top.rows["ports"].values()
+            joined = {port["network_id"] for port in held if port["device_id"] == row["router_id"]}
+            ways = [
+                w
+                for w in row["port_forwardings"]
+                if w["internal_port_id"] in bound
+                and self.region.top.rows["ports"][w["internal_port_id"]]["network_id"] in joined
+            ]
             if not ways:
                 continue
             (name,) = self.outside[row["floating_network_id"]]
@@ -1038,3 +1048,17 @@ def test_ports_that_a_pod_made_are_taken_up_where_all_addresses_follow_from_macs
         p for p in top.rows["ports"].values() if p["device_id"] in state.region.servers - before
     ]
     assert len(made) == 2 and all(len(port["fixed_ips"]) == 1 for port in made)
+
+
+def test_what_a_router_forwards_to_a_subnet_leaves_the_pods_with_the_subnets_interface() -> None:
+    """Neutron refuses neither the forwarding's end nor that of the way there."""
+    state = Convergence()
+    state.begin(1, 6)
+    top, pods = state.region.top, [state.region.neutrons[pod.pod_id] for pod in state.region.all]
+    (router,) = top.rows["routers"].values()
+    assert any(row["port_forwardings"] for pod in pods for row in pod.rows["floatingips"].values())
+    for port in list(top.rows["ports"].values()):
+        if port["device_owner"] == "network:router_interface":
+            top._interface(router, "remove_router_interface", port["id"])
+    state.teardown()
+    assert not any(pod.rows["floatingips"] or pod.rows["routers"] for pod in pods)
