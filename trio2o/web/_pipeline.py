@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
-from attrs import evolve
+from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 from txaio.tx import make_logger
 
@@ -29,7 +30,7 @@ from trio2o.domain.errors import (
 from trio2o.domain.values import Caller
 from trio2o.domain.versions import ANY, Microversions, Range, Version
 from trio2o.identity import KeystoneUnavailable, Policy, Tokens, check_access_rules
-from trio2o.message import Answer, Call, Headers, Stream, value
+from trio2o.message import Answer, Call, Headers, Stream
 from trio2o.telemetry import LEFT, Ended, Trace, masked
 from trio2o.web._head import heard
 from trio2o.web._shares import Shares
@@ -64,8 +65,7 @@ class Row(Protocol):
     def hot(self) -> bool: ...
 
 
-@value
-class Found:
+class Found(Struct, frozen=True):
     """The rows of a path and method, the values of the path's variables, its project ('' = none).
 
     Without rows the path is unknown, or has other methods: those that are `allowed`.
@@ -77,8 +77,7 @@ class Found:
     allowed: tuple[str, ...] = ()
 
 
-@value
-class Asked:
+class Asked(Struct, frozen=True):
     """What the pipeline found out about a call. `deadline` is absolute."""
 
     params: Mapping[str, str]
@@ -383,7 +382,7 @@ class Pipeline:
             more = ((b"WWW-Authenticate", f'Keystone uri="{self._auth_url}"'.encode()),)
         if fault.retry_after:
             more = (*more, (b"Retry-After", str(fault.retry_after).encode()))
-        return evolve(answer, headers=(*answer.headers, *more))
+        return replace(answer, headers=(*answer.headers, *more))
 
 
 @lru_cache(maxsize=4096)

@@ -2,10 +2,10 @@
 
 import pytest
 import treq
-from attrs import evolve
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from origins import GET, OK, ORIGIN, POST, Asked, Link, World
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, DNSLookupError
@@ -173,7 +173,7 @@ def test_an_early_answer_leaves_no_half_of_a_call_to_the_next(world: World) -> N
             self.aborted = True
 
     body = Body()
-    asked = world.send(evolve(POST, body=body))
+    asked = world.send(replace(POST, body=body))
     link = world.accept()
     link.say(b"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno")
     assert asked.body == b"no"
@@ -279,7 +279,7 @@ def test_a_name_that_is_not_known_is_unreachable(world: World) -> None:
 
 def test_a_target_that_cannot_be_sent_takes_no_place() -> None:
     world = World(1)
-    asked = world.send(evolve(GET, path=b"/a b"))
+    asked = world.send(replace(GET, path=b"/a b"))
     assert isinstance(asked.error, ValueError)
     world.send()
     assert world.knocks == 1

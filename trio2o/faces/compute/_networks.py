@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, Fault, GatewayTimeout, NotFound
 from trio2o.domain.values import Pod
@@ -152,7 +153,7 @@ class Interfaces:
             places = [one for one in await networks.places_of([id]) if one.kind == "ports"]
             if places:
                 below = context.below.replace(id.encode(), places[0].bottom_id.encode())
-                context = evolve(context, below=below)
+                context = replace(context, below=below)
         answer = await self.forward(call, context)
         if self.detach and answer.ok:
             await networks.leaving(context.params["server_id"])
@@ -173,7 +174,7 @@ async def as_tops(answer: Answer, context: Context) -> Answer:
     for row, name in places:
         if row.get(name) in tops:
             row[name] = tops[row[name]]
-    return evolve(answer, body=msgspec.json.encode(body))
+    return replace(answer, body=msgspec.json.encode(body))
 
 
 @frozen
@@ -251,7 +252,7 @@ _TAKEN = Answer(202, ((b"Content-Type", b"application/json"),))
 
 async def _hidden(call: Call, context: Context) -> Answer | None:
     """What the pod says to the caller about the server, if it does not show it."""
-    shown = evolve(context, below=SERVER.path(context.params["id"]).encode())
+    shown = replace(context, below=SERVER.path(context.params["id"]).encode())
     server = await Forward(SERVER)(Call("GET", b"", headers=call.headers), shown)
     return None if server.ok else server
 

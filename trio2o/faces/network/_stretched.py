@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from attrs import evolve, frozen
+from msgspec.structs import replace
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable
@@ -195,7 +196,7 @@ class Listed:
             return await self.gather(call, context)
         drop = {*names, "limit", "marker", "fields"}
         rest = urlencode([(name, value) for name, value in asked if name not in drop])
-        answer = await self.gather(evolve(call, query=rest.encode()), context)
+        answer = await self.gather(replace(call, query=rest.encode()), context)
         if not answer.ok:
             return answer
         rows = [row for row in decode(answer.body)[resource.rows] if _matches(row, ours)]
@@ -272,7 +273,7 @@ class TopFirst:
         know what uses the parent port. Raises `Refused`."""
         networks = networks_of(context)
         if context.below == TRUNK.path(_subject(context)).encode():
-            shown = evolve(sent, method="GET", body=b"")
+            shown = replace(sent, method="GET", body=b"")
             if (await context.send(networks.center, shown)).ok:
                 try:
                     await networks.settle_trunk(_subject(context), leave=True)
@@ -284,7 +285,7 @@ class TopFirst:
         server. Raises `Refused`."""
         networks, above = networks_of(context), sent.path.rpartition(b"/")[0]
         shown = await context.send(
-            networks.center, evolve(sent, method="GET", path=above, body=b"")
+            networks.center, replace(sent, method="GET", path=above, body=b"")
         )
         network = value_at(decode(shown.body), ("local_ip", "network_id"))
         port = value_at(decode(sent.body), ("port_association", "fixed_port_id"))
@@ -328,7 +329,7 @@ class TopFirst:
                     )
             del item[HINTS]
             hints.append(asked)
-        return evolve(sent, body=msgspec.json.encode(body)), hints
+        return replace(sent, body=msgspec.json.encode(body)), hints
 
     async def _before(self, context: Context) -> Row:
         """What is about to be changed, where that decides which pods follow."""
@@ -472,7 +473,7 @@ class TopFirst:
         await _Dress(self.resource).rows(rows, context)
         for row in rows if bare else ():
             del row["id"]
-        return evolve(answer, body=msgspec.json.encode(body)) if rows else answer
+        return replace(answer, body=msgspec.json.encode(body)) if rows else answer
 
 
 def _check_kind(sent: Call, before: Row, context: Context) -> None:
@@ -558,7 +559,7 @@ class InPod:
             if pod is not None:
                 sent = below(call, context)
                 path = sent.path.replace(id.encode(), one.bottom_id.encode(), 1)
-                return rewrite(await context.send(pod, evolve(sent, path=path)), context, pod)
+                return rewrite(await context.send(pod, replace(sent, path=path)), context, pod)
         return await self.local(call, context)
 
 
