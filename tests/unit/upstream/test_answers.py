@@ -126,6 +126,18 @@ def test_what_a_server_names_in_its_connection_header_ends_here(world: World, na
     assert asked.answer.headers == ((b"X-Kept", b"1"),)
 
 
+def test_what_hints_say_is_not_the_answers(world: World) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x-kept\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nhi"
+    asked, _ = answered(world, hints, answer)
+    assert (asked.answer.headers, asked.body) == (((b"X-Kept", b"1"),), b"hi")
+
+
+def test_hints_without_end_are_no_answer(world: World) -> None:
+    asked, _ = answered(world, *[b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] * 2000)
+    assert isinstance(asked.error, Broken)
+
+
 HOPS = ["Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Proxy-Connection"]
 
 
