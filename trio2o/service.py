@@ -39,7 +39,7 @@ from trio2o.faces.image import ImageFace
 from trio2o.faces.network import NetworkFace
 from trio2o.faces.resources import SWEPT
 from trio2o.faces.volume import VolumeFace
-from trio2o.identity import Catalog, Keystone, Policy, Tokens
+from trio2o.identity import ADMIN, Catalog, Keystone, Policy, Tokens
 from trio2o.networks import NetworkPass, Networks, settle_router
 from trio2o.pods import Capacity, Pods
 from trio2o.reconcile import Lease, Passes, Reconcilers
@@ -242,9 +242,11 @@ class Appliance(Service):
             telemetry=telemetry,
             shares=shares,
             health=self.health.reason,
+            check=lambda rule, caller: pipeline.policy.check(rule, caller),
             networks=self.networks,
         )
-        rules = {row.policy for face in FACES for row in face.operations if row.policy}
+        rules = {row.policy: ADMIN for face in FACES for row in face.operations if row.policy}
+        rules |= ComputeFace.rules
         pipeline = Pipeline(
             reactor,
             tokens,

@@ -286,6 +286,55 @@ def test_a_floating_ip_is_reached_from_outside_once_a_group_lets_it_in(town: Tow
         assert eventually(lambda address=address: edge.answers(address) == 0, 30)
 
 
+def test_ndp_proxies_let_what_is_outside_reach_servers_of_both_pods_in_a_scope(
+    town: Town, edge: Server
+):
+    """IPv6 of an address scope: it is routed to no bridge, and yet to servers of both pods."""
+    admin, network = admin_cloud(STRETCHED).network, town.network
+    scope = admin.create_address_scope(name="s", ip_version=6, is_shared=True)
+    pool = admin.create_subnet_pool(
+        name="p", prefixes=["2001:db8::/32"], address_scope_id=scope.id, is_shared=True
+    )
+    six = {"ip_version": 6, "subnet_pool_id": pool.id}
+    beside = admin.create_subnet(
+        network_id=town.external.id, cidr="2001:db8:e::/64", is_dhcp_enabled=False, **six
+    )
+    edge.run("ip", "address", "add", "2001:db8:e::e/64", "dev", edge.tap, "nodad")
+    made = network.create_network(name="scoped")
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    subnet = network.create_subnet(network_id=made.id, **six, **modes)
+    edge.run("ip", "route", "add", subnet.cidr, "dev", edge.tap)  # as proxies answer for them
+    gateway = {"network_id": town.external.id}
+    router = network.create_router(name="r6", external_gateway_info=gateway)
+    network.add_interface_to_router(router, subnet.id)
+    town.open("ipv6-icmp", ethertype="IPv6")
+    booted = {zone: town.server(zone, f"six-{zone}", uuid=made.id) for zone in PODS}
+    url = f"/routers/{router.id}"
+    assert network.put(url, json={"router": {"enable_ndp_proxy": True}}).ok
+    for zone, (row, server) in booted.items():
+        (port,) = network.ports(device_id=row.id)
+        (address,) = (ip["ip_address"] for ip in port.fixed_ips)
+        assert eventually(lambda s=server, a=address: a in s.addresses6(), 30)
+        assert edge.answers(address) == 0
+        body = {"router_id": router.id, "port_id": port.id}
+        assert network.post("/ndp_proxies", json={"ndp_proxy": body}).status_code == 201
+        assert eventually(lambda a=address: edge.answers(a) == 3, 60), zone
+        show(f"outside 2001:db8:e::e -> {address} of {zone}: {edge.hops(address)}")
+        show(f"{address} -> outside: {server.hops('2001:db8:e::e')}")
+    for proxy in network.get("/ndp_proxies").json()["ndp_proxies"]:
+        assert network.delete(f"/ndp_proxies/{proxy['id']}").ok
+    for row, _ in booted.values():
+        town.project.tenant.compute.delete_server(row)
+        town.project.tenant.compute.wait_for_delete(row, wait=60, interval=0.5)
+    network.remove_interface_from_router(router, subnet.id)
+    network.delete_router(router)
+    network.delete_network(made)
+    network.update_router(town.router, external_gateway_info={})
+    admin.delete_subnet(beside)
+    admin.delete_subnet_pool(pool)
+    admin.delete_address_scope(scope)
+
+
 def test_what_is_deleted_is_gone_from_the_wires(town: Town):
     network, compute = town.network, town.project.tenant.compute
     for server in town.booted.values():

@@ -42,6 +42,29 @@ def test_addresses_of_both_versions_are_the_tops_in_each_pod(spanning: Project):
     assert len(set(every)) == len(every)
 
 
+def test_servers_made_at_once_where_all_addresses_follow_from_macs(spanning: Project):
+    network, compute = spanning.tenant.network, spanning.tenant.compute
+    net = network.create_network(name="net1")
+    modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    network.create_subnet(network_id=net.id, cidr="fd11::/64", ip_version=6, **modes)
+    compute.create_server(
+        name="many", image_id=spanning.image, flavor_id="1", networks=[{"uuid": net.id}],
+        availability_zone="az2", min_count=2, max_count=2,
+    )  # fmt: skip
+
+    def told() -> dict[str, str]:
+        """What Nova tells of the servers, once they are there."""
+        many = [s for s in compute.servers() if s.status == "ACTIVE" and s.addresses]
+        return {s.id: s.addresses["net1"][0]["addr"] for s in many}
+
+    def held() -> dict[str, str]:
+        ports = [p for p in network.ports(network_id=net.id) if "compute" in p.device_owner]
+        return {p.device_id: p.fixed_ips[0]["ip_address"] for p in ports}
+
+    assert eventually(lambda: len(told()) == 2 and held() == told(), 90)
+    assert reconcile(spanning.appliance)["failed"] == 0 and held() == told()
+
+
 def test_an_address_that_a_server_gets_later_is_leased_at_the_top_and_reaches_its_pod(
     spanning: Project,
 ):
@@ -148,15 +171,16 @@ def test_ipv6_leads_out_by_the_pod_of_the_external_network(spanning: Project):
         )
         spanning.server("az2", networks=[{"uuid": net.id}])
         router = network.create_router(name="r", external_gateway_info={"network_id": outside.id})
-        network.add_interface_to_router(router, net.subnet_ids[0])
         network.add_interface_to_router(router, six.id)
+        network.add_interface_to_router(router, net.subnet_ids[0])
 
         def ways(region: str) -> dict[str, str]:
             own = routers_in(spanning, region)
             return {way["destination"]: way["nexthop"] for r in own for way in r.routes}
 
         halves = {"0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"}
-        assert eventually(lambda: set(ways("Pod2")) == halves and "fd10::/64" in ways("Pod1"), 60)
+        back = {"10.20.0.0/24", "fd10::/64"}
+        assert eventually(lambda: set(ways("Pod2")) == halves and set(ways("Pod1")) == back, 60)
         told = {r: routers_in(spanning, r)[0] for r in ("Pod1", "Pod2")}
         addresses = [
             sorted(ip["ip_address"] for ip in one.external_gateway_info["external_fixed_ips"])

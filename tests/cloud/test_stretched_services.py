@@ -103,6 +103,21 @@ def test_ports_are_forwarded_to_servers_of_both_pods_from_the_pod_of_the_address
         assert 81 in [w.get("internal_port") for w in forwards_of("Pod1", one)]
         with pytest.raises(exceptions.ConflictException, match="in use by Port Forwarding"):
             network.delete_ip(floating, ignore_missing=False)
+        # a port that has a floating IP of its own is not forwarded to, but it may get one later
+        own = network.create_ip(floating_network_id=outside.id, port_id=near.id)
+        (below,) = (ip for ip in floats_in(spanning, "Pod1") if ip.port_id)
+        lost = next(w for w in forwards_of("Pod1", one) if w.get("internal_port") == 81)
+        ask(
+            admin_cloud("Pod1").network,
+            "DELETE",
+            f"/floatingips/{one.id}/port_forwardings/{lost['id']}",
+        )
+        assert reconcile(spanning.appliance)["failed"] == 0
+        assert 81 in [w.get("internal_port") for w in forwards_of("Pod1", one)]
+        again = admin_cloud("Pod1").network.get_ip(below.id)
+        assert (again.port_id, again.fixed_ip_address) == (below.port_id, address)
+        assert reconcile(spanning.appliance)["drift"] == 0
+        network.delete_ip(own)
         for id in ids:
             ask(network, "DELETE", f"{path}/{id}")
         assert not floats_in(spanning, "Pod1") and not floats_in(spanning, "Pod2")

@@ -4,11 +4,12 @@ from collections import ChainMap
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from trio2o.definitions import Definitions, Keypairs, ServerGroups
 from trio2o.domain.errors import Fault
 from trio2o.domain.resources import Resource
+from trio2o.domain.values import Caller
 from trio2o.domain.versions import ANY, Microversions, Range
 from trio2o.identity import Catalog, Tokens
 from trio2o.message import Answer, Call
@@ -63,7 +64,8 @@ FAULT_NAMES = {
 
 @frozen
 class Parts:
-    """What the service gives to every face. `health` says why no calls should come ('' = fine)."""
+    """What the service gives to every face. `health` says why no calls should come ('' = fine),
+    `check` raises `Forbidden` for what a caller may not by a rule. `faces` are all, by name."""
 
     clock: Any
     now: Callable[[], float]
@@ -81,7 +83,9 @@ class Parts:
     telemetry: Telemetry
     shares: Shares
     health: Callable[[], str]
+    check: Callable[[str, Caller], None]
     networks: Networks | None = None
+    faces: dict[str, Any] = Factory(dict)
 
 
 def keystone_fault(fault: Fault) -> Answer:
@@ -116,11 +120,14 @@ class BaseFace:
     takes_any_media_type: ClassVar[bool] = False
     sorted_links: ClassVar[bool] = False
     resources: ClassVar[Mapping[str, Resource]] = {}
+    rules: ClassVar[Mapping[str, str]] = {}
+    """Defaults of the rules that verbs check."""
     operations: ClassVar[tuple[Operation, ...]]
     app: ClassVar[Table]
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        parts.faces[self.name] = self
         faces = parts.settings.faces
         self.url = getattr(faces, self.name).url.rstrip("/")
         self.surface = Surface(

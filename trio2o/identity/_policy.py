@@ -1,6 +1,6 @@
 """Rights, where only the top can decide: oslo.policy with the services' own rule names."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ ADMIN = "rule:admin_required"
 
 
 class Policy:
-    """Rules by name. Those an operator's file does not name have the default: admin.
+    """Rules by name, with what holds where an operator's file does not name them.
 
     A file is read at once; where there is none, the rules are made when one is first asked for.
     """
 
-    def __init__(self, names: Iterable[str], file: str = "") -> None:
+    def __init__(self, rules: Mapping[str, str], file: str = "") -> None:
         """Raises `ValueError` for a file that is not there, or has a rule which would call out
         over HTTP."""
         if file and not Path(file).is_file():
             raise ValueError(f"identity.policy_file: {file}: no such file")
-        self._names, self._file = sorted(set(names)), file
+        self._rules, self._file = rules, file
         self._made: Any = None
         if file:
             for name, rule in self.load().rules.items():
@@ -40,8 +40,8 @@ class Policy:
             made = self._made = policy.Enforcer(conf, policy_file=self._file or None)
             made.suppress_deprecation_warnings = True
             made.register_default(policy.RuleDefault("admin_required", "role:admin"))
-            for name in self._names:
-                made.register_default(policy.RuleDefault(name, ADMIN))
+            for name, default in self._rules.items():
+                made.register_default(policy.RuleDefault(name, default))
             made.load_rules()
         return self._made
 

@@ -2,7 +2,7 @@
 
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
-from trio2o.networks._calls import Refused
+from trio2o.networks._calls import Refused, said_by
 from trio2o.networks._join import settle_router
 from trio2o.networks._loop import NetworkPass
 from trio2o.networks._networks import Networks
@@ -17,6 +17,7 @@ __all__ = [
     "NotMade",
     "Refused",
     "in_scope",
+    "said_by",
     "settle_router",
     "things",
 ]

@@ -121,8 +121,7 @@ class Applier:
         if kind is things.INTERFACE:
             return await self._join(pod, resolved(wanted.body, ids, pod))
         await self._lift_quota(pod, wanted.project_id)
-        body = resolved(wanted.body, ids, pod)
-        body |= wanted.made_with
+        body = resolved(wanted.body | wanted.made_with, ids, pod)
         for name in [name for name, value in wanted.made_with.items() if value is None]:
             del body[name]
         parts = kind.parts.name if kind.parts else ""
@@ -159,6 +158,10 @@ class Applier:
 
     async def _join(self, pod: Pod, body: Row) -> str:
         path = f"/routers/{body['router']}/add_router_interface"
+        if "fixed_ips" in body:  # once these are taken, they stay
+            like = {"device_id": body["router"], "device_owner": "network:router_interface"}
+            for some in ({"name": things.JOINING} | like, {"fixed_ips": body["fixed_ips"]}, _FREE):
+                await self._neutron.ask(pod, "PUT", f"/ports/{body['port']}", {"port": some})
         await self._neutron.ask(pod, "PUT", path, {"port_id": body["port"]})
         return f"{body['router']}/{body['port']}"
 
@@ -283,10 +286,21 @@ class Applier:
         try:
             await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
         except Refused as refused:
-            if refused.status != 409 or kind.parts is None or not kind.parts.holds:
+            if refused.status != 409:
                 raise
-            await less(self._neutron, pod, kind, id, [])
+            if kind.parts is not None and kind.parts.holds:
+                await less(self._neutron, pod, kind, id, [])
+            elif kind is things.PORT and await self._neutron.rows(
+                pod, kind, id=id, name=things.JOINING
+            ):
+                await self._neutron.ask(pod, "PUT", f"/ports/{id}", {"port": _FREE})
+            else:
+                raise
             await self._neutron.ask(pod, "DELETE", f"/{kind.path}/{id}")
+
+
+_FREE = {"name": "", "device_id": "", "device_owner": ""}
+"""What a port says that is nobody's."""
 
 
 def _options(step: Update) -> list[Row]:

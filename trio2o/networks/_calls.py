@@ -11,7 +11,7 @@ from attrs import frozen
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
-from trio2o.message import Headers
+from trio2o.message import Answer, Headers
 from trio2o.networks._things import OPTIONAL, PROXY, Kind, Row
 from trio2o.pods import OwnCalls, Pods
 
@@ -34,6 +34,23 @@ class Refused(Fault):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.status} {self.kind}: {self.message}"
+
+
+def said_by(answer: Answer, pod: Pod, call: str) -> dict[str, Any]:
+    """What a Neutron's answer says. Raises `Refused`, `PodUnavailable` if it is none of its."""
+    where = f"{pod.pod_name}: {call}"
+    try:
+        said = msgspec.json.decode(answer.body) if answer.body else {}  # type: ignore[arg-type]
+        if not answer.ok:
+            error = said["NeutronError"]
+            raise Refused(answer.status, str(error["message"]), str(error["type"]), where)
+        if not isinstance(said, dict):
+            raise TypeError(type(said).__name__)
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        if answer.ok or answer.status >= 500 or answer.status == 401:
+            raise PodUnavailable(pod.pod_name, f"{where}: status {answer.status}") from None
+        raise Refused(answer.status, "The call was refused.", "", where) from None
+    return said
 
 
 @frozen
@@ -63,20 +80,7 @@ class Neutron:
         answer = await calls.send(
             pod, token or own, method, path, body, query=query, headers=headers
         )
-        assert isinstance(answer.body, bytes)
-        where = f"{pod.pod_name}: {method} {path}"
-        try:
-            said = msgspec.json.decode(answer.body) if answer.body else {}
-            if not answer.ok:
-                error = said["NeutronError"]
-                raise Refused(answer.status, str(error["message"]), str(error["type"]), where)
-            if not isinstance(said, dict):
-                raise TypeError(type(said).__name__)
-        except (msgspec.MsgspecError, KeyError, TypeError):
-            if answer.ok or answer.status >= 500 or answer.status == 401:
-                raise PodUnavailable(pod.pod_name, f"{where}: status {answer.status}") from None
-            raise Refused(answer.status, "The call was refused.", "", where) from None
-        return said
+        return said_by(answer, pod, f"{method} {path}")
 
     async def rows(
         self, pod: Pod, kind: Kind, *, fields: Iterable[str] = (), token: str = "", **filters: Any

@@ -44,6 +44,15 @@ class Top:
     def _by_device(self) -> dict[str, list[Row]]:
         return _by(self.ports.values(), "device_id")
 
+    @cached_property
+    def by_address(self) -> dict[tuple[str, str], Row]:
+        """The ports, by subnet and address."""
+        return {
+            (ip["subnet_id"], ip["ip_address"]): port
+            for port in self.ports.values()
+            for ip in port["fixed_ips"]
+        }
+
     def of_device(self, device_id: str) -> list[Row]:
         return self._by_device.get(device_id, [])
 
@@ -53,7 +62,8 @@ class Top:
 
     @cached_property
     def _devices(self) -> dict[str, list[Row]]:
-        held = (row for row in self.ports.values() if row["device_id"].startswith(things.RESERVED))
+        held = [row for row in self.ports.values() if row["device_id"].startswith(things.RESERVED)]
+        held.sort(key=lambda row: (row.get("created_at") or "", row["id"]))
         return _by(held, "device_id", "network_id")
 
     @cached_property
@@ -86,7 +96,9 @@ class Top:
         return self._shares.get(network_id, [])
 
     def reserved(self, device_id: str, network_id: str) -> list[Row]:
-        return self._devices.get(f"{device_id}/{network_id}", [])
+        """The port that holds addresses as this device, if any: the oldest, should two have been
+        made at once."""
+        return self._devices.get(f"{device_id}/{network_id}", [])[:1]
 
     def members(self, group_id: str) -> list[str]:
         """The addresses of a group's ports, allowed pairs included, as CIDRs."""
@@ -206,10 +218,9 @@ def desired(
         wanted += [*_shares(top, id), *_pools(top, id)]
         wanted += [_subnet(top, row, place.pod, own, homes) for row in top.subnets_of(id)]
         wanted += [_reserved(row, top) for row in top.reserved(things.dhcp(place.pod.pod_name), id)]
-    ports = [
-        top.ports[one.port_id] for one in own if one.port_id in top.ports and one.stage != LEASED
-    ]
-    ports = [port for port in ports if port["network_id"] in top.networks]
+    held = [one for one in own if one.port_id in top.ports]
+    held = [one for one in held if top.ports[one.port_id]["network_id"] in top.networks]
+    ports = [top.ports[one.port_id] for one in held if one.stage != LEASED]
     there = {port["id"] for port in ports}
     for row in top.local_ips.values():
         if row["local_port_id"] in top.ports:
@@ -218,7 +229,7 @@ def desired(
         wanted.append(port_wanted(port, top))
     wanted += [trunk_wanted(t, there) for t in top.trunks.values() if t["port_id"] in there]
     wanted += policies_wanted(top, [*(top.networks[id] for id in networks), *ports])
-    groups = {id for port in ports for id in port.get("security_groups") or ()}
+    groups = {id for one in held for id in top.ports[one.port_id].get("security_groups") or ()}
     wanted += groups_wanted(top, groups)
     return {one.key: one for one in wanted}
 

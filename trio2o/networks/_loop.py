@@ -12,7 +12,7 @@ from txaio.tx import make_logger
 
 from trio2o.domain.errors import Conflict, Fault
 from trio2o.domain.tasks import together
-from trio2o.domain.values import BOUND, CLAIMED, SUBPORT, Attachment, Counterpart, Pod
+from trio2o.domain.values import BOUND, CLAIMED, LEASED, SUBPORT, Attachment, Counterpart, Pod
 from trio2o.networks import _things as things
 from trio2o.networks._apply import QUOTA
 from trio2o.networks._desired import (
@@ -120,25 +120,37 @@ class NetworkPass:
             await networks.store.write(
                 lambda c, homes=homes, pod=pod: rows.take_homes(c, homes, pod.pod_id)  # type: ignore[misc]
             )
-            await self._readopt(pod, await read(pod, things.PORT), top)
+            await self._readopt(pod, subnets, await read(pod, things.PORT), top)
         networks.rebuilt = True
 
-    async def _readopt(self, pod: Pod, ports: Iterable[Row], top: Top) -> None:
+    async def _readopt(
+        self, pod: Pod, subnets: Iterable[Row], ports: Iterable[Row], top: Top
+    ) -> None:
         """A port of ours that a server uses, and whose twin at the top says the same, is wanted
         where it is, though nothing says so any more; and one of a server that is gone is to be
-        freed."""
+        freed. One that a pod made on an address of the top's is still to be taken up."""
         networks = self.networks
         found = []
+        at = top.by_address
+        ours = {row["id"]: things.marked(row) for row in subnets}
         for row in ports:
-            twin = top.ports.get(things.marked(row))
-            device, owner = row["device_id"], row["device_owner"]
+            id, device, owner = things.marked(row), row["device_id"], row["device_owner"]
+            twin = top.ports.get(id)
+            if not id and owner.startswith("compute:"):
+                places = {(ours.get(ip["subnet_id"]), ip["ip_address"]) for ip in row["fixed_ips"]}
+                for held in (at[place] for place in places if place in at):
+                    if held["device_id"].startswith(things.MADE) or held["device_id"] == device:
+                        lease = Attachment(
+                            held["id"], pod.pod_id, "", "", True, LEASED, networks.now()
+                        )
+                        found.append(lease)
             if twin is None or not owner.startswith("compute:") and (owner or device):
                 continue
             if twin["device_owner"].startswith("network:"):
                 continue  # an interface of a router that is not joined here yet
             told = twin["device_id"]
-            ours = told.startswith(things.RESERVED)
-            if told and (told == device or ours if device else not ours):
+            reserved = told.startswith(things.RESERVED)
+            if told and (told == device or reserved if device else not reserved):
                 one = Attachment(twin["id"], pod.pod_id, told, "", False, BOUND, networks.now())
                 found.append(one)
         await networks.store.write(lambda c: rows.add_attachments(c, found))
@@ -232,7 +244,7 @@ class NetworkPass:
             row["id"] not in keys for row in told[things.NETWORK.path]
         )
         await self._record(pod, kept, found, wanted.values())
-        await self._readopt(pod, told[things.PORT.path], top)
+        await self._readopt(pod, told[things.SUBNET.path], told[things.PORT.path], top)
         released = await self._stages(pod, top, attached, found)
         await self.pause()
         steps = plan(wanted, found)
@@ -241,7 +253,9 @@ class NetworkPass:
         since = await networks.store.read(rows.all_attachments)
         if {one.port_id for one in since} - {one.port_id for one in attached}:
             steps = [step for step in steps if not isinstance(step, Delete)]
-        steps = [step for step in steps if key_of(step).id not in released]
+        # a lease may have been taken up meanwhile
+        left = released | {one.port_id for one in attached if one.stage == LEASED}
+        steps = [step for step in steps if key_of(step).id not in left]
         counted.looked += len(wanted)
         counted.drift += len(steps)
         if not (self.mend or agreed):
@@ -321,8 +335,9 @@ class NetworkPass:
                 await networks.take(one.port_id, row["device_id"], pod, name)
             if verdict.moved is not None:
                 moved.append(verdict.moved)
-            here = verdict.if_gone and await networks.has_server(pod, one.server_id)
-            if verdict.free and not here:
+            if have and verdict.if_gone and await networks.may_bind(one, pod, have.bottom_id):
+                continue
+            if verdict.free:
                 await networks.release(one)
                 released.add(one.port_id)
         if moved:
@@ -338,13 +353,15 @@ class NetworkPass:
     async def _unreserve(
         self, pod: Pod, top: Top, needs: set[str], attached: Iterable[Attachment]
     ) -> None:
-        """Give back addresses of networks that the pod needs no more."""
+        """Give back addresses of networks that the pod needs no more, and what was held twice."""
         networks = self.networks
         ours = {name(pod.pod_name) for name in _HOLDS}
+        held = [row for row in top.ports.values() if row["device_id"] in ours]
         spare = [
             row
-            for row in top.ports.values()
-            if row["device_id"] in ours and row["network_id"] not in needs
+            for row in held
+            if row["network_id"] not in needs
+            or row not in top.reserved(row["device_id"], row["network_id"])
         ]
         if not spare:
             return

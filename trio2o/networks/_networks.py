@@ -25,7 +25,14 @@ from trio2o.domain.versions import Version
 from trio2o.networks import _things as things
 from trio2o.networks._apply import NotMade
 from trio2o.networks._calls import Refused
-from trio2o.networks._desired import Top, policies_wanted, port_wanted, subports, trunk_wanted
+from trio2o.networks._desired import (
+    Top,
+    automatic,
+    policies_wanted,
+    port_wanted,
+    subports,
+    trunk_wanted,
+)
 from trio2o.networks._plan import plan, recognise, translated
 from trio2o.networks._reads import by_id, in_scope
 from trio2o.networks._routers import INTERFACES, ends
@@ -138,7 +145,7 @@ class Networks(Settle):
         ids = await self.ids_in(pod, nets | groups)
         for id in sorted(nets):
             await self.network_in(pod, id)
-            await self.settle_network(id)
+            await self.open_pools(pod, id)
         if strange := {id for id in groups if Ref("security-groups", id) not in ids}:
             await self.groups_in(pod, strange)
         self.members_changed(groups)
@@ -160,38 +167,45 @@ class Networks(Settle):
         )
         nets = {row["network_id"] for row in tops.values()}
         ids = await self.ids_in(pod, nets)
+        # the record of them may have been lost
+        marks = [things.mark(id) for id in nets if Ref("networks", id) not in ids]
+        for net in await self.neutron.by_ids(pod, things.NETWORK, marks, name="description"):
+            ids[Ref("networks", things.marked(net))] = net["id"]
         told = await self.neutron.by_ids(pod, things.PORT, ids.values(), name="network_id")
+        used = [r for r in told if r["device_id"] and r["device_owner"].startswith("compute:")]
         made = {
-            (row["network_id"], ip["ip_address"]): row
-            for row in told
-            if row["device_id"] and row["device_owner"].startswith("compute:")
-            for ip in row["fixed_ips"]
+            (row["network_id"], ip["ip_address"]): row for row in used for ip in row["fixed_ips"]
         }
+        six = await self._automatic(list(tops.values()))
+        auto = {id for id, subnet in six.items() if automatic(subnet)}
         old = self.now() - self.settings.claim_seconds
         for one in leases:
             row = tops.get(one.port_id)
             network = ids.get(Ref("networks", row["network_id"])) if row else None
-            addresses = [ip["ip_address"] for ip in row["fixed_ips"]] if row else []
-            twins = [made[key] for ip in addresses if network and (key := (network, ip)) in made]
+            fixed = row["fixed_ips"] if row else []
+            keys = [(network, ip["ip_address"]) for ip in fixed]
+            twins = [made[key] for key in keys if key in made]
+            if not twins and all(ip["subnet_id"] in auto for ip in fixed):
+                # the address follows from the MAC that Nova chose: any will do
+                held = {top["device_id"] for top in tops.values()}
+                new = (r for r in used if not things.marked(r) and r["device_id"] not in held)
+                twins = [twin for twin in new if twin["network_id"] == network]
             if row is not None and twins:
-                await self._adopt(pod, one, twins[0])
+                await self._adopt(pod, one, row, twins[0])
             elif one.since < old:
                 await self.release(one)
         await together(self.settle_network(id) for id in nets)
 
-    async def _adopt(self, pod: Pod, one: Attachment, twin: Row) -> None:
-        body: Row = {"port": {"description": things.mark(one.port_id)}}
+    async def _adopt(self, pod: Pod, one: Attachment, row: Row, twin: Row) -> None:
+        """The top's port is like the pod's first: what is marked is taken for the same."""
+        row["device_id"], twin["description"] = twin["device_id"], things.mark(one.port_id)
+        used_by = {"device_id": twin["device_id"], "device_owner": f"compute:{pod.az_name}"}
+        body = {"port": used_by | {"mac_address": twin["mac_address"]}}
+        await self.neutron.ask(self.center, "PUT", f"/ports/{one.port_id}", body)
+        body = {"port": {"description": twin["description"]}}
         await self.neutron.ask(pod, "PUT", f"/ports/{twin['id']}", body)
         twins = [Counterpart("ports", one.port_id, pod.pod_id, twin["id"])]
         await self.store.write(lambda c: rows.put_counterparts(c, twins))
-        body = {
-            "port": {
-                "mac_address": twin["mac_address"],
-                "device_id": twin["device_id"],
-                "device_owner": f"compute:{pod.az_name}",
-            }
-        }
-        await self.neutron.ask(self.center, "PUT", f"/ports/{one.port_id}", body)
         used = evolve(one, server_id=twin["device_id"], stage=BOUND)
         await self.store.write(lambda c: rows.put_attachments(c, [used]))
 
@@ -386,13 +400,24 @@ class Networks(Settle):
 
     async def has_server(self, pod: Pod, server_id: str) -> bool:
         """Whether a pod has a server, as ourselves; True if that cannot be told."""
+        return await self._status(pod, server_id) != ""
+
+    async def may_bind(self, one: Attachment, pod: Pod, bottom_id: str) -> bool:
+        """Whether a server that was booted on a port will use it, or does so by now."""
+        if await self._status(pod, one.server_id) in (None, "BUILD"):
+            return True
+        found = await self.neutron.by_ids(pod, things.PORT, [bottom_id], fields=("id", "device_id"))
+        return any(row["device_id"] for row in found)
+
+    async def _status(self, pod: Pod, server_id: str) -> str | None:
+        """A server's status in its pod, '' if there is none; None if that cannot be told."""
         token = await self.neutron.own_token()
         try:
             path = f"/servers/{server_id}"
             answer = await OwnCalls(self.clock, self.pods).send(pod, token, "GET", path)
-        except Fault:
-            return True
-        return answer.status != 404
+            return "" if answer.status == 404 else str(document(answer)["server"]["status"])
+        except (Fault, KeyError, TypeError):
+            return None
 
     async def settle_ports(self, port_ids: Collection[str], groups: Iterable[str] = ()) -> None:
         """Make the pods that have these ports have them as they are at the top now.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from trio2o.domain.values import Pod
-from trio2o.networks._calls import Neutron
+from trio2o.networks._calls import Neutron, Refused
 from trio2o.networks._plan import body_of, says
-from trio2o.networks._things import Kind, Row
+from trio2o.networks._things import FLOATING, Kind, Row
 
 
 async def less(
@@ -42,7 +43,13 @@ async def less(
             body = {name: value for name, value in body_of(part).items() if name != "type"}
             body |= {parts.owner: id} if parts.owner else {}
             key = parts.key.format(type=part.get("type"))
-            await neutron.ask(pod, "POST", path(part), {key: body})
+            try:
+                await neutron.ask(pod, "POST", path(part), {key: body})
+            except Refused as refused:
+                if refused.kind != "PortHasBindingFloatingIP":
+                    raise
+                async with _unbound(neutron, pod, part["internal_port_id"]):
+                    await neutron.ask(pod, "POST", path(part), {key: body})
 
     if not parts.path:
         await at_once("remove", old)
@@ -50,6 +57,24 @@ async def less(
         for part in old:
             await neutron.ask(pod, "DELETE", f"{path(part)}/{part[parts.id]}")
     return more
+
+
+@asynccontextmanager
+async def _unbound(neutron: Neutron, pod: Pod, port_id: str) -> AsyncIterator[None]:
+    """A port without its floating IP for a while: only then is something else forwarded to it,
+    though the other way round Neutron has both."""
+    named = ("id", "port_id", "fixed_ip_address")
+    found = await neutron.by_ids(pod, FLOATING, [port_id], name="port_id", fields=named)
+
+    async def bind(to: Callable[[Row], Row]) -> None:
+        for row in found:
+            await neutron.ask(pod, "PUT", f"/floatingips/{row['id']}", {"floatingip": to(row)})
+
+    await bind(lambda row: {"port_id": None})
+    try:
+        yield
+    finally:
+        await bind(lambda row: {name: row[name] for name in named[1:]})
 
 
 def _said(part: Any) -> Any:

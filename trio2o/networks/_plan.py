@@ -170,7 +170,8 @@ def recognise(
             add(things.RBAC, share_key(key.id, share["action"], share["target_tenant"]), share)
     for port in rows.get(things.PORT.path, ()):
         # an interface is told by its port: one of ours, held by a router of ours
-        if port["id"] in keys and keys.get(port["device_id"], Ref("", "")).kind == "routers":
+        held = keys.get(port["device_id"], Ref("", "")).kind == "routers"
+        if port["id"] in keys and held and port["name"] != things.JOINING:
             joined = {"id": f"{port['device_id']}/{port['id']}"}
             own.setdefault(Ref(things.INTERFACE.path, keys[port["id"]].id), []).append(joined)
     found = {

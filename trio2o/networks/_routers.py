@@ -186,7 +186,7 @@ def floats(
             device = things.floating(f"{row['id']}:{where.pod_name}" if forwards else row["id"])
             bridge = bridge_of(top, row["router_id"]) if home is not where else None
             held = top.reserved(device, bridge["id"]) if bridge else []
-            held_one = next(iter(held), None)
+            held_one = next((port for port in held if port["fixed_ips"]), None)
             found.append(Float(row, home, where, forwards, device, bridge, held_one))
     return found
 
@@ -194,15 +194,15 @@ def floats(
 def unheld(top: Top, found: Iterable[Float]) -> list[Reserve]:
     """The addresses on bridges that floating IPs lack."""
     return [
-        Reserve(
-            one.bridge["id"],
-            one.bridge["project_id"],
-            one.device_id,
-            tuple(row["id"] for row in top.subnets_of(one.bridge["id"]) if row["ip_version"] == 4),
-        )
+        Reserve(one.bridge["id"], one.bridge["project_id"], one.device_id, subnets)
         for one in found
         if one.bridge is not None and one.held is None
+        if (subnets := _ipv4(top.subnets_of(one.bridge["id"])))
     ]
+
+
+def _ipv4(subnets: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(row["id"] for row in subnets if row["ip_version"] == 4)
 
 
 def _floating(row: Row, some: Sequence[Float], pod: Pod, top: Top) -> list[Wanted]:
@@ -396,7 +396,7 @@ def _on(address: str, subnets: Iterable[Row]) -> bool:
 
 def _bridge_addresses(top: Top, bridge: Row | None, pod: Pod) -> dict[int, str]:
     """A pod's addresses on a bridge, by IP version."""
-    held = top.reserved(things.bridge(pod.pod_name), bridge["id"])[:1] if bridge else []
+    held = top.reserved(things.bridge(pod.pod_name), bridge["id"]) if bridge else []
     fixed = [str(ip["ip_address"]) for port in held for ip in port["fixed_ips"]]
     return {ip_address(address).version: address for address in fixed}
 
@@ -418,10 +418,12 @@ def _interface(router: Ref, port: Row, fixed: Sequence[Fixed], top: Top) -> list
     wanted = _held_port(port, fixed)
     if [address for _, address in fixed] == [ip["ip_address"] for ip in port["fixed_ips"]]:
         wanted.body["mac_address"] = port["mac_address"]
+    joined: Row = {"router": router, "port": Ref(things.PORT.path, port["id"])}
     if any(map(automatic, top.subnets_of(port["network_id"]))):
         # to others than routers Neutron gives SLAAC addresses by itself, and none that are chosen
-        wanted.body["device_owner"] = INTERFACES[0]
-    joined = {"router": router, "port": Ref(things.PORT.path, port["id"])}
+        joined["fixed_ips"] = wanted.body["fixed_ips"]
+        ips = zip(fixed, wanted.body["fixed_ips"], strict=True)
+        wanted.first["fixed_ips"] = [ip for (subnet, _), ip in ips if not automatic(subnet)]
     return [wanted, Wanted(things.INTERFACE, port["id"], port["project_id"], joined)]
 
 

@@ -161,10 +161,19 @@ class Settle(Reads):
         top = await self.top_network(network_id)
         await together(self._settle_network(one, network_id, top) for one in places)
 
-    async def _settle_network(self, one: Counterpart, network_id: str, top: Top) -> None:
+    async def open_pools(self, pod: Pod, network_id: str) -> None:
+        """Let a pod give out what was leased to it of a network that it has. Raises `Fault`."""
+        top = await self.top_network(network_id)
+        for one in await self.places_of([network_id]):
+            here = (one.kind, one.pod_id) == ("networks", pod.pod_id)
+            if here and not await self._settle_network(one, network_id, top):
+                raise NotMade(f"Pod {pod.pod_name} could not be given addresses.")
+
+    async def _settle_network(self, one: Counterpart, network_id: str, top: Top) -> bool:
+        """Whether the pod has it so; if not, a pass is to see to it."""
         pod = self.pods.get(one.pod_id)
         if pod is None or self.pods.is_down(pod, "network"):
-            return
+            return False
         neutron, bottom = self.neutron, one.bottom_id
         subnets = [row["id"] for row in top.subnets_of(network_id)]
         try:
@@ -194,8 +203,10 @@ class Settle(Reads):
             result = await self.applier.apply(pod, plan(wanted, found), ids)
             if result.failed:
                 self.wake()
+            return not result.failed
         except Fault as fault:
             self.later(pod, fault)
+            return False
 
     async def settle_all_groups(self, group_ids: Collection[str]) -> None:
         """Make the pods that have these security groups have them as at the top now."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from trio2o.domain.values import BOUND, CLAIMED, LEASED, SUBPORT, Attachment
+from trio2o.domain.values import BOOTED, BOUND, LEASED, SUBPORT, Attachment
 from trio2o.networks._things import Row
 
 
 @frozen
 class Verdict:
     """`moved` is the attachment from now on, `tell`: the top does not know the server yet, or what
-    its host is called; `free`: the port is to leave the pod, with `if_gone` only if the pod has no
-    such server."""
+    its host is called; `free`: the port is to leave the pod, with `if_gone` only if its server does
+    not come to use it."""
 
     moved: Attachment | None = None
     tell: bool = False
@@ -37,11 +37,10 @@ def judged(
         moved = None if known else evolve(one, server_id=device, stage=BOUND)
         tell = twin is not None and (twin["device_id"] != device or bool(new_name(row, twin)))
         return Verdict(moved, tell=tell)
-    if one.stage != BOUND and one.since >= old:
-        return Verdict()
     # a port that is not there any more was taken from its server
-    lost = one.stage in (BOUND, CLAIMED) or row is None
-    return Verdict(free=True, if_gone=not lost)
+    if one.stage == BOUND or (one.stage == BOOTED and row is None):
+        return Verdict(free=True)
+    return Verdict(free=one.since < old, if_gone=one.since < old and one.stage == BOOTED)
 
 
 def new_name(row: Row | None, twin: Row) -> str:

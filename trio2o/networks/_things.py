@@ -106,8 +106,8 @@ RULE = _kind(
 PORT = _kind(
     "port",
     "name network_id mac_address fixed_ips admin_state_up security_groups allowed_address_pairs "
-    "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type updated_at "
-    "revision_number qos_policy_id trunk_details dns_name",
+    "port_security_enabled device_id device_owner extra_dhcp_opts binding:vnic_type created_at "
+    "updated_at revision_number qos_policy_id trunk_details dns_name",
     "name fixed_ips admin_state_up security_groups allowed_address_pairs port_security_enabled "
     "extra_dhcp_opts qos_policy_id dns_name",
 )
@@ -263,6 +263,10 @@ def marked(row: Mapping[str, Any]) -> str:
 
 DHCP = "reserved_dhcp_port"
 """`device_id` of a port in a pod that waits for a DHCP agent to use it."""
+
+
+JOINING = "to be a router's"
+"""`name` of a port in a pod that says to be a router's, before it is."""
 
 
 def dhcp(pod_name: str) -> str:

@@ -8,7 +8,7 @@ from trio2o.verbs._gather import UNAVAILABLE, Gather, Order, Shown, incomplete
 from trio2o.verbs._named import Named, pod_naming
 from trio2o.verbs._place import Needs, Place, Prepare, bind, edit, edit_member
 from trio2o.verbs._places import Gone
-from trio2o.verbs._refs import Ref, decode, pins, value_at, values_at
+from trio2o.verbs._refs import Ref, decode, mentioned, pins, value_at, values_at
 from trio2o.verbs._rewrite import Fields, decoded, fields_of, raw, rewrite
 from trio2o.verbs._table import definition_rows, rows
 from trio2o.verbs._total import Total

@@ -13,7 +13,7 @@ from trio2o.domain.values import Pod, Route
 from trio2o.domain.versions import Version
 from trio2o.message import Answer, Call, header, with_header
 from trio2o.verbs._context import Context, Verb, below
-from trio2o.verbs._refs import Ref, mentioned, pins
+from trio2o.verbs._refs import Ref, decode, mentioned, pins
 from trio2o.verbs._rewrite import Rewriter, rewrite, rewritten
 
 
@@ -44,7 +44,7 @@ class Forward:
             return await ask_any(self.resource, id, call, context)
         if self.refs:
             own = Ref("", self.resource)
-            await pins([(own, id), *mentioned(call.body, self.refs)], context)
+            await pins([(own, id), *mentioned(decode(call.body), self.refs)], context)
         if route.deleted_at and context.pods.is_down(pod, self.resource.service):
             raise self.resource.missing(id)
         if self.prepare is not None and isinstance(call.body, bytes) and call.body:
@@ -58,7 +58,7 @@ class Forward:
             await context.routes.learn(
                 [
                     Route(ref.resource.type, id, pod.pod_id, id, project)
-                    for ref, id in mentioned(answer.body, self.makes)
+                    for ref, id in mentioned(decode(answer.body), self.makes)
                 ]
             )
         return rewrite(answer, context, pod)

@@ -98,9 +98,9 @@ class Gather:
     (else it ignores one, and pages are cut here). `scan`: a marker is found by reading the list,
     for nothing else can show it. `absent`: a pod says 404 where it has no row. `stand_in` gives
     what is shown of pods that are down. `sources` are asked instead of the pods, rows to `skip` are
-    left out (`extra` are the members that this looks at), and `dress` has the last word on a
-    page's rows. `both`: pages go backwards too (Neutron's `page_reverse`), link both
-    ways, and begin anew behind an unknown marker.
+    left out (`extra` are the members that this looks at, `mark` may change them as a pod's rows
+    come), and `dress` has the last word on a page's rows. `both`: pages go backwards too (Neutron's
+    `page_reverse`), link both ways, and begin anew behind an unknown marker.
     """
 
     resource: Resource
@@ -122,6 +122,7 @@ class Gather:
     sources: Callable[[Context], Sequence[Pod]] | None = None
     skip: Callable[[Pod, Fields], bool] | None = None
     extra: tuple[str, ...] = ()
+    mark: Callable[[Pod, Sequence[Fields], Context], Awaitable[None]] | None = None
     dress: Dress | None = None
     both: bool = False
 
@@ -177,7 +178,8 @@ class Gather:
             extra = await self.stand_in(lost, asked, bool(self.brief), context)
             if extra is not None:
                 return listing.answer(rows, asked, extra)
-        names = {name for name, _ in asked} - _PLAIN
+        # the caller's own project is what most lists are of anyway
+        names = {name for name, value in asked if value != context.caller.project_id} - _PLAIN
         none = len(listing.unavailable) == len(pods)
         if listing.unavailable and context.refuses_to_omit(certain=bool(names), none=none):
             said = listing.rejected or (listing.failed if none else None)
@@ -369,6 +371,8 @@ class _Listing:
                 raise
             # a list that tells no links goes on while its pages are full
             rows, more = self._page(pod, answer, 0 if linked else ask)
+            if self.gather.mark is not None:
+                await self.gather.mark(pod, rows, self.context)
             had += len(rows)
             return rows, more
 

@@ -82,7 +82,7 @@ class Place:
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         body = decode(call.body)
-        found = await pins(mentioned(call.body, self.refs), context)
+        found = await pins(mentioned(body, self.refs), context)
         if self.more is not None:
             found = (*found, *await self.more(body, context))
         named, rest = self._asked(body)

@@ -54,9 +54,8 @@ def value_at(value: Any, path: Sequence[str]) -> Any:
     return next(values_at(value, path), None)
 
 
-def mentioned(body: Body, refs: Iterable[Ref]) -> list[tuple[Ref, str]]:
-    """What a body names: pairs of reference and id, in the order of `refs`."""
-    value = decode(body)
+def mentioned(value: Any, refs: Iterable[Ref]) -> list[tuple[Ref, str]]:
+    """What a decoded body names: pairs of reference and id, in the order of `refs`."""
     return [
         (ref, id)
         for ref in refs

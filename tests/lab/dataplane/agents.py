@@ -20,9 +20,15 @@ def start(machine: Machine) -> None:
     ini.write(file, _sections(machine))
     # as another user it could not read its hosts again: the lab's folder is closed to all others
     (machine.folder / "dnsmasq.conf").write_text("user=root\n")
+    routing = machine.folder / "l3.conf"  # what others would take for extensions of theirs
+    ini.write(routing, {"AGENT": {"extensions": "ndp_proxy"}})
+    # it would tell neighbours of a proxy at once; no package has it, and they ask by themselves
+    (program := machine.folder / "bin" / "ndsend").parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
     for name in AGENTS:
-        program = settings.VENV / "bin" / f"neutron-{name}-agent"
-        machine.launch(f"{name}-agent", program, "--config-file", file)
+        files = ["--config-file", file] + ["--config-file", routing] * (name == "l3")
+        machine.launch(f"{name}-agent", settings.VENV / "bin" / f"neutron-{name}-agent", *files)
 
 
 def serve(machine: Machine) -> None:

@@ -84,7 +84,8 @@ class Machine:
 
     def launch(self, name: str, *command: object, config: Path | None = None) -> None:
         """Let a command run there until the machine ends."""
-        path = f"{settings.VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        path = f"{settings.VENV}/bin:{self.folder}/bin:/usr/local/sbin:/usr/local/bin"
+        path += ":/usr/sbin:/usr/bin:/sbin:/bin"
         full = f"{self.name}-{name}"
         processes.start(Process(full, self.inside(*command), Stage.REST, {"PATH": path}, config))
 

@@ -7,6 +7,7 @@ from attrs import evolve
 
 from trio2o.domain.errors import Forbidden
 from trio2o.domain.values import Caller
+from trio2o.identity import ADMIN as ADMINS
 from trio2o.identity import Policy
 
 RULE, OTHER = "os_compute_api:servers:detail:get_all_tenants", "volume:get_all"
@@ -24,7 +25,7 @@ def allowed(policy: Policy, rule: str, caller: Caller) -> bool:
 
 
 def test_a_rule_is_for_admins_by_default() -> None:
-    policy = Policy([RULE, OTHER, RULE])
+    policy = Policy({RULE: ADMINS, OTHER: ADMINS})
     assert allowed(policy, RULE, ADMIN) and allowed(policy, OTHER, ADMIN)
     assert not allowed(policy, RULE, ME)
     assert not allowed(policy, RULE, evolve(ME, roles=()))
@@ -32,13 +33,13 @@ def test_a_rule_is_for_admins_by_default() -> None:
 
 
 def test_a_rule_that_nobody_registered_allows_nothing() -> None:
-    assert not allowed(Policy([RULE]), "no:such:rule", ADMIN)
+    assert not allowed(Policy({RULE: ADMINS}), "no:such:rule", ADMIN)
 
 
 def written(path: Path, text: str) -> Policy:
     file = path / "policy.yaml"
     file.write_text(text)
-    return Policy([RULE, OTHER], str(file))
+    return Policy({RULE: ADMINS, OTHER: ADMINS}, str(file))
 
 
 def test_an_operators_file_overrides_the_rules_that_it_names(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl
@@ -41,7 +41,8 @@ DEFAULTS: dict[str, Row] = {
     "ports": {
         "name": "", "device_id": "", "device_owner": "", "admin_state_up": True,
         "allowed_address_pairs": [], "port_security_enabled": True, "extra_dhcp_opts": [],
-        "binding:vnic_type": "normal", "status": "DOWN", "updated_at": WHEN, "revision_number": 1,
+        "binding:vnic_type": "normal", "status": "DOWN", "created_at": WHEN, "updated_at": WHEN,
+        "revision_number": 1,
     },
     "security-groups": {"name": "", "stateful": True},
     "address-groups": {"name": "", "addresses": []},
@@ -84,6 +85,10 @@ def new_id() -> str:
 class Refusal(Exception):
     def __init__(self, status: int, kind: str) -> None:
         self.answer = answer(status, {"NeutronError": {"type": kind, "message": kind}})
+
+
+class NoAddress(Refusal, IndexError):
+    """Nothing is left of a network's pools."""
 
 
 class Neutron:
@@ -228,7 +233,7 @@ class Neutron:
             if thing["port_id"] or any(
                 f["port_id"] == part["internal_port_id"] for f in self.rows["floatingips"].values()
             ):
-                raise Refusal(409, "FloatingIPPortAlreadyAssociated")
+                raise Refusal(409, "PortHasBindingFloatingIP")
             self._has("ports", part["internal_port_id"])
             router = self._router_of(thing, part["internal_port_id"])
             if thing["router_id"] not in (None, router):
@@ -255,7 +260,11 @@ class Neutron:
         if self.ovn and kind == "networks":
             own = {"network_id": row["id"], "device_owner": "network:distributed", "fixed_ips": []}
             self.create("ports", own)
-        if self.ovn and kind == "subnets":
+        if row.get("ipv6_address_mode") == "slaac":
+            for port in self.rows["ports"].values():
+                if ip := self._automatic(port).get(row["id"]):
+                    port["fixed_ips"].append({"subnet_id": row["id"], "ip_address": ip})
+        elif self.ovn and kind == "subnets":
             try:
                 self._serve(row)
             except Refusal:
@@ -273,13 +282,10 @@ class Neutron:
         others = [ip for ip in port["fixed_ips"] if ip["subnet_id"] != subnet["id"]]
         if subnet["enable_dhcp"] and others == port["fixed_ips"]:
             used = {ip["ip_address"] for one in ports for ip in one["fixed_ips"]}
-            for pool in subnet["allocation_pools"]:
-                start, end = ip_address(pool["start"]), ip_address(pool["end"])
-                for number in range(int(start), int(end) + 1):
-                    if (address := str(type(start)(number))) not in used:
-                        others.append({"subnet_id": subnet["id"], "ip_address": address})
-                        port["fixed_ips"] = others
-                        return
+            if (address := next(self._unused(subnet, used), None)) is not None:
+                others.append({"subnet_id": subnet["id"], "ip_address": address})
+                port["fixed_ips"] = others
+                return
             raise Refusal(409, "IpAddressGenerationFailure")
         if not subnet["enable_dhcp"]:
             port["fixed_ips"] = others
@@ -313,8 +319,9 @@ class Neutron:
             if not any(ip_network(row["cidr"]).subnet_of(prefix) for prefix in prefixes):
                 raise Refusal(400, "SubnetAllocationError")
         if not row.get("allocation_pools"):
-            hosts = list(ip_network(row["cidr"]).hosts())
-            row["allocation_pools"] = [{"start": str(hosts[1]), "end": str(hosts[-1])}]
+            whole = ip_network(row["cidr"])
+            last = whole[-1 if whole.version == 6 else -2]
+            row["allocation_pools"] = [{"start": str(whole[2]), "end": str(last)}]
         if (
             self.agent
             and row["enable_dhcp"]
@@ -335,30 +342,62 @@ class Neutron:
             groups = []
         for group in row.setdefault("security_groups", groups):
             self._has("security-groups", group)
+        self._owned(row)
         row["fixed_ips"] = self._addressed(row, row.get("fixed_ips"))
 
+    def _owned(self, port: Row) -> None:
+        """A router's port has a router, or OVN's driver fails."""
+        joins = port["device_owner"] == "network:router_interface"
+        if self.ovn and joins and port["device_id"] not in self.rows["routers"]:
+            raise Refusal(500, "HTTPInternalServerError")
+
     def _addressed(self, port: Row, fixed: list[Row] | None) -> list[Row]:
-        if fixed is None:
-            firsts = {s["ip_version"]: s["id"] for s in self.subnets(port["network_id"])[::-1]}
-            fixed = [{"subnet_id": firsts[version]} for version in sorted(firsts)]
+        auto = self._automatic(port)
         used = {
             ip["ip_address"]
             for other in self.rows["ports"].values()
             if other["id"] != port["id"] and other["network_id"] == port["network_id"]
             for ip in other["fixed_ips"]
         }
-        found = []
+        if fixed is None:
+            subnets = [s for s in self.subnets(port["network_id"]) if s["id"] not in auto]
+            free = [s for s in subnets if next(self._unused(s, used), None)] + subnets
+            firsts = {s["ip_version"]: s["id"] for s in free[::-1]}
+            fixed = [{"subnet_id": firsts[version]} for version in sorted(firsts)]
         for ip in fixed:
+            if ip.get("ip_address", own := auto.get(ip["subnet_id"])) != own and own:
+                raise Refusal(400, "AllocationOnAutoAddressSubnet")
+        found = []
+        for ip in (ip for ip in fixed if ip["subnet_id"] not in auto):
             self._has("subnets", ip["subnet_id"])
             subnet = self.rows["subnets"][ip["subnet_id"]]
-            free = [str(h) for h in ip_network(subnet["cidr"]).hosts() if str(h) not in used]
-            free = [address for address in free if address != subnet["gateway_ip"]]
-            address = ip.get("ip_address") or free[0]
+            address = ip.get("ip_address") or next(self._unused(subnet, used), None)
+            if address is None:
+                raise NoAddress(409, "IpAddressGenerationFailure")
             if address in used:
                 raise Refusal(409, "IpAddressAlreadyAllocated")
             used.add(address)
             found.append({"subnet_id": subnet["id"], "ip_address": address})
-        return found
+        return found + [{"subnet_id": id, "ip_address": it} for id, it in auto.items()]
+
+    @staticmethod
+    def _unused(subnet: Row, used: set[str]) -> Iterator[str]:
+        taken = used | {subnet["gateway_ip"]}
+        for pool in subnet["allocation_pools"]:
+            start, end = ip_address(pool["start"]), ip_address(pool["end"])
+            all = (str(type(start)(number)) for number in range(int(start), int(end) + 1))
+            yield from (address for address in all if address not in taken)
+
+    def _automatic(self, port: Row) -> dict[str, str]:
+        """A port's addresses of SLAAC, by subnet: of all such, and of none if it is a router's."""
+        if port["device_owner"] == "network:router_interface":
+            return {}
+        number = int(port["mac_address"][3:], 16)
+        return {
+            s["id"]: str(ip_network(s["cidr"])[number])
+            for s in self.subnets(port["network_id"])
+            if s["ipv6_address_mode"] == "slaac"
+        }
 
     def _new_security_group_rules(self, row: Row) -> None:
         self._has("security-groups", row["security_group_id"])
@@ -392,9 +431,16 @@ class Neutron:
         if "extra_dhcp_opts" in body:  # what is not named stays
             told = {o["opt_name"]: o for o in (*row["extra_dhcp_opts"], *body["extra_dhcp_opts"])}
             body["extra_dhcp_opts"] = [o for o in told.values() if o["opt_value"] is not None]
+        if kind == "ports":
+            self._owned(row | body)
+            if "mac_address" in body:  # addresses follow it
+                auto = self._automatic(row)
+                left = [ip for ip in row["fixed_ips"] if ip["subnet_id"] not in auto]
+                new = self._automatic(row | body).items()
+                row["fixed_ips"] = left + [{"subnet_id": i, "ip_address": a} for i, a in new]
         if "fixed_ips" in body:
             body["fixed_ips"] = self._addressed(row, body["fixed_ips"])
-        if self.ovn and kind == "subnets":
+        if self.ovn and kind == "subnets" and not row["ipv6_address_mode"]:
             self._serve(row | body)
         row |= body
         if kind == "ports":
@@ -434,7 +480,10 @@ class Neutron:
             raise Refusal(400, "BadRequest")
         self._associate(row, dict(row))
         address = row.get("floating_ip_address")
-        ip = {"subnet_id": self.subnets(network)[0]["id"]}
+        four = [subnet for subnet in self.subnets(network) if subnet["ip_version"] == 4]
+        if not four:
+            raise Refusal(400, "BadRequest")
+        ip = {"subnet_id": four[0]["id"]}
         body = {"network_id": network, "device_owner": "network:floatingip"}
         body |= {"fixed_ips": [ip | {"ip_address": address} if address else ip]}
         made = self.create("ports", body | {"device_id": row["id"]})
@@ -627,10 +676,13 @@ class Neutron:
                 del shares[share]
         if kind == "subnets":
             mine = [p for p in ports.values() if any(i["subnet_id"] == id for i in p["fixed_ips"])]
-            if any(p["device_owner"] not in GO_ALONG for p in mine):
+            if any(
+                p["device_owner"] not in GO_ALONG and id not in self._automatic(p) for p in mine
+            ):
                 raise Refusal(409, "SubnetInUse")
-            for port in mine:
+            for port in ports.values():
                 port["fixed_ips"] = [i for i in port["fixed_ips"] if i["subnet_id"] != id]
+            for port in mine:
                 if not port["fixed_ips"]:
                     del ports[port["id"]]
         if kind == "security-groups":
@@ -679,6 +731,7 @@ class Region:
         self.all = tuple(pod(number) for number in range(1, count + 1))
         self.neutrons = {one.pod_id: Neutron() for one in (self.center, *self.all)}
         self.servers: set[str] = set()
+        self.status = "ACTIVE"
         self.down: set[str] = set()
         self.fail: Callable[[Pod, Call], str] = lambda pod, call: ""
         self.writes: list[str] = []
@@ -701,8 +754,8 @@ class Region:
             raise PodUnavailable(pod.pod_name, "down")
         if target.service == "compute":
             id = call.path.decode().split("/")[-1]
-            server = {"server": {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}"}}
-            return answer(200, server) if id in self.servers else answer(404, {})
+            host = {"OS-EXT-SRV-ATTR:hostname": f"host-of-{id}", "status": self.status}
+            return answer(200, {"server": host}) if id in self.servers else answer(404, {})
         how = "" if call.method == "GET" else self.fail(pod, call)
         if how == "crash before":
             raise Crash

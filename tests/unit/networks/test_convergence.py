@@ -19,6 +19,7 @@ from trio2o.domain.values import Pod
 from trio2o.message import Call
 from trio2o.networks import MADE, TAKEN, NetworkPass, Networks, settle_router
 from trio2o.networks._plan import says
+from trio2o.networks._things import Ref
 from trio2o.settings import NetworkSettings
 
 PROJECTS = ("p1", "p2")
@@ -68,7 +69,7 @@ class Convergence(RuleBasedStateMachine):
         id = self.make_network("p1", True)
         if pick in (2, 7, 8):
             self.segment += 1 - self.segment % 2
-            self.make_subnet(id, False, True, True)
+            self.make_subnet(id, False, True, True, pick == 8)
         for which in (0, 1):
             self.boot(id, "", True, which, True, "", 0)
         if pick % 2:
@@ -96,6 +97,8 @@ class Convergence(RuleBasedStateMachine):
 
         pods: Any = self.region
         store: Any = self.store
+        if hasattr(self, "ours"):
+            self.ours.stop()
         self.ours = Networks(
             self.clock,
             self.clock.seconds,
@@ -140,8 +143,11 @@ class Convergence(RuleBasedStateMachine):
         self.make_subnet(id, True, home)
         return str(id)
 
-    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans(), six=st.booleans())
-    def make_subnet(self, id: str, dhcp: bool, gateway: bool, six: bool = False) -> None:
+    @rule(id=networks, dhcp=st.booleans(), gateway=st.booleans(), six=st.booleans(),
+          slaac=st.booleans())  # fmt: skip
+    def make_subnet(
+        self, id: str, dhcp: bool, gateway: bool, six: bool = False, slaac: bool = False
+    ) -> None:
         top = self.region.top
         if id not in top.rows["networks"] or len(top.subnets(id)) > 1:
             return
@@ -151,9 +157,11 @@ class Convergence(RuleBasedStateMachine):
             "network_id": id,
             "project_id": top.rows["networks"][id]["project_id"],
             "ip_version": 6 if six else 4,
-            "cidr": f"{prefix}:/123" if six else f"{prefix}0/27",
+            "cidr": f"{prefix}:/{64 if slaac else 123}" if six else f"{prefix}0/27",
             "gateway_ip": f"{prefix}{':' * six}1" if gateway else None,
-            "enable_dhcp": dhcp,
+            "enable_dhcp": dhcp or (six and slaac),
+            "ipv6_ra_mode": "slaac" if six and slaac else None,
+            "ipv6_address_mode": "slaac" if six and slaac else None,
             "subnetpool_id": self.pool if six and self.segment % 2 else None,
         }
         top.create("subnets", body)
@@ -251,6 +259,97 @@ class Convergence(RuleBasedStateMachine):
         if self.run(call(), how, after):
             self.used[server] = port["id"]
         return server
+
+    @rule(
+        id=networks,
+        which=st.integers(0, 1),
+        how=st.sampled_from(["", "", "crash before", "crash after", "unreachable", "broken"]),
+        after=st.integers(0, 25),
+        answered=st.booleans(),
+    )
+    def boot_two(self, id: str, which: int, how: str, after: int, answered: bool) -> None:
+        """Nova makes ports for servers that are asked for at once, on addresses of the top's."""
+        top, pod, claim = self.region.top, self.region.all[which], new_id()
+        if id not in top.rows["networks"]:
+            return
+        try:
+            ports = [self.new_port(id, device_id=MADE + claim) for _ in range(2)]
+        except IndexError:
+            return
+
+        async def call() -> None:
+            ids = [port["id"] for port in ports]
+            await self.ours.claim(claim, pod, ports, ids, lease=True)
+            try:
+                there = await self.ours.lease(pod, ports)
+            except Fault:
+                await self.ours.abandon(claim)
+                raise
+            for _ in ports:
+                self.region.servers.add(server := new_id())
+                body = {"network_id": there[Ref("networks", id)], "device_id": server}
+                groups = [there[Ref("security-groups", one)] for one in ports[0]["security_groups"]]
+                body |= {"device_owner": "compute:nova", "security_groups": groups}
+                body |= {"project_id": ports[0]["project_id"]}
+                self.region.neutrons[pod.pod_id].create("ports", body)
+            if answered:
+                await self.ours.booted(claim, server, pod)
+
+        self.run(call(), how, after)
+
+    @rule(pick=st.integers(0, 20))
+    def detach(self, pick: int) -> None:
+        """A server lets an interface go."""
+        if not self.used:
+            return
+        server = sorted(self.used)[pick % len(self.used)]
+        del self.used[server]
+        for one in self.region.all:
+            for port in self.region.neutrons[one.pod_id].rows["ports"].values():
+                if port["device_id"] == server:
+                    port |= {"device_id": "", "device_owner": ""}
+        self.run(self.ours.leaving(server))
+
+    @rule(pick=st.integers(0, 20), what=st.integers(0, 4), group=groups, told=st.booleans())
+    def change_port(self, pick: int, what: int, group: str, told: bool) -> None:
+        top, ports = self.region.top, sorted(self.used.values())
+        if not ports or (port := top.rows["ports"].get(ports[pick % len(ports)])) is None:
+            return
+        before = port["security_groups"]
+        if what == 0:
+            port["name"] = f"p{pick}"
+        elif what == 1:
+            known = group in top.rows["security-groups"] and pick % 3
+            default = top.default_group(port["project_id"])["id"]
+            port["security_groups"] = [group if known else default]
+        elif what == 2:
+            pairs = [{"ip_address": "192.0.2.7", "mac_address": port["mac_address"]}]
+            port["allowed_address_pairs"] = pairs[: pick % 2]
+        elif what == 3:
+            options = [{"opt_name": "mtu", "opt_value": str(pick), "ip_version": 4}]
+            port["extra_dhcp_opts"] = options[: pick % 2]
+        else:
+            port["admin_state_up"] = bool(pick % 2)
+        if told:
+            self.run(self.ours.settle_ports([port["id"]], before))
+
+    @rule(id=networks, to=st.sampled_from(["p2", "*"]), told=st.booleans())
+    def share(self, id: str, to: str, told: bool) -> None:
+        """Another project may use a network, or all may, or no longer."""
+        top = self.region.top
+        shares = top.rows["rbac-policies"]
+        if id not in top.rows["networks"]:
+            return
+        mine = [
+            s["id"] for s in shares.values() if (s["object_id"], s["target_tenant"]) == (id, to)
+        ]
+        for old in mine:
+            del shares[old]
+        body = {"object_type": "network", "object_id": id, "action": "access_as_shared"}
+        if not mine:
+            top.create("rbac-policies", body | {"target_tenant": to, "project_id": "p1"})
+        if told:
+            self.run(self.ours.settle_network(id))
 
     @rule(server=consumes(servers), told=st.booleans())
     def end_server(self, server: str, told: bool) -> None:
@@ -567,8 +666,11 @@ class Convergence(RuleBasedStateMachine):
                 if port["device_owner"] == "network:ndp_proxy":
                     assert port["id"] in {p["port_id"] for p in rows["ndp-proxies"].values()}
                     continue
-                if port["device_owner"] == "network:distributed" and not port["fixed_ips"]:
-                    continue
+                told = [ip["ip_address"] for ip in port["fixed_ips"]]
+                if ovn := port["device_owner"] == "network:distributed":
+                    told = [address for address in told if ":" not in address]  # its own MAC's
+                    if not told:
+                        continue
                 assert port["description"].startswith("trio2o:")
                 twin = top.rows["ports"][port["description"][7:]]
                 if twin["device_id"].startswith("trio2o-floating:"):
@@ -580,14 +682,17 @@ class Convergence(RuleBasedStateMachine):
                     continue  # such a port is in each pod that needs it
                 assert twin["id"] not in bound
                 bound[twin["id"]] = one.pod_id
-                told = [ip["ip_address"] for ip in port["fixed_ips"]]
-                assert sorted(told) == sorted(ip["ip_address"] for ip in twin["fixed_ips"])
-                ovn = port["device_owner"] == "network:distributed"
+                tops = [ip["ip_address"] for ip in twin["fixed_ips"]]
+                assert sorted(told) == sorted(a for a in tops if not ovn or ":" not in a)
                 assert ovn or port["mac_address"] == twin["mac_address"]
                 if twin["id"] in inner:
                     assert not port["device_id"]
                 elif port["device_owner"] not in GO_ALONG:
                     assert twin["device_id"] == port["device_id"] in self.region.servers
+                    same = ("name", "admin_state_up", "allowed_address_pairs", "extra_dhcp_opts")
+                    assert [port[name] for name in same] == [twin[name] for name in same]
+                    groups = [rows["security-groups"][id] for id in port["security_groups"]]
+                    assert [group["description"][7:] for group in groups] == twin["security_groups"]
                 for group in port["security_groups"]:
                     self.assert_group(rows, rows["security-groups"][group])
             needed = {
@@ -598,6 +703,7 @@ class Convergence(RuleBasedStateMachine):
             self.assert_routers(one, rows)
             for network in rows["networks"].values():
                 assert network["id"] in needed
+                assert shares(rows, network["id"]) == shares(top.rows, network["description"][7:])
                 assert network["name"] == top.rows["networks"][network["description"][7:]]["name"]
         for port in top.rows["ports"].values():
             assert not port["device_id"].startswith("trio2o-made:")
@@ -819,8 +925,15 @@ class Convergence(RuleBasedStateMachine):
         if group is None:
             return None
         ports = self.region.top.rows["ports"].values()
-        ips = [ip for p in ports if group in p["security_groups"] for ip in p["fixed_ips"]]
-        return tuple(sorted(str(ip_network(ip["ip_address"])) for ip in ips))
+        mine = [p for p in ports if group in p["security_groups"]]
+        ips = [ip for p in mine for ip in (*p["fixed_ips"], *p["allowed_address_pairs"])]
+        return tuple(sorted({str(ip_network(ip["ip_address"])) for ip in ips}))
+
+
+def shares(rows: dict[str, Any], network_id: str) -> list[str]:
+    """Who else may use a network."""
+    mine = [row for row in rows["rbac-policies"].values() if row["object_id"] == network_id]
+    return sorted(row["target_tenant"] for row in mine)
 
 
 TestConvergence: Callable[[], Any] = Convergence.TestCase
@@ -850,3 +963,78 @@ def test_a_port_that_a_stranger_deletes_before_a_pass_saw_it_in_use_is_freed() -
     neutron.delete("ports", port["id"])
     state.teardown()
     assert top not in state.region.top.rows["ports"]
+
+
+def test_a_port_that_is_forwarded_to_may_get_a_floating_ip_of_its_own_and_a_pod_makes_both() -> (
+    None
+):
+    """Neutron takes them in this order only, and a pod that lost them is to make both again."""
+    for seed in (1, 2):
+        state = Convergence()
+        state.begin(seed, 8)
+        state.float(0, seed % 2, True)
+        rows = state.region.top.rows["floatingips"].values()
+        forwarded = {w["internal_port_id"] for row in rows for w in row["port_forwardings"]}
+        assert forwarded & {row["port_id"] for row in rows}
+        neutron = state.region.neutrons[state.region.all[seed % 2].pod_id]
+        for row in list(neutron.rows["floatingips"].values()):
+            row["port_forwardings"] = []
+        state.teardown()
+
+
+def test_a_port_that_was_made_again_for_a_server_that_does_not_use_it_is_freed() -> None:
+    """Its server is past being built; one that is being built may come to use it."""
+    state = Convergence()
+    state.begin(1)
+    neutron = state.region.neutrons[state.region.all[0].pod_id]
+    (port,) = [p for p in neutron.rows["ports"].values() if p["device_id"] in state.used]
+    top = state.used.pop(port["device_id"])
+    port |= {"device_id": "", "device_owner": ""}
+    state.clock.advance(1000)
+    state.region.status = "BUILD"
+    result_of(NetworkPass(state.ours).run())
+    assert top in state.region.top.rows["ports"]
+    state.region.status = "ERROR"
+    state.teardown()
+    assert top not in state.region.top.rows["ports"]
+
+
+def test_ports_that_a_pod_made_for_servers_are_taken_up_though_the_store_was_lost_meanwhile() -> (
+    None
+):
+    state = Convergence()
+    network = state.begin(1)
+    before = set(state.region.servers)
+    state.boot_two(network, 0, "", 0, True)
+    state.lose_the_store()
+    state.teardown()
+    held = {port["device_id"] for port in state.region.top.rows["ports"].values()}
+    assert len(state.region.servers - before) == 2 and state.region.servers <= held
+
+
+def test_servers_are_not_asked_for_at_once_of_a_pod_that_cannot_be_given_addresses() -> None:
+    state = Convergence()
+    network = state.begin(1)
+    before = set(state.region.servers)
+    state.fail_pod(0, False)
+    state.boot_two(network, 0, "", 0, True)
+    assert state.region.servers == before
+    devices = [port["device_id"] for port in state.region.top.rows["ports"].values()]
+    assert not any(device.startswith(MADE) for device in devices)
+
+
+def test_ports_that_a_pod_made_are_taken_up_where_all_addresses_follow_from_macs() -> None:
+    state = Convergence()
+    state.begin(1)
+    top = state.region.top
+    network = top.create("networks", {"project_id": "p1", "provider:segmentation_id": 99})["id"]
+    slaac = {"cidr": "2001:db8:99::/64", "ip_version": 6, "gateway_ip": "2001:db8:99::1"}
+    slaac |= {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac", "network_id": network}
+    top.create("subnets", slaac | {"project_id": "p1"})
+    before = set(state.region.servers)
+    state.boot_two(network, 0, "", 0, True)
+    state.teardown()
+    made = [
+        p for p in top.rows["ports"].values() if p["device_id"] in state.region.servers - before
+    ]
+    assert len(made) == 2 and all(len(port["fixed_ips"]) == 1 for port in made)

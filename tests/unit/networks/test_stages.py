@@ -36,7 +36,7 @@ def test_a_port_that_a_server_got_while_a_pass_ran_is_not_freed() -> None:
         (BOOTED, USED, 0.0, Verdict(moved=ONE)),
         (BOOTED, LEFT, 0.0, Verdict()),
         (BOOTED, LEFT, 200.0, Verdict(free=True, if_gone=True)),
-        (BOOTED, None, 200.0, Verdict(free=True)),
+        (BOOTED, None, 0.0, Verdict(free=True)),
         (CLAIMED, LEFT, 0.0, Verdict()),
         (CLAIMED, LEFT, 200.0, Verdict(free=True)),
         (LEASED, LEFT, 200.0, Verdict()),

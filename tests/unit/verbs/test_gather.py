@@ -11,7 +11,7 @@ from helpers import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from world import Pods, Routes, Table, answer, context, pod, route
+from world import PROJECT, Pods, Routes, Table, answer, context, pod, route
 
 from trio2o.domain.errors import BadRequest, Unavailable
 from trio2o.faces.compute._lists import SERVERS, SERVERS_DETAIL
@@ -183,6 +183,7 @@ def test_pods_that_are_down_are_named_and_the_others_listed(
     if lost:
         with pytest.raises(Unavailable):
             ask(where, "name=n1")
+        assert ids(ask(where, f"project_id={PROJECT}")) == ordered(up)
 
 
 def test_no_pod_is_handed_the_marker_of_another() -> None:

@@ -51,7 +51,7 @@ from trio2o.domain.errors import (
 )
 from trio2o.domain.values import AccessRule, Caller
 from trio2o.domain.versions import ANY
-from trio2o.identity import KeystoneUnavailable, Policy
+from trio2o.identity import ADMIN, KeystoneUnavailable, Policy
 from trio2o.message import Answer, Call, header, whole
 from trio2o.service import FACES, _limits
 from trio2o.settings import Settings
@@ -102,7 +102,7 @@ def long(kind: Any) -> Table:
 
 @cache
 def policy_of(kind: Any) -> Policy:
-    return Policy({row.policy for row in kind.operations if row.policy})
+    return Policy({row.policy: ADMIN for row in kind.operations if row.policy})
 
 
 class Edge:

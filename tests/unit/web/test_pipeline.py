@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from trio2o.domain.errors import NotFound, Unauthorized
 from trio2o.domain.values import AccessRule, Caller
 from trio2o.domain.versions import Microversions, Range, Version
-from trio2o.identity import KeystoneUnavailable, Policy
+from trio2o.identity import ADMIN, KeystoneUnavailable, Policy
 from trio2o.message import Answer, Call, header
 from trio2o.web import Asked, Found, Pipeline
 from trio2o.web._head import heard
@@ -53,7 +53,7 @@ class World:
     def __init__(self) -> None:
         self.clock, self.tokens, self.face = Clock(), Tokens(), Face()
         self.clock.advance(100.0)
-        policy = Policy({"thing:admin"})
+        policy = Policy({"thing:admin": ADMIN})
         self.pipeline = Pipeline(self.clock, self.tokens, policy, "http://key/v3", 60.0)  # type: ignore[arg-type]
         self.performed: list[tuple[Op, Call, Asked]] = []
         self.face.handler = self.perform

@@ -7,6 +7,7 @@ from trio2o.domain.versions import Microversions, Range, Version
 from trio2o.faces._face import BaseFace
 from trio2o.faces._health import HEALTH
 from trio2o.faces.compute._kinds import HYPERVISOR, SERVICE, VOLUME_SHOWN
+from trio2o.faces.compute._views import RULES
 from trio2o.faces.compute.operations import OPERATIONS
 from trio2o.faces.resources import FLAVOR, SERVER
 from trio2o.message import Answer, with_header
@@ -32,6 +33,7 @@ class ComputeFace(BaseFace):
         "Context's project_id '{own}'"
     )
     resources = {kind.type: kind for kind in (SERVER, FLAVOR, HYPERVISOR, SERVICE, VOLUME_SHOWN)}
+    rules = RULES
     operations = OPERATIONS
     app = mount("v2.1", (*OPERATIONS, *HEALTH), with_project=True)
 

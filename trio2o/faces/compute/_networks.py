@@ -19,6 +19,7 @@ from trio2o.faces.compute._addresses import Addressed, dressed
 from trio2o.faces.compute._boot import Boot, count_of, id_of, is_text
 from trio2o.faces.compute._groups import with_group
 from trio2o.faces.compute._keypairs import with_keypair
+from trio2o.faces.compute._views import TAKEN, VIEWS, groups_shown, the_server
 from trio2o.faces.network_resources import NETWORK, PORT
 from trio2o.faces.resources import SERVER
 from trio2o.faces.stretched import ByMode, networks_of
@@ -224,19 +225,19 @@ class Regroup:
         mine = await networks.of_server(id)
         if not mine or not is_text(name):
             return await self.forward(call, context)
-        if (refusal := await _hidden(call, context)) is not None:
-            return refusal
+        if not (server := await the_server(call, context)).ok:
+            return server
         boot = Boot(context)
         try:
             (group,) = await boot.group_ids([name])
-        except BadRequest as refused:
-            raise NotFound(refused.message) from None
+        except BadRequest:
+            project = caller.project_id
+            raise NotFound(f"Security group {name} is not found for project {project}") from None
         ports = await boot.seen(kinds.PORT, [one.port_id for one in mine])
         adds = action == "addSecurityGroup"
         changed = [p for p in ports.values() if (group in p["security_groups"]) != adds]
         if not adds and not changed:
-            message = f"Security group {name} is not associated with the instance {id}"
-            raise NotFound(message)
+            raise NotFound(f"Security group {name} not associated with the instance {id}")
         for port in changed:
             groups = [one for one in port["security_groups"] if one != group]
             body = {"port": {"security_groups": [*groups, group] if adds else groups}}
@@ -244,17 +245,7 @@ class Regroup:
                 networks.center, "PUT", f"/ports/{port['id']}", body, token=caller.token
             )
         await networks.settle_ports([port["id"] for port in changed], [group])
-        return _TAKEN
-
-
-_TAKEN = Answer(202, ((b"Content-Type", b"application/json"),))
-
-
-async def _hidden(call: Call, context: Context) -> Answer | None:
-    """What the pod says to the caller about the server, if it does not show it."""
-    shown = replace(context, below=SERVER.path(context.params["id"]).encode())
-    server = await Forward(SERVER)(Call("GET", b"", headers=call.headers), shown)
-    return None if server.ok else server
+        return TAKEN
 
 
 @frozen
@@ -277,8 +268,8 @@ class Readdress:
                 break
         else:
             return await self.forward(call, context)
-        if (refusal := await _hidden(call, context)) is not None:
-            return refusal
+        if not (server := await the_server(call, context)).ok:
+            return server
         ways = [left]
         if action == "addFixedIp":
             (row,) = (await boot.seen(kinds.NETWORK, [network])).values()
@@ -291,7 +282,7 @@ class Readdress:
                 if way is ways[-1]:
                     raise refused from None
         await networks.settle_ports([port["id"]])
-        return _TAKEN
+        return TAKEN
 
 
 async def groups_of_server(call: Call, context: Context) -> Answer:
@@ -305,40 +296,7 @@ async def groups_of_server(call: Call, context: Context) -> Answer:
     ports = await networks.neutron.by_ids(center, kinds.PORT, [one.port_id for one in mine])
     ids = {id for port in ports for id in port["security_groups"]}
     groups = await networks.neutron.by_ids(center, kinds.GROUP, ids)
-    names = {group["id"]: group for group in groups}
-    shown = [_group(group, names) for group in sorted(groups, key=lambda g: str(g["name"]))]
-    return json_answer(200, {"security_groups": shown})
-
-
-def _group(group: Entry, known: dict[str, Entry]) -> Entry:
-    rules = []
-    for rule in group["security_group_rules"]:
-        if rule["direction"] != "ingress":
-            continue  # Nova knows no other
-        remote = known.get(rule["remote_group_id"] or "")
-        cidr = rule["remote_ip_prefix"]
-        if not cidr and not rule["remote_group_id"]:
-            cidr = "::/0" if rule["ethertype"] == "IPv6" else "0.0.0.0/0"
-        rules.append(
-            {
-                "id": rule["id"],
-                "parent_group_id": group["id"],
-                "ip_protocol": rule["protocol"],
-                "from_port": rule["port_range_min"] if rule["protocol"] else None,
-                "to_port": rule["port_range_max"] if rule["protocol"] else None,
-                "group": {"name": remote["name"], "tenant_id": remote["project_id"]}
-                if remote
-                else {},
-                "ip_range": {"cidr": cidr} if cidr else {},
-            }
-        )
-    return {
-        "id": group["id"],
-        "name": group["name"],
-        "description": group.get("description", ""),
-        "tenant_id": group["project_id"],
-        "rules": rules,
-    }
+    return json_answer(200, {"security_groups": await groups_shown(groups, context)})
 
 
 _WRAPPED: dict[tuple[str, str, str], Callable[[Any], Verb]] = {
@@ -369,6 +327,8 @@ def over_pods(table: Sequence[Operation]) -> tuple[Operation, ...]:
     """The rows, those that touch networks with what serves them in the stretched mode."""
     found = []
     for row in table:
+        view = VIEWS.get(f"{row.method} {row.path.removeprefix('/v2.1')} {row.action}".rstrip())
         wrap = _WRAPPED.get((row.method, row.path, row.action))
-        found.append(evolve(row, verb=ByMode(row.verb, wrap(row.verb))) if wrap else row)
+        over = view or (wrap and wrap(row.verb))
+        found.append(evolve(row, verb=ByMode(row.verb, over)) if over else row)
     return tuple(found)

@@ -15,10 +15,11 @@ from attrs import evolve, frozen
 from msgspec.structs import replace
 from txaio.tx import make_logger
 
-from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable
+from trio2o.domain.errors import BadRequest, Fault, NotFound, PodUnavailable
 from trio2o.domain.resources import Resource
 from trio2o.domain.tasks import together, within
 from trio2o.domain.values import Pod
+from trio2o.faces.network._checks import check_kind, check_local_ip, refuse_ours
 from trio2o.faces.network_resources import (
     ADDRESS_SCOPE,
     ALL,
@@ -48,9 +49,9 @@ from trio2o.verbs import (
     decode,
     decoded,
     json_answer,
+    mentioned,
     raw,
     rewrite,
-    value_at,
 )
 
 log = make_logger()
@@ -109,6 +110,17 @@ _TELLING = ("id", "network_id", "security_group_id", "object_id")
 """The ids by which a pod's row is known to be ours: its own, and those of what it is a part of."""
 
 
+async def _mark(pod: Pod, rows: Sequence[Fields], context: Context) -> None:
+    """Give parts of what we made in a pod, which cannot tell it, the mark that they are ours."""
+    if pod.is_top:
+        return
+    told = [{decode(bytes(row[name])) for name in _TELLING if name in row} for row in rows]
+    ours = set(await networks_of(context).tops(set().union(*told) - {None}))
+    for row, ids in zip(rows, told, strict=True):
+        if ids & ours:
+            row["description"] = raw(kinds.MARK)
+
+
 @frozen
 class _Dress:
     """Lays over rows of the top what pods and the store know."""
@@ -117,30 +129,22 @@ class _Dress:
 
     async def page(self, rows: Sequence[Shown], context: Context) -> list[Shown]:
         """The rows of a list's page."""
-        others = {
-            id: {decode(bytes(row[name])) for name in _TELLING if name in row}
-            for pod, row, id in rows
-            if not pod.is_top
-        }
-        found = set().union(*others.values()) - {None}
-        ours = set(await networks_of(context).tops(found))
-        kept = [(pod, row, id) for pod, row, id in rows if pod.is_top or not others[id] & ours]
-        names = ("id", "port_id", "port_details", *_OVERLAID.get(self.resource.type, ()))
-        tops = [row for pod, row, _ in kept if pod.is_top]
+        names = ("port_id", "port_details", *_OVERLAID.get(self.resource.type, ()))
+        tops = [row for pod, row, _ in rows if pod.is_top]
         told = [decoded({name: row[name] for name in names if name in row}) for row in tops]
-        await self.rows(told, context)
+        await self.rows([id for pod, _, id in rows if pod.is_top], told, context)
         for row, known in zip(tops, told, strict=True):
             row |= {name: raw(value) for name, value in known.items()}
-        return kept
+        return list(rows)
 
-    async def rows(self, rows: Sequence[Row], context: Context) -> None:
-        """Change the top's rows in place. What a pod that does not answer knows stays as it is."""
+    async def rows(self, ids: Sequence[str], rows: Sequence[Row], context: Context) -> None:
+        """Change the top's rows, of things with these ids, in place. What a pod that does not
+        answer knows stays as it is."""
         names = _OVERLAID.get(self.resource.type, ())
-        rows = [row for row in rows if "id" in row and any(name in row for name in names)]
-        if not rows:
+        pairs = [(i, row) for i, row in zip(ids, rows, strict=True) if any(n in row for n in names)]
+        if not pairs:
             return
-        networks = networks_of(context)
-        ids = [row["id"] for row in rows]
+        networks, ids = networks_of(context), [id for id, _ in pairs]
         places = await networks.places_of(ids)
         if HINTS in names:
             hints = await networks.hints(ids)
@@ -148,24 +152,20 @@ class _Dress:
             for one in places:
                 if pod := context.pods.get(one.pod_id):
                     zones.setdefault(one.top_id, set()).add(pod.az_name)
-            for row in rows:
-                row |= {HINTS: hints.get(row["id"], []), ZONES: sorted(zones.get(row["id"], ()))}
+            for id, row in pairs:
+                row |= {HINTS: hints.get(id, []), ZONES: sorted(zones.get(id, ()))}
             return
         by_pod: dict[str, dict[str, str]] = {}
         for one in places:
             by_pod.setdefault(one.pod_id, {})[one.bottom_id] = one.top_id
         told = await together(self._ask(id, some, names, context) for id, some in by_pod.items())
         live = {top: row for some in told for top, row in some.items()}
-        for row in rows:
-            row |= {name: value for name, value in live.get(row["id"], {}).items() if name in row}
+        for id, row in pairs:
+            row |= {name: value for name, value in live.get(id, {}).items() if name in row}
         if self.resource is FLOATING_IP:
-            ends = [row["port_details"] for row in rows if row.get("port_details")]
-            ids = [row["port_id"] for row in rows if row.get("port_details")]
-            for end, id in zip(ends, ids, strict=True):
-                end["id"] = id
-            await _Dress(PORT).rows(ends, context)
-            for end in ends:
-                del end["id"]
+            ends = [row for row in rows if row.get("port_details")]
+            ids, details = [[row[name] for row in ends] for name in ("port_id", "port_details")]
+            await _Dress(PORT).rows(ids, details, context)
 
     async def _ask(
         self, pod_id: str, ids: dict[str, str], names: Sequence[str], context: Context
@@ -238,35 +238,45 @@ class TopFirst:
     resource: Resource
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        networks = networks_of(context)
-        refuse_ours(decode(call.body))
-        sent, hints = self._without_hints(below(call, context), context)
+        networks, body = networks_of(context), decode(call.body)
+        refuse_ours(body)
+        sent, hints = self._without_hints(below(call, context), body, context)
         before = await self._before(context)
         if self.resource is PORT and before.get("device_id"):
-            _check_kind(sent, before, context)
+            check_kind(body, before, context)
         if self.resource is TRUNK and call.method == "DELETE":
             await self._untrunk(sent, context)
         if self.resource is LOCAL_IP and call.method == "POST" and context.params:
-            await self._check_local_ip(sent, context)
+            await check_local_ip(sent, body, context)
         answer = await context.send(networks.center, sent)
         if answer.status in (403, 409) and call.method == "DELETE" and await self._let_go(context):
             answer = await context.send(networks.center, sent)
-        if answer.status == 404 and await self._is_a_pods(call, context):
+        if answer.status == 404 and await self._is_a_pods(body, context):
             return await self.local(call, context)
-        if answer.ok and call.method != "GET":
-            await self._keep(answer, hints, context)
-            follow = self._follow(answer, before, context)
+        answer = rewrite(answer, context, networks.center)
+        if not answer.ok or (call.method == "GET" and self.resource.type not in _OVERLAID):
+            return answer
+        said = decode(answer.body)
+        rows = self._rows(said)
+        if call.method != "GET":
+            if any(hints):
+                made = zip(rows, hints, strict=False)
+                await networks.keep_hints({row["id"]: some for row, some in made if some})
             try:
-                if not await within(context.clock, FOLLOW, follow):
+                if not await within(context.clock, FOLLOW, self._follow(rows, before, context)):
                     networks.wake()
             except Fault as fault:  # the top has it: what was not brought now is for a pass
                 whole = self.resource in (TRUNK, NDP_PROXY)
                 if whole and isinstance(fault, Refused | BadRequest):
-                    await self._take_back(sent, answer, context)
+                    await self._take_back(call.method, body, rows, context)
                     raise await _by_top(fault, context) from None
                 log.warn("a change of the top: {why}", why=str(fault))
                 networks.wake()
-        return await self._dressed(answer, context)
+        if not rows or self.resource.type not in _OVERLAID:
+            return answer
+        ids = [row.get("id", _subject(context)) for row in rows]
+        await _Dress(self.resource).rows(ids, rows, context)
+        return replace(answer, body=msgspec.json.encode(said))
 
     async def _untrunk(self, sent: Call, context: Context) -> None:
         """The pod of a trunk may refuse to let go of it: it is asked before the top, which does not
@@ -280,36 +290,27 @@ class TopFirst:
                 except Refused as refused:
                     raise await _by_top(refused, context) from None
 
-    async def _check_local_ip(self, sent: Call, context: Context) -> None:
-        """The network of a local IP that is to be a port's may not be for the zone of the port's
-        server. Raises `Refused`."""
-        networks, above = networks_of(context), sent.path.rpartition(b"/")[0]
-        shown = await context.send(
-            networks.center, replace(sent, method="GET", path=above, body=b"")
-        )
-        network = value_at(decode(shown.body), ("local_ip", "network_id"))
-        port = value_at(decode(sent.body), ("port_association", "fixed_port_id"))
-        if isinstance(network, str) and isinstance(port, str):
-            await networks.check_local_ip(network, port)
-
-    async def _take_back(self, sent: Call, answer: Answer, context: Context) -> None:
+    async def _take_back(
+        self, method: str, body: Any, rows: Sequence[Row], context: Context
+    ) -> None:
         """The pod of a trunk, or of an NDP proxy, refused what the top did."""
         networks, action = networks_of(context), context.operation.action
-        if sent.method == "POST":
-            for row in self._rows(answer):
+        if method == "POST":
+            for row in rows:
                 await networks.gone(networks.center, self.resource.path(row["id"]))
         elif action == "add_subports":
             path = f"{TRUNK.path(_subject(context))}/remove_subports"
-            await networks.neutron.ask(networks.center, "PUT", path, decode(sent.body))
+            await networks.neutron.ask(networks.center, "PUT", path, body)
 
-    def _without_hints(self, sent: Call, context: Context) -> tuple[Call, list[list[str]]]:
+    def _without_hints(
+        self, sent: Call, body: Any, context: Context
+    ) -> tuple[Call, list[list[str]]]:
         """The call without AZ hints, which a Neutron without agents refuses, and the hints.
 
         Raises `NotFound` for an AZ that there is not.
         """
         if sent.method != "POST" or HINTS not in _OVERLAID.get(self.resource.type, ()):
             return sent, []
-        body = decode(sent.body)
         if not isinstance(body, dict) or context.below != self.resource.collection.encode():
             return sent, []
         many = body.get(self.resource.rows)
@@ -359,57 +360,63 @@ class TopFirst:
             return False
         return await networks.let_go([port["id"] for port in ports])
 
-    async def _is_a_pods(self, call: Call, context: Context) -> bool:
-        """Whether a pod has, of its own, what the call is about."""
-        networks = networks_of(context)
+    async def _is_a_pods(self, body: Any, context: Context) -> bool:
+        """Whether a pod has, of its own, what the call is about.
+
+        Raises `BadRequest` if the call names that and something of the top's.
+        """
+        networks, center = networks_of(context), networks_of(context).center
         if not any(_has_own(pod, context) for pod in context.pods.serving("network")):
             return False
-        named = list(context.params.values()) or [
-            value for value in _ids(decode(call.body)) if value != context.caller.project_id
-        ]
-        ours = {one.top_id for one in await networks.places_of(named)}
-        if not named or await networks.tops(named) or ours:
+        named = [(ref.resource, id) for ref, id in mentioned(body, getattr(self.local, "refs", ()))]
+        if context.params:
+            named.insert(0, (self.resource, _subject(context)))
+        ids = {id for _, id in named}
+        if await networks.tops(ids):
             return False
-        wanted = [self.resource] if context.params else list(ALL[:3])
-        for resource in wanted:
-            for id in named[:1] if context.params else named:
-                try:
-                    route = await context.routes.find(
-                        resource, id, context.caller, context.deadline
-                    )
-                except PodUnavailable as fault:
-                    lost = {pod.pod_name: pod for pod in context.pods.all}.get(fault.pod)
-                    if lost is None or _has_own(lost, context):
-                        raise
-                    continue
-                if route is not None and not route.deleted_at:
-                    pod = context.pods.get(route.pod_id)
-                    return pod is None or not await self._of_ours(pod, id, context)
-        return False
+        ours = {one.top_id for one in await networks.places_of(ids)}
+        own: dict[str, str] = {}
+        for kind, id in named:
+            known = id in ours or id in own
+            if not known and (pod := await self._owner(kind, id, context)) is not None:
+                own[id] = f"{kind.type} {id} is {pod.pod_name}'s own"
+        for kind, id in named if own else ():
+            rows = kinds.BY_PATH.get(kind.collection.strip("/"))
+            if id not in own and rows is not None:
+                token = context.caller.token
+                if await networks.neutron.by_ids(center, rows, [id], fields=("id",), token=token):
+                    what = f"{kind.type.capitalize()} {id} is of networks that span pods"
+                    raise BadRequest(f"{what}, {next(iter(own.values()))}.")
+        return bool(named) and named[0][1] in own
 
-    async def _of_ours(self, pod: Pod, id: str, context: Context) -> bool:
-        """Whether what a pod has is a part of what we made there: a rule, a share."""
-        if self.resource not in (SECURITY_GROUP_RULE, RBAC_POLICY):
-            return False
-        networks, kind = networks_of(context), kinds.BY_PATH[self.resource.collection.strip("/")]
-        found = await networks.neutron.by_ids(pod, kind, [id])
-        return bool(await networks.tops([row[n] for row in found for n in _TELLING if row.get(n)]))
+    async def _owner(self, resource: Resource, id: str, context: Context) -> Pod | None:
+        """The pod that has this of its own."""
+        try:
+            route = await context.routes.find(resource, id, context.caller, context.deadline)
+        except PodUnavailable as fault:
+            lost = {pod.pod_name: pod for pod in context.pods.all}.get(fault.pod)
+            if lost is None or _has_own(lost, context):
+                raise
+            return None
+        pod = context.pods.get(route.pod_id) if route and not route.deleted_at else None
+        if pod is not None and resource in (SECURITY_GROUP_RULE, RBAC_POLICY):
+            # a part of what we made there is not the pod's own
+            networks, kind = networks_of(context), kinds.BY_PATH[resource.collection.strip("/")]
+            found = await networks.neutron.by_ids(pod, kind, [id])
+            if await networks.tops([row[n] for row in found for n in _TELLING if row.get(n)]):
+                return None
+        return pod
 
-    def _rows(self, answer: Answer) -> list[Row]:
-        """What the top says it made or changed."""
-        said = decode(answer.body)
-        many = said.get(self.resource.rows) if isinstance(said, dict) else None
-        return many if isinstance(many, list) else [(said or {}).get(self.resource.key) or {}]
+    def _rows(self, said: Any) -> list[Row]:
+        """What the top says that it shows, made or changed."""
+        if not isinstance(said, dict):
+            return []
+        found = said.get(self.resource.rows) or [said.get(self.resource.key)]
+        return [row for row in found if isinstance(row, dict)]
 
-    async def _keep(self, answer: Answer, hints: list[list[str]], context: Context) -> None:
-        if any(hints):
-            made = zip(self._rows(answer), hints, strict=False)
-            await networks_of(context).keep_hints({row["id"]: some for row, some in made if some})
-
-    async def _follow(self, answer: Answer, before: Row, context: Context) -> None:
+    async def _follow(self, rows: Sequence[Row], before: Row, context: Context) -> None:
         """Bring the change to the pods that have the thing."""
-        networks, type, rows = networks_of(context), self.resource.type, self._rows(answer)
-        id = _subject(context)
+        networks, type, id = networks_of(context), self.resource.type, _subject(context)
         if type == "network" and id:
             await networks.settle_network(id)
             if context.operation.method == "DELETE" and context.below == NETWORK.path(id).encode():
@@ -457,47 +464,6 @@ class TopFirst:
         networks = networks_of(context)
         await networks.routing.run(id, lambda: networks.settle_router(networks, id))
 
-    async def _dressed(self, answer: Answer, context: Context) -> Answer:
-        answer = rewrite(answer, context, networks_of(context).center)
-        if not answer.ok or self.resource.type not in _OVERLAID or not answer.body:
-            return answer
-        body = decode(answer.body)
-        if not isinstance(body, dict):
-            return answer
-        many = body.get(self.resource.rows)
-        one = body.get(self.resource.key)
-        rows = many if isinstance(many, list) else [one] if isinstance(one, dict) else []
-        bare = isinstance(one, dict) and "id" not in one
-        for row in rows if bare else ():
-            row["id"] = _subject(context)
-        await _Dress(self.resource).rows(rows, context)
-        for row in rows if bare else ():
-            del row["id"]
-        return replace(answer, body=msgspec.json.encode(body)) if rows else answer
-
-
-def _check_kind(sent: Call, before: Row, context: Context) -> None:
-    """Raises `Conflict` for another kind of NIC on a port that a server uses in its pod."""
-    name = "binding:vnic_type"
-    asked = value_at(decode(sent.body), ("port", name))
-    mine = context.caller.is_admin or before["project_id"] == context.caller.project_id
-    if mine and asked not in (None, before[name]):
-        raise Conflict(
-            f"Unable to complete operation on port {before['id']} for network "
-            f"{before['network_id']}. Port already has an attached device {before['device_id']}.",
-            kind="PortInUse",
-        )
-
-
-def refuse_ours(body: Any) -> None:
-    """Raises `BadRequest` for what says to be ours: a network, to join the pods of a router."""
-    for items in body.values() if isinstance(body, dict) else ():
-        for item in items if isinstance(items, list) else [items]:
-            for name in ("description", "device_id") if isinstance(item, dict) else ():
-                if str(value := item.get(name)).startswith((kinds.MARK, kinds.RESERVED)):
-                    why = f"Invalid input for {name}. Reason: '{value}' is a name for Trio2o's own."
-                    raise BadRequest(why)
-
 
 async def _by_top(refused: Refused | BadRequest, context: Context) -> Fault:
     """What a pod refused, in the words of the top."""
@@ -532,15 +498,6 @@ _FOLLOW_BY_ROW = (kinds.SUBNET, kinds.PORT, kinds.RULE, kinds.RBAC, kinds.FLOATI
 def _subject(context: Context) -> str:
     """The id of the thing that a row is about, or a part of; '' if there is none yet."""
     return next(iter(context.params.values()), "")
-
-
-def _ids(value: Any) -> list[str]:
-    """The texts in a body that may be ids of what a new thing stands on."""
-    if isinstance(value, dict):
-        return [id for one in value.values() for id in _ids(one)]
-    if isinstance(value, list):
-        return [id for one in value for id in _ids(one)]
-    return [value] if isinstance(value, str) and len(value) == 36 and value.count("-") == 4 else []
 
 
 @frozen
@@ -589,6 +546,7 @@ def _stretched(row: Operation) -> Operation:
             row.verb,
             sources=_sources,
             skip=_skip_group if resource is SECURITY_GROUP else _skip,
+            mark=_mark,
             extra=("description", *_EXTRA.get(resource.type, ())),
             dress=_Dress(resource).page,
             same=None,

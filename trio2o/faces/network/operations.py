@@ -89,6 +89,7 @@ _ROWS: tuple[Operation, ...] = (
         zone="availability_zone_hints",
         refs=(
             Ref("router.external_gateway_info.network_id", kinds.NETWORK),
+            Ref("router.external_gateways.*.network_id", kinds.NETWORK),
             Ref("subnet_id", kinds.SUBNET),
             Ref("port_id", kinds.PORT),
         ),
