@@ -1,9 +1,9 @@
 """What passes between the layers: a call, an answer, and bodies that are read in pieces."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from attrs import define, field
+from msgspec import Struct
 
 __all__ = [
     "HOP_BY_HOP",
@@ -17,21 +17,10 @@ __all__ = [
     "has_breaks",
     "header",
     "read_answer",
-    "value",
     "whole",
     "with_header",
     "without",
 ]
-
-if TYPE_CHECKING:
-    from attrs import frozen as value
-else:
-
-    def value(cls: type) -> type:
-        """A class whose instances no one changes, of which each call makes some. It is mypy that
-        sees to it: being frozen as attrs does it makes three times the work of a construction."""
-        return define(unsafe_hash=True)(cls)
-
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in order, repeats kept, names as they came."""
@@ -58,8 +47,7 @@ class Stream(Protocol):
 Body = bytes | Stream
 
 
-@value
-class Call:
+class Call(Struct, frozen=True):
     """An HTTP request. `path` is the raw path; `query` is without its question mark.
 
     `said` is what the edge makes of the headers: values by names in lower case, repeats joined.
@@ -71,7 +59,7 @@ class Call:
     query: bytes = b""
     headers: Headers = ()
     body: Body = b""
-    said: Mapping[bytes, bytes] | None = field(default=None, eq=False, repr=False)
+    said: Mapping[bytes, bytes] | None = None
     peer: str = ""
 
     @property
@@ -80,8 +68,7 @@ class Call:
         return self.path + b"?" + self.query if self.query else self.path
 
 
-@value
-class Answer:
+class Answer(Struct, frozen=True):
     """An HTTP response."""
 
     status: int

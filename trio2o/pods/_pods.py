@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from txaio.tx import make_logger
 
@@ -13,7 +15,7 @@ from trio2o.domain.tasks import together
 from trio2o.domain.values import ACTIVE, Binding, Pod
 from trio2o.domain.versions import Range, Version
 from trio2o.identity import Catalog, KeystoneUnavailable
-from trio2o.message import Answer, Call, read_answer, value
+from trio2o.message import Answer, Call, read_answer
 from trio2o.pods._endpoints import Endpoint
 from trio2o.settings import ImagesSettings
 from trio2o.store import Store
@@ -27,8 +29,7 @@ log = make_logger()
 SERVICES = ("compute", "volume", "network", "placement")
 
 
-@value
-class Target:
+class Target(Struct, frozen=True):
     """Where a call of a tenant goes: a service, and how its path names the project."""
 
     service: str
@@ -250,7 +251,7 @@ class Pods:
     ) -> Answer:
         """The real Glance's answer; `call.path` is whole. Raises as `send`."""
         endpoint = self.images()
-        call = evolve(call, path=endpoint.prefix.encode() + call.path)
+        call = replace(call, path=endpoint.prefix.encode() + call.path)
         return await self._send(IMAGES, "image", endpoint, call, deadline, stream, trace)
 
     def images(self) -> Endpoint:

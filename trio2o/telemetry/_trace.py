@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from attrs import define
+from msgspec import Struct
 
 from trio2o.domain.values import Caller
-from trio2o.message import value
 
 LEFT = 499
 """The status that is written down where a client left before its answer."""
 
 
-@define
-class Trace:
+class Trace(Struct):
     """A call under way. `row` is its operation once `chosen`, before that one of its path.
 
     `path` and `query` are raw; `ids` are the path's variables; `begun` is the clock's. `pods` are
@@ -59,8 +57,7 @@ class Trace:
         return self.pods[0] if len(self.pods) == 1 else ""
 
 
-@value
-class Ended:
+class Ended(Struct, frozen=True):
     """A call that ended. `size` is what of the body was given to the client, in bytes; `at` is
     the time of day; `made` is the body that told of something new."""
 

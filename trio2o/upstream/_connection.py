@@ -58,7 +58,6 @@ class Connection(Protocol):
         self._reset()
 
     def _reset(self) -> None:
-        self._said: list[tuple[bytes, bytes]] = []
         self._headers: list[tuple[bytes, bytes]] = []
         self._options: list[bytes] = []
         self._length: int | None = None
@@ -122,22 +121,22 @@ class Connection(Protocol):
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._said.append((name, value))  # trailers too, which nobody reads
+        if self._head:  # trailers, which nobody reads
+            return
+        key = name.lower()
+        if key not in _OURS:
+            self._headers.append((name, value))
+        elif key in _FRAMING:
+            self._frame(key, value)
 
     def on_headers_complete(self) -> None:
         if self._whole:
             return
         self._status: int = self._parser.get_status_code()
-        said, self._said = self._said, []
         if self._status < 200:
+            self._headers, self._options, self._length, self._coded = [], [], None, False
             return
         self._head, self._between = True, 0
-        for item in said:
-            name = item[0].lower()
-            if name not in _OURS:
-                self._headers.append(item)
-            elif name in _FRAMING:
-                self._frame(name, item[1])
         if self._method == "HEAD":
             self._keep = self._parser.should_keep_alive()
             self._whole = True

@@ -9,14 +9,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, field, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from trio2o.definitions import Definitions
 from trio2o.domain.errors import Fault
 from trio2o.domain.resources import Resource
 from trio2o.domain.values import Caller, Pod
 from trio2o.domain.versions import ANY, Microversions, Range, Version
-from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end, value, without
+from trio2o.message import HOP_BY_HOP, Answer, Call, Headers, end_to_end, without
 from trio2o.pods import Pods, Target
 from trio2o.routes import Routes
 from trio2o.scheduling import Rules
@@ -88,8 +90,7 @@ class Surface:
     rewriters: dict[str, Any] = Factory(dict)
 
 
-@value
-class Context:
+class Context(Struct, frozen=True):
     """One call's surroundings. `below` is the raw path behind version and project.
 
     `with_project` tells whether the client wrote its project in the path; `deadline` is absolute.
@@ -113,8 +114,8 @@ class Context:
     now: Callable[[], float]
     definitions: Mapping[str, Definitions] = {}
     parts: Any = None
-    memo: dict[Any, Any] = Factory(dict)
-    trace: Trace = Factory(Trace)
+    memo: dict[Any, Any] = {}
+    trace: Trace = msgspec.field(default_factory=Trace)
 
     @property
     def target(self) -> Target:
@@ -180,7 +181,7 @@ class Context:
             target = Target(service, self.caller.project_id)
             answer = await self.pods.send(pod, target, call, self.deadline)
         else:
-            answer = await self.send(pod, evolve(call, headers=(*headers, *self.version_headers)))
+            answer = await self.send(pod, replace(call, headers=(*headers, *self.version_headers)))
         try:
             return msgspec.json.decode(answer.body) if answer.ok else None  # type: ignore[arg-type]
         except msgspec.MsgspecError:

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import Fault, PodUnavailable, Unavailable
@@ -56,7 +57,7 @@ class Define:
 
     async def __call__(self, call: Call, context: Context) -> Answer:
         if self.prepare is not None and isinstance(call.body, bytes):
-            call = evolve(call, body=await self.prepare(call.body, context))
+            call = replace(call, body=await self.prepare(call.body, context))
         made: Callable[[Answer], str] | None = None
         if self.makes is None:
             key = context.params[self.param]
@@ -85,7 +86,7 @@ def _at(call: Call, key: str, bottom: str) -> Call:
     if bottom in ("", key):
         return call
     old, new = f"/{key}".encode(), f"/{quote(bottom, safe='')}".encode()
-    return evolve(call, path=call.path.replace(old, new, 1))
+    return replace(call, path=call.path.replace(old, new, 1))
 
 
 def _marked(call: Call, ids: Mapping[str, str]) -> Call:
@@ -94,7 +95,7 @@ def _marked(call: Call, ids: Mapping[str, str]) -> Call:
     named = [(name, ids.get(v, v) if name in ("marker", "id") else v) for name, v in query]
     if named == query:
         return call
-    return evolve(call, query=urlencode(named).encode())
+    return replace(call, query=urlencode(named).encode())
 
 
 @frozen
@@ -158,7 +159,7 @@ class Definitive:
         ids = [msgspec.json.decode(row).get("id", "") for row in listed]
         kept = [row for row, id in zip(listed, ids, strict=True) if tops.get(id, id) not in behind]
         fields[self.resource.rows] = raw(kept)
-        return evolve(answer, body=msgspec.json.encode(fields))
+        return replace(answer, body=msgspec.json.encode(fields))
 
 
 @frozen
@@ -198,7 +199,7 @@ async def _give_back(pods: Sequence[tuple[Pod, Any]], call: Call, context: Conte
     """Have pods as they had shown themselves before a call."""
     asked = decode(call.body)
     # the call's own time may be what ended
-    context = evolve(context, deadline=context.clock.seconds() + context.surface.patience)
+    context = replace(context, deadline=context.clock.seconds() + context.surface.patience)
     for pod, had in pods:
         body: dict[str, dict[str, Any]] = {}
         for key, old in had.items() if isinstance(had, dict) else ():
@@ -206,8 +207,10 @@ async def _give_back(pods: Sequence[tuple[Pod, Any]], call: Call, context: Conte
                 continue
             named = value_at(asked, (key,)) or {name: old[name] for name in old if name != "id"}
             body[key] = {name: old.get(name, told) for name, told in named.items()}
-        sent = evolve(below(call, context), method="PUT", body=msgspec.json.encode(body))
-        sent = evolve(sent, headers=with_header(sent.headers, b"Content-Type", b"application/json"))
+        sent = replace(below(call, context), method="PUT", body=msgspec.json.encode(body))
+        sent = replace(
+            sent, headers=with_header(sent.headers, b"Content-Type", b"application/json")
+        )
         answer = await context.heard(pod, sent) if body else None
         if answer is None or not answer.ok:
             log.warn("pod {pod}: {path} stays changed", pod=pod.pod_name, path=call.path.decode())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import Resource, split_number
@@ -47,7 +48,7 @@ class Forward:
         if route.deleted_at and context.pods.is_down(pod, self.resource.service):
             raise self.resource.missing(id)
         if self.prepare is not None and isinstance(call.body, bytes) and call.body:
-            call = evolve(call, body=await self.prepare(call.body, pod, context))
+            call = replace(call, body=await self.prepare(call.body, pod, context))
         route, pod, answer = await self._send(call, route, pod, context)
         if self.copies and answer.status == 404:
             pod, answer = await self._copy(pod, answer, call, context)
@@ -125,7 +126,7 @@ class Numbered:
             return await ask_any(self.resource, text, call, context)
         sent = below(call, context)
         path = sent.path.replace(b"/" + text.encode(), b"/%d" % found[1], 1)
-        return rewrite(await context.send(pod, evolve(sent, path=path)), context, pod)
+        return rewrite(await context.send(pod, replace(sent, path=path)), context, pod)
 
 
 @frozen
@@ -146,9 +147,9 @@ class Shared:
     """Pass a call to the one Glance that all pods share."""
 
     async def __call__(self, call: Call, context: Context) -> Answer:
-        sent = evolve(below(call, context), path=call.path)
+        sent = replace(below(call, context), path=call.path)
         if (coding := header(call.headers, b"accept-encoding")) is not None:
-            sent = evolve(sent, headers=with_header(sent.headers, b"Accept-Encoding", coding))
+            sent = replace(sent, headers=with_header(sent.headers, b"Accept-Encoding", coding))
         answer = await context.send_to_images(sent)
         return rewritten(answer, Rewriter.of(context, context.pods.images().prefix), context)
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, Fault, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource, qualified
@@ -163,7 +164,7 @@ class Gather:
             if not answer.ok:
                 return answer
             anew = urlencode([pair for pair in asked if pair[0] != "marker"])
-            return await self(evolve(call, query=anew.encode()), context)
+            return await self(replace(call, query=anew.encode()), context)
         if listing.nowhere is not None and not rows:
             return await self._refusal(call, context, "", listing.nowhere)
         if reverse:
@@ -388,7 +389,7 @@ class _Listing:
     async def _ask(self, pod: Pod, query: Query) -> Answer:
         sent = below(self.call, self.context)
         path = self.gather.path.encode() or sent.path
-        sent = evolve(sent, path=path, query=urlencode(query).encode())
+        sent = replace(sent, path=path, query=urlencode(query).encode())
         try:
             answer = await self.context.ask(pod, sent)
         except Fault as fault:

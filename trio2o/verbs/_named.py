@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, PodUnavailable
 from trio2o.domain.resources import Resource
@@ -62,15 +63,15 @@ class Named:
     def _with_name(self, call: Call, key: str, name: str, plain: str) -> Call:
         if self.param:
             path = call.path.replace(b"/" + name.encode(), b"/" + plain.encode(), 1)
-            return evolve(call, path=path)
+            return replace(call, path=path)
         if self.in_query:
             query = parse_qsl(call.query.decode("latin-1"), keep_blank_values=True)
             changed = [(n, plain if n == key else value) for n, value in query]
-            return evolve(call, query=urlencode(changed).encode())
+            return replace(call, query=urlencode(changed).encode())
         assert isinstance(call.body, bytes)
         fields = fields_of(call.body)
         fields[key] = raw(plain)
-        return evolve(call, body=msgspec.json.encode(fields))
+        return replace(call, body=msgspec.json.encode(fields))
 
 
 async def pod_naming(
@@ -108,10 +109,10 @@ async def _names(
     pod: Pod, listed: Resource, members: Sequence[str], call: Call, context: Context
 ) -> set[str] | None:
     """None where the pod cannot be asked; empty where the caller may not ask."""
-    asking = evolve(below(call, context), method="GET", query=b"", body=b"")
-    asking = evolve(asking, path=listed.collection.encode())
+    asking = replace(below(call, context), method="GET", query=b"", body=b"")
+    asking = replace(asking, path=listed.collection.encode())
     for header, value in listed.headers:
-        asking = evolve(asking, headers=with_header(asking.headers, header, value))
+        asking = replace(asking, headers=with_header(asking.headers, header, value))
     answer = await context.heard(pod, asking)
     if answer is None:
         return None

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, PodUnavailable, Unavailable
 from trio2o.domain.resources import Resource
@@ -98,7 +99,7 @@ class Place:
             own = pod.zone(own.name) or pod.azs[0]
             try:
                 sent = await self._body(call.body, pod, own, (named, rest, tell), context)
-                last = await context.send(pod, evolve(below(call, context), body=sent))
+                last = await context.send(pod, replace(below(call, context), body=sent))
             except PodUnavailable as refusal:
                 last = refusal
                 continue
@@ -118,7 +119,7 @@ class Place:
         owner = next(filter(None, told), None) if context.caller.is_admin else None
         if not isinstance(owner, str):
             return context
-        return evolve(context, caller=evolve(context.caller, project_id=owner))
+        return replace(context, caller=evolve(context.caller, project_id=owner))
 
     def _usual_zone(self, context: Context) -> str:
         """The AZ of what names none; '' where the project has pods, and none in the default AZ."""

@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import Fault, PodUnavailable
 from trio2o.domain.resources import Resource
@@ -112,7 +113,7 @@ class Places:
 
     async def _row(self, pod: Pod, id: str) -> Fields | None:
         path = self.resource.path(id).encode()
-        call = evolve(below(self.call, self.context), path=path, query=b"")
+        call = replace(below(self.call, self.context), path=path, query=b"")
         answer = await self.context.ask(pod, call)
         assert isinstance(answer.body, bytes)
         if answer.status >= 500:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Any, Protocol
 
-from attrs import define, frozen
+from attrs import frozen
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
@@ -64,8 +65,7 @@ class TooSlow(Fault):
     status = 408
 
 
-@define(eq=False)
-class Exchange:
+class Exchange(Struct, eq=False):
     """A request and what becomes of it. `gone`: nobody waits for the answer any more.
 
     `share` is the project that the connection had its turn for, then that of its next one.

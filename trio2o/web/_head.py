@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from attrs import define
+from msgspec import Struct
 
 from trio2o.domain.errors import BadRequest, Fault, NotImplementedHere
 from trio2o.message import Headers
@@ -36,8 +36,7 @@ class HeadTooLarge(Fault):
     status = 431
 
 
-@define
-class Head:
+class Head(Struct):
     """What a head says. `length` is None if the body comes in chunks.
 
     `last`: the connection ends with this request; `old`: HTTP/1.0; `waits`: for 100 Continue.
@@ -53,8 +52,7 @@ class Head:
     old: bool
 
 
-@define
-class Fields:
+class Fields(Struct):
     """A block of header lines, read. `headers` are without those that tell who calls; `said` has
     all others by their names in lower case, repeats joined. `framed` is what they mean in HTTP/1.1.
     """

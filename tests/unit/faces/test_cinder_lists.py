@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from attrs import evolve
 from cinder_model import BRIEF, CUT, LINKS, PAGED_FROM, ROWS, Cinder, listed
 from helpers import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import Pods, Routes, context, pod, route
 
 from trio2o.domain.versions import Version
@@ -68,7 +68,7 @@ class World:
         resource = RESOURCES[ROWS.get(kind, kind)]
         known = [route(resource, r["id"], p) for p, c in self.pods.items() for r in c.rows]
         surface = Surface("volume", "http://top:1", "v3", resources=VolumeFace.resources)
-        self.where: Context = evolve(
+        self.where: Context = replace(
             context(Pods(dict(self.pods)), Routes(*known)),
             surface=surface,
             version=Version(3, minor),
@@ -79,7 +79,7 @@ class World:
         path = f"/{self.kind}" + ("/detail" if detail and self.kind != "messages" else "")
         call = Call("GET", path.encode(), urlencode(query).encode())
         verb = VERBS[self.kind][detail]
-        return self.one(call), result_of(verb(call, evolve(self.where, below=path.encode())))
+        return self.one(call), result_of(verb(call, replace(self.where, below=path.encode())))
 
 
 @settings(deadline=None, max_examples=200)
@@ -151,11 +151,11 @@ def test_attachments_stand_in_their_pods_order_pod_after_pod(
     each = [cinder.listed("attachments", [], True) for cinder in world.pods.values()]
     whole = [shown for one in each for shown in one["attachments"]]
     call = Call("GET", b"/attachments/detail", f"limit={limit}&offset={offset}".encode())
-    where = evolve(world.where, below=b"/attachments/detail")
+    where = replace(world.where, below=b"/attachments/detail")
     page = result_of(lists.ATTACHMENTS_DETAIL(call, where))
     assert listed(page, "attachments") == {"attachments": whole[offset : offset + limit]}
     if whole:
-        call = evolve(call, query=f"marker={whole[0]['id']}".encode())
+        call = replace(call, query=f"marker={whole[0]['id']}".encode())
         page = result_of(lists.ATTACHMENTS_DETAIL(call, where))
         assert listed(page, "attachments") == {"attachments": whole[1:]}
 
@@ -164,7 +164,7 @@ def test_a_list_that_tells_no_links_is_read_to_its_end() -> None:
     owners = {f"{n:08x}-0000-4000-8000-000000000000": (1, "a", 0) for n in range(1005)}
     world = World("attachments", owners, 1, 71, 1000)
     call = Call("GET", b"/attachments", b"limit=10&offset=1000")
-    where = evolve(world.where, below=b"/attachments")
+    where = replace(world.where, below=b"/attachments")
     page = result_of(lists.ATTACHMENTS(call, where))
     assert len(listed(page, "attachments")["attachments"]) == 5
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import PROJECT, Ask, Pods, Routes, answer, context, pod, route
 
 from trio2o.domain.errors import BadRequest, PodUnavailable
@@ -34,7 +35,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 def world(one: Ask, two: Ask, below: str, *known: Any, **params: str) -> Context:
     surface = Surface("volume", "http://top:1", "v3", resources=VolumeFace.resources)
     where = context(Pods({ONE: one, TWO: two}), Known(*known))
-    return evolve(where, surface=surface, below=below.encode(), params=params)
+    return replace(where, surface=surface, below=below.encode(), params=params)
 
 
 class Known(Routes):

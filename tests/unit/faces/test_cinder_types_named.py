@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import Context, Pods, answer, context, pod
 
 from trio2o.definitions import kept_as
@@ -65,7 +65,7 @@ def world(**specs: str) -> Context:
     kinds: Any = {"volume_type": types, "group_type": Definitions("group_type", kind_1={})}
     everything = lambda call: answer(200, {"pools": [{"name": call.query.decode()}]})  # noqa: E731
     pods = Pods({ONE: everything, TWO: everything})
-    return evolve(context(pods, definitions=kinds), below=b"/scheduler-stats/get_pools")
+    return replace(context(pods, definitions=kinds), below=b"/scheduler-stats/get_pools")
 
 
 def named(verb: Any, body: dict[str, Any], pod: Pod = TWO) -> Any:

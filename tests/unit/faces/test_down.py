@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import PROJECT, Pods, Routes, answer, caller, context, pod, route
 
 from trio2o.domain.errors import PodTimeout, PodUnavailable, Unavailable
@@ -33,7 +33,7 @@ def world(version: str = "2.71", routes: Routes | None = None, **more: Any) -> C
     pods.down = {TWO}
     where = context(pods, known(WHOLE) if routes is None else routes)
     path = f"/servers/{ID}".encode()
-    return evolve(where, version=Version.parse(version), params={"id": ID}, below=path, **more)
+    return replace(where, version=Version.parse(version), params={"id": ID}, below=path, **more)
 
 
 def show(where: Context) -> Any:
@@ -44,7 +44,7 @@ def show(where: Context) -> Any:
 
 def rows(where: Context, query: str = "", verb: Any = SERVERS_DETAIL) -> Any:
     call = Call("GET", b"/", query.encode())
-    found: Answer = result_of(verb(call, evolve(where, below=b"/servers/detail")))
+    found: Answer = result_of(verb(call, replace(where, below=b"/servers/detail")))
     assert dict(found.headers)[b"X-Trio2o-Unavailable-Pods"] == b"Pod2"
     return json.loads(found.body)["servers"]
 

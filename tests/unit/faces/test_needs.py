@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from attrs import evolve
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import Pods, context, pod
 
 from trio2o.domain.values import Zone
@@ -118,7 +118,7 @@ def needs(
     capacity = Capacity(flavor)
     parts = type("Parts", (), {"capacity": capacity})()
     flavors: Any = recorded or Flavors("", {})
-    where = evolve(context(Pods({}), definitions={"flavor": flavors}), parts=parts)
+    where = replace(context(Pods({}), definitions={"flavor": flavors}), parts=parts)
     return result_of(server_needs({"server": server}, where)), capacity
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from test_cinder_types_named import Definitions
 from world import PROJECT, Pods, Routes, answer, caller, context, pod
 
@@ -49,7 +50,7 @@ def test_a_quota_below_what_is_used_in_all_pods_is_refused_and_changes_none() ->
         return answer(200, json.loads(call.body or b"{}"))  # type: ignore[arg-type]
 
     pods = Pods({ONE: said, TWO: said})
-    here = evolve(context(pods), below=b"/quotas/p", caller=caller(roles=("admin",)))
+    here = replace(context(pods), below=b"/quotas/p", caller=caller(roles=("admin",)))
 
     def put(**quota: Any) -> int:
         pods.sent.clear()
@@ -65,7 +66,7 @@ def test_a_quota_below_what_is_used_in_all_pods_is_refused_and_changes_none() ->
     changed = [name for name, call in pods.sent if call.method == "PUT"]
     assert changed == ["Pod1", "Pod2"]
     # a pod has its own words for who may not
-    here = evolve(here, caller=caller())
+    here = replace(here, caller=caller())
     assert put(port=5) == 200
 
 
@@ -90,18 +91,18 @@ def test_a_router_asks_for_a_flavor_by_the_pods_own_id() -> None:
 
 def test_a_profile_is_named_in_path_or_body_by_the_pods_own_id() -> None:
     pods = Pods({ONE: lambda call: answer(200), TWO: lambda call: answer(200)})
-    here = evolve(context(pods, definitions=KINDS), params={"flavor_id": "gold-1"})
+    here = replace(context(pods, definitions=KINDS), params={"flavor_id": "gold-1"})
     body = json.dumps({"service_profile": {"id": "kind-1"}}).encode()
     call = Call("POST", b"/flavors/gold-2/service_profiles", body=body)
     assert json.loads(result_of(with_profile(call, "gold-1", TWO, here)).body) == {  # type: ignore[arg-type]
         "service_profile": {"id": "kind-2"}
     }
-    here = evolve(here, params={"flavor_id": "gold-1", "id": "kind-1"})
+    here = replace(here, params={"flavor_id": "gold-1", "id": "kind-1"})
     call = Call("DELETE", b"/flavors/gold-2/service_profiles/kind-1")
     found = result_of(with_profile(call, "gold-1", TWO, here))
     assert found.path == b"/flavors/gold-2/service_profiles/kind-2"
     # a flavor itself is named by what the verb knows
-    here = evolve(here, params={"id": "gold-1"})
+    here = replace(here, params={"id": "gold-1"})
     call = Call("PUT", b"/flavors/gold-2", body=b"{}")
     assert result_of(with_profile(call, "gold-1", TWO, here)) == call
 
@@ -118,15 +119,15 @@ def test_a_topology_is_where_the_project_is() -> None:
     for project, where in ((PROJECT, TWO), ("another", ONE)):
         pods.bound.append(Binding("b", project, where.pod_id, where.az_name, "2026"))
     here = context(pods, routes=routes)
-    here = evolve(here, below=b"/auto-allocated-topology/x", params={"project_id": PROJECT})
+    here = replace(here, below=b"/auto-allocated-topology/x", params={"project_id": PROJECT})
     dry = Call("GET", b"", b"fields=dry-run")
     assert result_of(topology(dry, here)).status == 200
     assert not routes.kept
     assert result_of(topology(Call("GET", b""), here)).status == 200
     assert routes.kept[("network", network)].pod_id == TWO.pod_id
     assert [name for name, _ in pods.sent] == ["Pod2", "Pod2"]
-    admin = evolve(here, caller=evolve(here.caller, roles=("admin",)))
-    admin = evolve(admin, params={"project_id": "another"})
+    admin = replace(here, caller=evolve(here.caller, roles=("admin",)))
+    admin = replace(admin, params={"project_id": "another"})
     assert result_of(topology(Call("GET", b""), admin)).status == 200
     assert pods.sent[-1][0] == "Pod1"
 
@@ -144,7 +145,7 @@ def test_routers_are_found_by_what_each_pod_calls_their_flavor() -> None:
     ids = {ONE.pod_id: {"gold-1": "gold-1"}, TWO.pod_id: {"gold-1": "gold-in-2"}}
     places = SimpleNamespace(ids_in=lambda pod: ids[pod.pod_id])
     kinds: Any = {"network_flavor": SimpleNamespace(places=places)}
-    here = evolve(context(pods, definitions=kinds), below=b"/routers")
+    here = replace(context(pods, definitions=kinds), below=b"/routers")
 
     def found(query: bytes) -> list[str]:
         answer = result_of(listed(ROUTER)(Call("GET", b"", query), here))

@@ -10,6 +10,7 @@ from attrs import evolve
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import Pods, Routes, answer, context, pod, route
 
 from trio2o.domain.errors import Unavailable
@@ -60,7 +61,7 @@ def test_a_group_that_several_pods_have_a_copy_of_counts_once() -> None:
     said = answer(200, {"quota_set": {"server_groups": {"limit": 10, "in_use": 2, "reserved": 0}}})
     limits = answer(200, {"limits": {"absolute": {"totalServerGroupsUsed": 2}}})
     where = context(Pods({ONE: lambda call: said, TWO: lambda call: said}), params={"id": "p"})
-    where = evolve(where, parts=SimpleNamespace(groups=Groups()))
+    where = replace(where, parts=SimpleNamespace(groups=Groups()))
 
     def ask(combine: Any, query: bytes = b"") -> Any:
         found = result_of(Total(combine, count_groups)(Call("GET", b"/", query), where))
@@ -69,7 +70,7 @@ def test_a_group_that_several_pods_have_a_copy_of_counts_once() -> None:
     assert ask(shared.quotas)["quota_set"]["server_groups"]["in_use"] == 2
     assert ask(shared.quotas, b"user_id=u")["quota_set"]["server_groups"]["in_use"] == 1
     where.pods.answers.update({ONE: lambda call: limits, TWO: lambda call: limits})  # type: ignore[attr-defined]
-    where = evolve(where, params={})
+    where = replace(where, params={})
     asked = ask(shared.limits, b"tenant_id=p")
     assert asked["limits"]["absolute"]["totalServerGroupsUsed"] == 2
     assert ask(shared.limits)["limits"]["absolute"]["totalServerGroupsUsed"] == 0
@@ -83,7 +84,7 @@ def test_a_sum_names_the_pods_that_it_lacks_or_is_refused_as_operators_choose(
 ) -> None:
     usage = {"quota_set": {"id": "p", "cores": {"limit": -1, "in_use": 2, "reserved": 0}}}
     where = context(Pods({ONE: lambda call: answer(200, usage), TWO: lambda call: answer(503)}))
-    where = evolve(where, surface=evolve(where.surface, unavailable=how))
+    where = replace(where, surface=evolve(where.surface, unavailable=how))
     if refused:
         with pytest.raises(Unavailable, match="Pod2"):
             result_of(Total(shared.quotas)(Call("GET", b"/"), where))
@@ -146,7 +147,7 @@ class Usage:
 
 def asked(where: Context, query: str) -> dict[str, Any]:
     call = Call("GET", b"/", query.encode())
-    where = evolve(where, below=b"/os-simple-tenant-usage")
+    where = replace(where, below=b"/os-simple-tenant-usage")
     found = result_of(UsagePages("tenant_usages")(call, where))
     assert found.status == 200
     body: dict[str, Any] = json.loads(found.body)

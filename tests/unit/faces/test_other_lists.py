@@ -4,10 +4,10 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from attrs import evolve
 from helpers import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import Ask, Pods, Routes, answer, context, pod
 
 from trio2o.domain.versions import Version
@@ -85,7 +85,7 @@ def test_hypervisors_in_pages_are_pod_after_pod_in_each_pods_own_order(
     rows = {n: [{"id": f"h{n}{9 - m}"} for m in range(size)] for n, size in enumerate(sizes)}
     pods = {pod(n): nova("hypervisors", "id", own) for n, own in rows.items()}
     where = context(Pods(pods), Routes(), below=b"/os-hypervisors")
-    where = evolve(where, version=Version(2, 53))
+    where = replace(where, version=Version(2, 53))
     found = pages(HYPERVISORS, where, "hypervisors", limit, forgets)
     assert [row["id"] for row in found] == [row["id"] for own in rows.values() for row in own]
 

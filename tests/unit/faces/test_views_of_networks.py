@@ -8,8 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define, field
 from helpers import result_of
+from msgspec.structs import replace
 from world import PROJECT, Pods, Routes, answer, caller, context, pod, route
 
 from trio2o.domain.errors import Fault, Forbidden
@@ -406,10 +407,10 @@ class Server:
         here = context(
             Pods({one: pod_says}), Routes(route(SERVER, VM, one)), parts=parts, below=below
         )
-        here = evolve(here, operation=Operation("POST", "", view_of(action), action))
+        here = replace(here, operation=Operation("POST", "", view_of(action), action))
         call = Call("POST", b"", body=json.dumps({action: asked}).encode())
         try:
-            return result_of(view_of(action)(call, evolve(here, params={"id": VM}))).status
+            return result_of(view_of(action)(call, replace(here, params={"id": VM}))).status
         except Fault as fault:
             return fault.status
 

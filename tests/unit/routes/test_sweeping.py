@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 from world import Pods, Routes, answer, pod, route
 
@@ -144,7 +144,7 @@ def test_pages_are_followed_to_their_end(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def two(call: Call) -> Answer:
         found = world.cloud.say(call)
-        return evolve(
+        return replace(
             found,
             body=json.dumps(
                 {key: listed[:2] for key, listed in json.loads(found.body).items()}

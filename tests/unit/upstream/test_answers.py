@@ -2,10 +2,10 @@
 
 import pytest
 import treq
-from attrs import evolve
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from origins import GET, OK, ORIGIN, POST, Asked, Link, World
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, DNSLookupError
@@ -126,6 +126,18 @@ def test_what_a_server_names_in_its_connection_header_ends_here(world: World, na
     assert asked.answer.headers == ((b"X-Kept", b"1"),)
 
 
+def test_what_hints_say_is_not_the_answers(world: World) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x-kept\r\n\r\n"
+    answer = b"HTTP/1.1 200 OK\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nhi"
+    asked, _ = answered(world, hints, answer)
+    assert (asked.answer.headers, asked.body) == (((b"X-Kept", b"1"),), b"hi")
+
+
+def test_hints_without_end_are_no_answer(world: World) -> None:
+    asked, _ = answered(world, *[b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] * 2000)
+    assert isinstance(asked.error, Broken)
+
+
 HOPS = ["Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Proxy-Connection"]
 
 
@@ -173,7 +185,7 @@ def test_an_early_answer_leaves_no_half_of_a_call_to_the_next(world: World) -> N
             self.aborted = True
 
     body = Body()
-    asked = world.send(evolve(POST, body=body))
+    asked = world.send(replace(POST, body=body))
     link = world.accept()
     link.say(b"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno")
     assert asked.body == b"no"
@@ -279,7 +291,7 @@ def test_a_name_that_is_not_known_is_unreachable(world: World) -> None:
 
 def test_a_target_that_cannot_be_sent_takes_no_place() -> None:
     world = World(1)
-    asked = world.send(evolve(GET, path=b"/a b"))
+    asked = world.send(replace(GET, path=b"/a b"))
     assert isinstance(asked.error, ValueError)
     world.send()
     assert world.knocks == 1

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from attrs import evolve
 from helpers import result_of
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from origins import OK, POST, Asked, Link, World
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
@@ -164,7 +164,7 @@ class Source:
 
 def sending(source: Source) -> tuple[Asked, Link]:
     world = World()
-    asked = world.send(evolve(POST, body=source))
+    asked = world.send(replace(POST, body=source))
     return asked, world.accept()
 
 
@@ -195,7 +195,7 @@ def test_a_stream_whose_connection_went_away_is_aborted_and_read_no_more() -> No
 @pytest.mark.parametrize("length", [4, None])
 def test_a_stream_goes_out_whole(length: int | None) -> None:
     world = World()
-    asked = world.send(evolve(POST, body=Source(b"ab", b"cd", length=length)))
+    asked = world.send(replace(POST, body=Source(b"ab", b"cd", length=length)))
     link = world.accept()
     head, _, body = link.value().partition(b"\r\n\r\n")
     if length is None:
@@ -210,7 +210,7 @@ def test_a_stream_goes_out_whole(length: int | None) -> None:
 @pytest.mark.parametrize("pieces", [(b"ab", Aborted("gone")), (b"ab",)])
 def test_a_stream_that_breaks_off_is_never_sent_as_a_whole(pieces: Any) -> None:
     world = World()
-    asked = world.send(evolve(POST, body=Source(*pieces, length=4)))
+    asked = world.send(replace(POST, body=Source(*pieces, length=4)))
     link = world.accept()
     world.turn()
     assert not link.open
@@ -220,7 +220,7 @@ def test_a_stream_that_breaks_off_is_never_sent_as_a_whole(pieces: Any) -> None:
 def test_an_answer_that_is_complete_while_the_body_goes_out_is_heard() -> None:
     world = World()
     rest: Deferred[bytes] = Deferred()
-    asked = world.send(evolve(POST, body=Source(b"ab", rest, length=4)))
+    asked = world.send(replace(POST, body=Source(b"ab", rest, length=4)))
     link = world.accept()
     link.say(b"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno")
     assert (asked.answer.status, asked.body) == (413, b"no")

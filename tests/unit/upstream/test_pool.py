@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from origins import GET, OK, ORIGIN, POST, Asked, Link, World, names
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import TimeoutError
@@ -20,7 +20,7 @@ def world() -> World:
 
 def test_a_call_goes_out_as_it_is(world: World) -> None:
     headers = ((b"X-A", b"1"), (b"X-A", b"2"), (b"Accept-Encoding", b"br"))
-    world.send(evolve(GET, headers=headers))
+    world.send(replace(GET, headers=headers))
     sent = world.accept().value()
     first, *lines = sent.removesuffix(b"\r\n\r\n").split(b"\r\n")
     assert first == b"GET /v2.1/servers?limit=1 HTTP/1.1"
@@ -105,7 +105,7 @@ def test_no_more_calls_are_in_flight_than_there_are_places(world: World) -> None
 
 
 def test_who_waits_goes_on_in_order_when_a_place_is_free(world: World) -> None:
-    first, _, third, fourth = (world.send(evolve(GET, path=b"/%d" % n)) for n in range(4))
+    first, _, third, fourth = (world.send(replace(GET, path=b"/%d" % n)) for n in range(4))
     link, other = world.accept(), world.accept()
     link.say(OK)
     assert first.answer.status == 200
@@ -138,7 +138,7 @@ def test_each_origin_has_its_own_places(world: World) -> None:
 
 
 def test_who_leaves_the_queue_takes_no_place(world: World) -> None:
-    first, _, third, fourth = (world.send(evolve(GET, path=b"/%d" % n)) for n in range(4))
+    first, _, third, fourth = (world.send(replace(GET, path=b"/%d" % n)) for n in range(4))
     third.running.cancel()
     assert isinstance(third.error, CancelledError)
     link = world.accept()
@@ -150,7 +150,7 @@ def test_who_leaves_the_queue_takes_no_place(world: World) -> None:
 @pytest.mark.parametrize("end", ["refuse", "break", "cancel", "late", "abort", "broken body"])
 def test_a_place_is_given_back_however_a_call_ends(end: str) -> None:
     world = World(1)
-    asked, waiting = world.send(deadline=9.0), world.send(evolve(POST, path=b"/next"))
+    asked, waiting = world.send(deadline=9.0), world.send(replace(POST, path=b"/next"))
     assert world.knocks == 1
     if end == "refuse":
         world.refuse()
@@ -252,7 +252,7 @@ def test_a_finished_call_leaves_no_timer(world: World) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_read_is_sent_again_if_a_kept_connection_was_closed(world: World, method: str) -> None:
     link = world.kept()
-    asked = world.send(evolve(GET, method=method))
+    asked = world.send(replace(GET, method=method))
     link.close()
     fresh = world.accept()
     assert fresh.value().startswith(method.encode())
@@ -264,7 +264,7 @@ def test_a_read_is_sent_again_if_a_kept_connection_was_closed(world: World, meth
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_what_may_change_something_is_never_sent_again(world: World, method: str) -> None:
     link = world.kept()
-    asked = world.send(evolve(GET, method=method))
+    asked = world.send(replace(GET, method=method))
     link.close()
     assert isinstance(asked.error, Broken)
     assert world.knocks == 0

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import Ask, Pods, answer, context, pod
 
 from trio2o.domain.errors import Fault, NotFound, PodTimeout, PodUnavailable, Unavailable
@@ -63,7 +64,7 @@ def world(*asks: Ask, key: str = "top", bottom: str = "top", behind: Any = ()) -
     pods = Pods(dict(zip(PODS, asks, strict=False)))
     found: Any = {"flavor": Definitions(pods, bottom, behind)}
     where = context(pods, definitions=found, params={"id": key})
-    return evolve(where, below=f"/flavors/{key}".encode())
+    return replace(where, below=f"/flavors/{key}".encode())
 
 
 def ask(where: Context, verb: Any, body: Any = None) -> Answer:
@@ -90,7 +91,7 @@ def test_what_is_new_is_known_by_the_id_that_the_pod_answers() -> None:
         assert (told[0], told[1](made(Call("GET", b"/")))) == (key, "f1")
         for body in (b"", b"{", b"[]", b'{"flavor": 1}', b'{"flavor": {"id": 1}}'):
             with pytest.raises(Fault):
-                told[1](evolve(answer(200), body=body))
+                told[1](replace(answer(200), body=body))
 
 
 def test_it_is_shown_by_a_pod_that_has_it() -> None:
@@ -101,7 +102,7 @@ def test_it_is_shown_by_a_pod_that_has_it() -> None:
     nobody.definitions["flavor"].holders = lambda key: _nothing()  # type: ignore[attr-defined]
     with pytest.raises(NotFound):
         ask(nobody, Defined("flavor", FLAVOR))
-    known = evolve(nobody, params={"id": "known"})
+    known = replace(nobody, params={"id": "known"})
     with pytest.raises(Unavailable):
         ask(known, Defined("flavor", FLAVOR))
 
@@ -218,7 +219,7 @@ def test_a_marker_is_the_pods_own_id_on_the_way_there_and_the_tenants_on_the_way
     resource = evolve(FLAVOR, mapped=("id",))
     tops = {"0badcafe": "top"}
     surface = evolve(where.surface, tops=tops, resources={"flavor": resource})
-    where = evolve(where, surface=surface)
+    where = replace(where, surface=surface)
     call = Call("GET", b"/v2.1/flavors", b"limit=1&marker=top")
     found = result_of(Definitive("flavor", resource)(call, where))
     ((_, sent),) = where.pods.sent  # type: ignore[attr-defined]
@@ -230,10 +231,10 @@ def test_a_marker_is_the_pods_own_id_on_the_way_there_and_the_tenants_on_the_way
 
 def test_a_call_about_a_definition_is_fitted_to_each_pod_and_its_answer_shown_as_the_tops() -> None:
     async def fit(call: Call, key: str, pod: Pod, where: Context) -> Call:
-        return evolve(call, query=f"{key}-in-{pod.pod_name}".encode())
+        return replace(call, query=f"{key}-in-{pod.pod_name}".encode())
 
     def shown(found: Answer) -> Answer:
-        return evolve(found, body=b"{}")
+        return replace(found, body=b"{}")
 
     where = world(listed, listed, bottom="0badcafe")
     found = result_of(Defined("flavor", FLAVOR, fit=fit, shown=shown)(Call("GET", b"/"), where))

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import Pods, Routes, answer, caller, context, pod, route
 
 from trio2o.domain.errors import BadRequest, NotFound, PodUnavailable
@@ -26,7 +26,7 @@ def world(**more: object) -> Context:
     )
     routes = Routes(route(SERVER, ID, TWO), route(VOLUME, VOLUME_ID, ONE))
     below = f"/servers/{ID}".encode()
-    return evolve(context(pods, routes), params={"id": ID}, below=below, **more)
+    return replace(context(pods, routes), params={"id": ID}, below=below, **more)
 
 
 def forward(where: Context, call: Call, verb: Forward = Forward(SERVER)) -> Answer:  # noqa: B008
@@ -85,7 +85,7 @@ def test_what_belongs_to_one_hop_stays_behind() -> None:
 
 
 def test_an_unknown_id_is_refused_by_a_pod_in_its_own_words() -> None:
-    where = evolve(world(), params={"id": "nothing"}, below=b"/servers/nothing")
+    where = replace(world(), params={"id": "nothing"}, below=b"/servers/nothing")
     words = {"itemNotFound": {"message": "Instance nothing could not be found.", "code": 404}}
     where.pods.answers[ONE] = lambda call: answer(404, words)  # type: ignore[attr-defined]
     found = forward(where, Call("GET", b"/"))
@@ -94,7 +94,7 @@ def test_an_unknown_id_is_refused_by_a_pod_in_its_own_words() -> None:
 
 
 def test_an_unknown_id_is_404_where_no_pod_can_be_asked() -> None:
-    where = evolve(world(), params={"id": "nothing"})
+    where = replace(world(), params={"id": "nothing"})
     where.pods.down = {ONE, TWO}  # type: ignore[attr-defined]
     with pytest.raises(NotFound):
         forward(where, Call("GET", b"/"))
@@ -128,9 +128,9 @@ def test_what_the_owner_no_longer_has_leaves_a_tombstone() -> None:
 def test_a_404_that_may_have_another_reason_leaves_none(
     method: str, below: str, project: str | None
 ) -> None:
-    where = evolve(world(), below=below.encode())
+    where = replace(world(), below=below.encode())
     if project:
-        where = evolve(where, caller=caller(project_id=project))
+        where = replace(where, caller=caller(project_id=project))
     where.pods.answers[TWO] = lambda call: answer(404, {})  # type: ignore[attr-defined]
     assert forward(where, Call(method, b"/")).status == 404
     assert not where.routes.kept["server", ID].deleted_at  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from attrs import evolve
 from helpers import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import PROJECT, Pods, Routes, Table, answer, context, pod, route
 
 from trio2o.domain.errors import BadRequest, Unavailable
@@ -53,7 +54,7 @@ def ordered(rows: list[Row], key: str = "created", falls: bool = True) -> list[s
 
 def ask(where: Context, query: str = "", verb: Any = SERVERS_DETAIL) -> Answer:
     call = Call("GET", b"/v2.1/servers/detail", query.encode())
-    where = evolve(where, below=b"/servers/detail")
+    where = replace(where, below=b"/servers/detail")
     return result_of(verb(call, where))
 
 
@@ -233,7 +234,7 @@ def test_an_unknown_marker_is_400() -> None:
 def test_a_pod_that_answers_nonsense_counts_as_down(body: bytes) -> None:
     where = cloud_of({"0" * 8 + "-0000-4000-8000-000000000000": (1, 1, 0)}, 2)
     one, two = where.pods.serving("compute")
-    where.pods.answers[two] = lambda call: evolve(answer(200), body=body)  # type: ignore[attr-defined]
+    where.pods.answers[two] = lambda call: replace(answer(200), body=body)  # type: ignore[attr-defined]
     found = ask(where)
     assert ids(found) == ordered(where.pods.answers[one].rows)  # type: ignore[attr-defined]
     assert dict(found.headers)[b"X-Trio2o-Unavailable-Pods"] == b"Pod1"

@@ -9,6 +9,7 @@ from attrs import evolve
 from helpers import result_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from nova_model import COLUMNS, Nova, Refused, Server
 from world import Pods, Routes, answer, caller, context, pod, route
 
@@ -79,7 +80,7 @@ class World:
         self.where = context(Pods(dict(self.pods)), Routes(*found))
 
     def ask(self, query: Query, verb: Any = SERVERS_DETAIL, **more: Any) -> Answer:
-        where = evolve(self.where, below=b"/servers/detail", **more)
+        where = replace(self.where, below=b"/servers/detail", **more)
         call = Call("GET", b"/v2.1/servers/detail", urlencode(query).encode())
         found: Answer = result_of(verb(call, where))
         return found

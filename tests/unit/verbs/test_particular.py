@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import Ask, Pods, answer, context, pod
 
 from trio2o.domain.errors import BadRequest, Unavailable
@@ -23,7 +24,7 @@ def says(**body: Any) -> Ask:
 
 
 def world(one: Ask, two: Ask, below: str = "/os-hosts", **params: str) -> Context:
-    return evolve(context(Pods({ONE: one, TWO: two})), below=below.encode(), params=params)
+    return replace(context(Pods({ONE: one, TWO: two})), below=below.encode(), params=params)
 
 
 def run(verb: Any, where: Context, call: Call = Call("GET", b"/")) -> Answer:  # noqa: B008
@@ -150,7 +151,7 @@ def test_a_total_is_of_all_pods() -> None:
 
 
 def test_a_total_names_the_pods_that_it_lacks() -> None:
-    for two in (lambda call: answer(500), lambda call: evolve(answer(200), body=b"{")):
+    for two in (lambda call: answer(500), lambda call: replace(answer(200), body=b"{")):
         found = run(Total(add_up), world(says(n=1), two))
         assert json.loads(found.body) == {"sum": 1}
         assert dict(found.headers)[b"X-Trio2o-Unavailable-Pods"] == b"Pod2"
@@ -172,7 +173,7 @@ def test_a_version_decides_between_two_verbs(version: str, who: str) -> None:
     async def older(call: Call, context: Context) -> Answer:
         return answer(200, "older")
 
-    where = evolve(world(says(), says()), version=Version.parse(version))
+    where = replace(world(says(), says()), version=Version.parse(version))
     assert json.loads(run(Since(Version(2, 40), newer, older), where).body) == who
 
 

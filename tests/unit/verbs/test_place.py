@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from helpers import result_of
+from msgspec.structs import replace
 from world import PROJECT, Pods, Routes, answer, caller, context, pod, route
 
 from trio2o.domain.errors import BadRequest, PodTimeout, PodUnavailable, Unavailable
@@ -94,7 +95,7 @@ def test_what_was_made_is_routed() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"server": 1}', b'{"server": {"id": 1}}'])
 def test_a_pod_that_says_nothing_of_what_it_made_leaves_no_route(body: bytes) -> None:
     where = world(ONE)
-    where.pods.answers[ONE] = lambda call: evolve(answer(202), body=body)  # type: ignore[attr-defined]
+    where.pods.answers[ONE] = lambda call: replace(answer(202), body=body)  # type: ignore[attr-defined]
     assert place(where).status == 202
     assert where.routes.kept == {}  # type: ignore[attr-defined]
 
@@ -114,7 +115,7 @@ def test_a_bound_project_goes_where_it_is_bound(recorded: list[Binding]) -> None
     place(where, availability_zone="az1")
     assert sent(where)[0] == "Pod2"
     assert recorded == []
-    other = evolve(world(first, second), caller=caller(project_id="f" * 32))
+    other = replace(world(first, second), caller=caller(project_id="f" * 32))
     place(other, availability_zone="az1")
     assert sent(other)[0] == "Pod1"
 
@@ -168,10 +169,10 @@ def test_no_pod_is_503() -> None:
 
 def test_the_default_az_is_taken_where_none_is_asked() -> None:
     where = world()
-    where = evolve(where, surface=evolve(where.surface, default_zone="az2"))
+    where = replace(where, surface=evolve(where.surface, default_zone="az2"))
     place(where)
     assert sent(where)[0] == "Pod2"
-    pinned = evolve(where, routes=Routes(route(VOLUME, VOLUME_ID, ONE)))
+    pinned = replace(where, routes=Routes(route(VOLUME, VOLUME_ID, ONE)))
     pinned.pods.sent.clear()  # type: ignore[attr-defined]
     place(pinned, volume=VOLUME_ID)
     assert sent(pinned)[0] == "Pod1"
@@ -287,7 +288,7 @@ def test_a_pod_is_asked_for_room_in_its_own_az() -> None:
     place(where, verb, availability_zone="az2")
     assert sorted(asked) == [("Pod1", "c-az2"), ("Pod2", "c-az2")]
     asked.clear()
-    other = evolve(world(*where.pods.all), caller=caller(project_id="f" * 32))
+    other = replace(world(*where.pods.all), caller=caller(project_id="f" * 32))
     place(other, verb)
     assert sorted(asked) == [("Pod1", ""), ("Pod2", "")]
 
@@ -474,7 +475,7 @@ def test_what_follows_goes_to_the_projects_pod_if_the_project_has_none_in_the_de
     follows: bool, expected: str
 ) -> None:
     where = world()
-    where = evolve(where, surface=evolve(where.surface, default_zone="az1"))
+    where = replace(where, surface=evolve(where.surface, default_zone="az1"))
     bound(where, TWO)
     place(where, evolve(PLACE, follows=follows))
     assert sent(where)[0] == expected
@@ -486,7 +487,7 @@ def test_what_follows_goes_to_the_projects_pod_if_the_project_has_none_in_the_de
 
 def test_the_default_az_of_a_pod_that_has_several_is_told() -> None:
     where = world(wide(1, "az1", "az2"))
-    where = evolve(where, surface=evolve(where.surface, default_zone="az2"))
+    where = replace(where, surface=evolve(where.surface, default_zone="az2"))
     place(where)
     assert sent(where)[1] == {"name": "n", "availability_zone": "c-az2"}
 
@@ -501,7 +502,7 @@ def test_what_an_admin_makes_for_a_project_goes_to_that_projects_pod_and_binds_i
 
     def made_by(who: Caller, owner: str) -> str:
         body = json.dumps({"network": {"project_id": owner}}).encode()
-        result_of(network(Call("POST", b"/", body=body), evolve(where, caller=who)))
+        result_of(network(Call("POST", b"/", body=body), replace(where, caller=who)))
         return where.pods.sent[-1][0]  # type: ignore[attr-defined,no-any-return]
 
     admin = evolve(caller(), roles=("admin",))

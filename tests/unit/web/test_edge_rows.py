@@ -37,6 +37,7 @@ from attrs import evolve
 from edge import Client, request
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from world import Pods, context
 
 from trio2o.domain.errors import (
@@ -123,7 +124,7 @@ class Edge:
 
             async def perform(self, row: Operation, call: Call, asked: Asked) -> Answer:
                 body = await whole(call.body, 10**9)
-                edge.seen.append((row, evolve(call, body=body), asked))
+                edge.seen.append((row, replace(call, body=body), asked))
                 told = [row.path, asked.params, asked.below.decode(), asked.with_project]
                 return json_answer(200, [*told, str(asked.version), call.query.decode()])
 
@@ -378,7 +379,7 @@ def test_what_ends_here(edge: Edge) -> None:
     edge.client(request(edge.show, TOKEN, "Connection: keep-alive, X-Named", "X-Kept: y", *lines))
     ((_, call, asked),) = edge.seen
     surface = Surface(edge.face.name, "http://top", edge.face.version)
-    where = evolve(context(Pods({})), surface=surface, below=asked.below)
+    where = replace(context(Pods({})), surface=surface, below=asked.below)
     sent = {name.decode().lower() for name, _ in below(call, where).headers}
     assert sent.isdisjoint(name.lower() for name in (*hops, *more, "Connection", "Host"))
     assert {"x-kept", "x-auth-token", "x-openstack-request-id"} <= sent

@@ -1,6 +1,6 @@
 """The compute face: Nova v2.1."""
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from trio2o.domain.errors import Fault
 from trio2o.domain.versions import Microversions, Range, Version
@@ -40,4 +40,4 @@ class ComputeFace(BaseFace):
     def shape(self, fault: Fault) -> Answer:
         answer = super().shape(fault)
         headers = with_header(answer.headers, b"Content-Type", b"application/json; charset=UTF-8")
-        return evolve(answer, headers=headers)
+        return replace(answer, headers=headers)

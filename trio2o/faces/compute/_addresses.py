@@ -5,7 +5,8 @@ from ipaddress import ip_network
 from typing import Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.faces.resources import SERVER
 from trio2o.faces.stretched import networks_of
@@ -60,5 +61,7 @@ class Addressed:
         id = context.params.get("server_id") or context.params["id"]
         await _correct([(id, addresses)], context)
         if whole:
-            return evolve(answer, body=edit_member(body, SERVER.key, {"addresses": raw(addresses)}))
-        return evolve(answer, body=msgspec.json.encode(told))
+            return replace(
+                answer, body=edit_member(body, SERVER.key, {"addresses": raw(addresses)})
+            )
+        return replace(answer, body=msgspec.json.encode(told))

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.definitions import Definitions, content
 from trio2o.domain.errors import BadRequest, Conflict, Fault, NotFound, PodUnavailable, Unavailable
@@ -136,7 +137,7 @@ async def _check(
         method, path = "PUT", path + b"/" + NOWHERE
     elif number.isdecimal():
         path = path.replace(f"/{number}".encode(), b"/" + NOWHERE, 1)
-    sent = evolve(sent, method=method, path=path)
+    sent = replace(sent, method=method, path=path)
     for pod in [*pods] or all_of(context):
         try:
             answer = await context.send(pod, sent)
@@ -286,7 +287,7 @@ async def cache_images(call: Call, context: Context) -> Answer:
             continue
         sent = below(call, context)
         old, new = f"/{context.params['id']}".encode(), f"/{one.bottom_id}".encode()
-        answer = await context.send(pod, evolve(sent, path=sent.path.replace(old, new, 1)))
+        answer = await context.send(pod, replace(sent, path=sent.path.replace(old, new, 1)))
         if not answer.ok:
             return rewrite(answer, context, pod)
     return Answer(202)
@@ -307,7 +308,7 @@ async def _host(call: Call, context: Context, action: str) -> tuple[str, tuple[P
     if isinstance(name, str):
         found = await pod_naming(name, SERVICE, ("host",), call, context)
     if found is not None:  # else a pod has its own words for a host that nobody knows
-        call = evolve(call, body=msgspec.json.encode({action: {"host": found[1]}}))
+        call = replace(call, body=msgspec.json.encode({action: {"host": found[1]}}))
     await _check(call, context, [found[0]] if found else ())
     return name, found
 

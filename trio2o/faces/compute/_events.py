@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from attrs import evolve
+from msgspec.structs import replace
 
 from trio2o.domain.errors import Fault
 from trio2o.domain.tasks import together
@@ -51,7 +51,7 @@ async def external_events(call: Call, context: Context) -> Answer:
             raise failed
         return rewrite(failed, context, next(iter(parts)))
     status = 200 if all(event.get("code") == 200 for event in told) else 207
-    whole = evolve(first[1], status=status, body=msgspec.json.encode({"events": told}))
+    whole = replace(first[1], status=status, body=msgspec.json.encode({"events": told}))
     return rewrite(whole, context, first[0])
 
 
@@ -69,7 +69,7 @@ async def _owner(event: Event, context: Context) -> Pod | None:
 async def _send(pod: Pod, events: list[Event], call: Call, context: Context) -> Answer | Fault:
     body = msgspec.json.encode({"events": events})
     try:
-        return await context.send(pod, evolve(below(call, context), body=body))
+        return await context.send(pod, replace(below(call, context), body=body))
     except Fault as fault:
         return fault
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, Fault, GatewayTimeout, NotFound
 from trio2o.domain.values import Pod
@@ -153,7 +154,7 @@ class Interfaces:
             places = [one for one in await networks.places_of([id]) if one.kind == "ports"]
             if places:
                 below = context.below.replace(id.encode(), places[0].bottom_id.encode())
-                context = evolve(context, below=below)
+                context = replace(context, below=below)
         answer = await self.forward(call, context)
         if self.detach and answer.ok:
             await networks.leaving(context.params["server_id"])
@@ -174,7 +175,7 @@ async def as_tops(answer: Answer, context: Context) -> Answer:
     for row, name in places:
         if row.get(name) in tops:
             row[name] = tops[row[name]]
-    return evolve(answer, body=msgspec.json.encode(body))
+    return replace(answer, body=msgspec.json.encode(body))
 
 
 @frozen

@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.domain.tasks import together
 from trio2o.domain.values import Pod
@@ -75,7 +76,7 @@ class UsagePages:
         marker = ""
         while True:
             query = asked | {"detailed": "1"} | ({"marker": marker} if marker else {})
-            sent = evolve(below(call, context), query=urlencode(query).encode())
+            sent = replace(below(call, context), query=urlencode(query).encode())
             if (answer := await context.heard(pod, sent)) is None:
                 return None
             if not answer.ok:

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, Conflict, Fault, Forbidden, NotFound
 from trio2o.domain.tasks import together
@@ -204,7 +205,7 @@ async def _at(call: Call, context: Context) -> tuple[Row, list[Row]]:
 
 async def the_server(call: Call, context: Context) -> Answer:
     """What the pod shows the caller of the server that the call is about."""
-    shown = evolve(context, below=SERVER.path(context.params["id"]).encode())
+    shown = replace(context, below=SERVER.path(context.params["id"]).encode())
     return await Forward(SERVER)(Call("GET", b"", headers=call.headers), shown)
 
 

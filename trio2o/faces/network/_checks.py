@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest, Conflict
 from trio2o.faces.stretched import networks_of
@@ -30,7 +30,7 @@ async def check_local_ip(sent: Call, body: Any, context: Context) -> None:
     """The network of a local IP that is to be a port's may not be for the zone of the port's
     server. Raises `Refused`."""
     networks, above = networks_of(context), sent.path.rpartition(b"/")[0]
-    shown = await context.send(networks.center, evolve(sent, method="GET", path=above, body=b""))
+    shown = await context.send(networks.center, replace(sent, method="GET", path=above, body=b""))
     network = value_at(decode(shown.body), ("local_ip", "network_id"))
     port = value_at(body, ("port_association", "fixed_port_id"))
     if isinstance(network, str) and isinstance(port, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from attrs import evolve
+from msgspec.structs import replace
 
 from trio2o.domain.errors import BadRequest
 from trio2o.domain.values import Pod
@@ -29,9 +30,9 @@ async def with_profile(call: Call, key: str, pod: Pod, context: Context) -> Call
         if own == named:
             return call
         flavor = call.path.rstrip(b"/").rpartition(b"/")[0]
-        return evolve(call, path=b"%s/%s" % (flavor, quote(own, safe="").encode()))
+        return replace(call, path=b"%s/%s" % (flavor, quote(own, safe="").encode()))
     assert isinstance(call.body, bytes)
-    return evolve(call, body=edit_member(call.body, "service_profile", {"id": raw(own)}))
+    return replace(call, body=edit_member(call.body, "service_profile", {"id": raw(own)}))
 
 
 async def with_flavor(body: bytes, pod: Pod, context: Context) -> bytes:
@@ -53,8 +54,8 @@ async def set_quota(call: Call, context: Context) -> Answer:
     asked = value_at(decode(call.body), ("quota",))
     # who may not change it is told that first, by a pod
     if isinstance(asked, dict) and asked.get("force") is not True and context.caller.is_admin:
-        details = evolve(context, below=context.below + b"/details")
-        told = await Total(quota)(evolve(call, method="GET", body=b""), details)
+        details = replace(context, below=context.below + b"/details")
+        told = await Total(quota)(replace(call, method="GET", body=b""), details)
         for name, limit in asked.items():
             used = value_at(decode(told.body), ("quota", name, "used")) if told.ok else None
             if used and str(limit).isdecimal() and used > int(limit):
@@ -82,5 +83,5 @@ async def topology(call: Call, context: Context) -> Answer:
     none, and a DELETE looks for it by a GET."""
     asked, caller = context.params["project_id"], context.caller
     if asked != "None" and caller.is_admin:
-        context = evolve(context, caller=evolve(caller, project_id=asked))
+        context = replace(context, caller=evolve(caller, project_id=asked))
     return await _TOPOLOGY(call, context)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from attrs import evolve, frozen
+from msgspec.structs import replace
 from txaio.tx import make_logger
 
 from trio2o.domain.errors import BadRequest, Fault, NotFound, PodUnavailable
@@ -195,7 +196,7 @@ class Listed:
             return await self.gather(call, context)
         drop = {*names, "limit", "marker", "fields"}
         rest = urlencode([(name, value) for name, value in asked if name not in drop])
-        answer = await self.gather(evolve(call, query=rest.encode()), context)
+        answer = await self.gather(replace(call, query=rest.encode()), context)
         if not answer.ok:
             return answer
         rows = [row for row in decode(answer.body)[resource.rows] if _matches(row, ours)]
@@ -275,14 +276,14 @@ class TopFirst:
             return answer
         ids = [row.get("id", _subject(context)) for row in rows]
         await _Dress(self.resource).rows(ids, rows, context)
-        return evolve(answer, body=msgspec.json.encode(said))
+        return replace(answer, body=msgspec.json.encode(said))
 
     async def _untrunk(self, sent: Call, context: Context) -> None:
         """The pod of a trunk may refuse to let go of it: it is asked before the top, which does not
         know what uses the parent port. Raises `Refused`."""
         networks = networks_of(context)
         if context.below == TRUNK.path(_subject(context)).encode():
-            shown = evolve(sent, method="GET", body=b"")
+            shown = replace(sent, method="GET", body=b"")
             if (await context.send(networks.center, shown)).ok:
                 try:
                     await networks.settle_trunk(_subject(context), leave=True)
@@ -329,7 +330,7 @@ class TopFirst:
                     )
             del item[HINTS]
             hints.append(asked)
-        return evolve(sent, body=msgspec.json.encode(body)), hints
+        return replace(sent, body=msgspec.json.encode(body)), hints
 
     async def _before(self, context: Context) -> Row:
         """What is about to be changed, where that decides which pods follow."""
@@ -515,7 +516,7 @@ class InPod:
             if pod is not None:
                 sent = below(call, context)
                 path = sent.path.replace(id.encode(), one.bottom_id.encode(), 1)
-                return rewrite(await context.send(pod, evolve(sent, path=path)), context, pod)
+                return rewrite(await context.send(pod, replace(sent, path=path)), context, pod)
         return await self.local(call, context)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from attrs import evolve
+from msgspec.structs import replace
 
 from trio2o.domain.errors import PodUnavailable
 from trio2o.domain.resources import qualified, split_number
@@ -71,11 +71,11 @@ async def cleanup(call: Call, context: Context) -> Answer:
     if pod is None:
         return await Total(_cleaned)(call, context)
     if number is not None:
-        call = evolve(call, body=msgspec.json.encode(body | {"service_id": number[1]}))
+        call = replace(call, body=msgspec.json.encode(body | {"service_id": number[1]}))
     answer = await context.send(pod, below(call, context))
     if not answer.ok:
         return rewrite(answer, context, pod)
     if (told := Total(_cleaned).told(pod, answer)) is None:
         raise PodUnavailable(pod.pod_name, "what it says is no list of services")
     text = msgspec.json.encode(_cleaned([(pod, told)]))
-    return rewrite(evolve(answer, body=text), context, pod)
+    return rewrite(replace(answer, body=text), context, pod)

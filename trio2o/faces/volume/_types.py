@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from trio2o.definitions import content, kept_as, local, to_top, zones_of
 from trio2o.domain.values import Definition, Pod
@@ -102,7 +103,7 @@ async def type_in_body(call: Call, key: str, pod: Pod, context: Context) -> Call
     """A project's default type, by what the pod calls it."""
     named = TypesNamed("default_type")
     body = call.body if isinstance(call.body, bytes) else b""
-    return evolve(call, body=await named(body, pod, context)) if body else call
+    return replace(call, body=await named(body, pod, context)) if body else call
 
 
 async def type_in_query(call: Call, key: str, pod: Pod, context: Context) -> Call:
@@ -112,7 +113,7 @@ async def type_in_query(call: Call, key: str, pod: Pod, context: Context) -> Cal
     for name, value in query:
         own = await id_in(TYPE, value, pod, context) if name == "vol_type_id" else value
         named.append((name, own))
-    return evolve(call, query=urlencode(named).encode())
+    return replace(call, query=urlencode(named).encode())
 
 
 async def pools(call: Call, context: Context) -> Answer:
@@ -122,7 +123,7 @@ async def pools(call: Call, context: Context) -> Answer:
     for name, value in query:
         found = await find(TYPE, value, context) if name == "volume_type" else None
         named.append((name, str(content(found.document)["name"]) if found else value))
-    return await POOLS(evolve(call, query=urlencode(named).encode()), context)
+    return await POOLS(replace(call, query=urlencode(named).encode()), context)
 
 
 async def specs_in_pod(call: Call, key: str, pod: Pod, context: Context) -> Call:
@@ -135,7 +136,7 @@ async def specs_in_pod(call: Call, key: str, pod: Pod, context: Context) -> Call
     head, slash, last = call.path.decode("latin-1").rpartition("/")
     if head.endswith("/extra_specs") and unquote(last) in own:
         path = f"{head}{slash}{quote(kept_as(unquote(last)), safe='')}"
-        call = evolve(call, path=path.encode())
+        call = replace(call, path=path.encode())
     if not isinstance(call.body, bytes) or not call.body:
         return call
 
@@ -143,14 +144,14 @@ async def specs_in_pod(call: Call, key: str, pod: Pod, context: Context) -> Call
         return {kept_as(name) if name in own else name: value for name, value in told.items()}
 
     body = _changed(call.body, kept, "extra_specs", flat=call.method == "PUT")
-    return evolve(call, body=body)
+    return replace(call, body=body)
 
 
 def specs_shown(answer: Answer) -> Answer:
     """Extra specs as they are for tenants, whatever the pod that told them has."""
     if not isinstance(answer.body, bytes) or b'"trio2o:' not in answer.body:
         return answer
-    return evolve(answer, body=_changed(answer.body, to_top, "extra_specs", flat=True))
+    return replace(answer, body=_changed(answer.body, to_top, "extra_specs", flat=True))
 
 
 def _changed(
