@@ -136,14 +136,12 @@ class NetworkPass:
         for row in ports:
             id, device, owner = things.marked(row), row["device_id"], row["device_owner"]
             twin = top.ports.get(id)
-            if not id and owner.startswith("compute:"):
-                places = {(ours.get(ip["subnet_id"]), ip["ip_address"]) for ip in row["fixed_ips"]}
-                for held in (at[place] for place in places if place in at):
-                    if held["device_id"].startswith(things.MADE) or held["device_id"] == device:
-                        lease = Attachment(
-                            held["id"], pod.pod_id, "", "", True, LEASED, networks.now()
-                        )
-                        found.append(lease)
+            for ip in row["fixed_ips"] if owner.startswith("compute:") and not id else ():
+                made = at.get((ours.get(ip["subnet_id"], ""), ip["ip_address"]))
+                user = made["device_id"] if made else ""
+                if made and (user.startswith(things.MADE) or user == device):
+                    now = networks.now()
+                    found.append(Attachment(made["id"], pod.pod_id, "", "", True, LEASED, now))
             if twin is None or not owner.startswith("compute:") and (owner or device):
                 continue
             if twin["device_owner"].startswith("network:"):

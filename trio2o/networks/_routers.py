@@ -169,11 +169,6 @@ def _ways(row: Row) -> list[Row]:
     return row.get("port_forwardings") or []
 
 
-def _subnets(top: Top, port: Row) -> list[Row]:
-    """The subnets of a port."""
-    return [top.subnets[id] for ip in port["fixed_ips"] if (id := ip["subnet_id"]) in top.subnets]
-
-
 def floats(
     top: Top, pods: Sequence[Pod], hints: Mapping[str, list[str]], attachments: Iterable[Attachment]
 ) -> list[Float]:
@@ -185,9 +180,8 @@ def floats(
         home = gateway_pod(router, pods, hints) if router else None
         if home is None:
             continue
-        joined = [
-            subnet for port in interfaces(top, row["router_id"]) for subnet in _subnets(top, port)
-        ]
+        fixed = [ip for port in interfaces(top, row["router_id"]) for ip in port["fixed_ips"]]
+        joined = [top.subnets[id] for ip in fixed if (id := ip["subnet_id"]) in top.subnets]
         # Neutron lets a subnet go from a router that forwards there
         ways = [way for way in _ways(row) if _on(way["internal_ip_address"], joined)]
         there = {at.get(port) for port in ends(row | {"port_forwardings": ways})}
@@ -207,12 +201,9 @@ def unheld(top: Top, found: Iterable[Float]) -> list[Reserve]:
         Reserve(one.bridge["id"], one.bridge["project_id"], one.device_id, subnets)
         for one in found
         if one.bridge is not None and one.held is None
-        if (subnets := _ipv4(top.subnets_of(one.bridge["id"])))
+        for some in [top.subnets_of(one.bridge["id"])]
+        if (subnets := tuple(row["id"] for row in some if row["ip_version"] == 4))
     ]
-
-
-def _ipv4(subnets: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(row["id"] for row in subnets if row["ip_version"] == 4)
 
 
 def _floating(row: Row, some: Sequence[Float], pod: Pod, top: Top) -> list[Wanted]:
