@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from helpers import result_of
@@ -334,6 +334,61 @@ class Convergence(RuleBasedStateMachine):
             port["admin_state_up"] = bool(pick % 2)
         if told:
             self.run(self.ours.settle_ports([port["id"]], before))
+
+    @rule(pick=st.integers(0, 20), told=st.booleans())
+    def move_port(self, pick: int, told: bool) -> None:
+        """A server's port gets other addresses."""
+        top, ports = self.region.top, sorted(self.used.values())
+        if not ports or (port := top.rows["ports"].get(ports[pick % len(ports)])) is None:
+            return
+        subnets = top.subnets(port["network_id"])
+        four, six = ([s["id"] for s in subnets if s["ip_version"] == v] for v in (4, 6))
+        new = [{"subnet_id": id} for id in four[-(pick % 2) :][:1] + six[: pick % 3]]
+        with contextlib.suppress(IndexError, Refusal):
+            top._change("ports", port, {"fixed_ips": new})
+        if told:
+            self.run(self.ours.settle_ports([port["id"]]))
+
+    @rule(id=networks, last=st.booleans(), told=st.booleans())
+    def delete_subnet(self, id: str, last: bool, told: bool) -> None:
+        subnets = self.region.top.subnets(id)
+        if len(subnets) < 2:
+            return
+        with contextlib.suppress(Refusal):
+            self.region.top.delete("subnets", subnets[-last]["id"])
+        if told:
+            self.run(self.ours.settle_network(id))
+
+    @rule(pick=st.integers(0, 20), id=networks, told=st.booleans())
+    def limit(self, pick: int, id: str, told: bool) -> None:
+        """A network, or a port of a server, gets a QoS policy or loses it."""
+        rows, ports = self.region.top.rows, sorted(self.used.values())
+        row = rows["networks"].get(id) if pick % 3 or not ports else None
+        row = row or (rows["ports"].get(ports[pick % len(ports)]) if ports else None)
+        if row is None:
+            return
+        row["qos_policy_id"] = self.policy if pick % 2 else None
+        if told and row["id"] == id:
+            self.run(self.ours.settle_network(id))
+        elif told:
+            self.run(self.ours.settle_ports([row["id"]]))
+
+    @rule(router=routers, id=networks, some=st.booleans(), told=st.booleans())
+    def lead(self, router: str, id: str, some: bool, told: bool) -> None:
+        """A tenant's own route, by an address of a network of the router's."""
+        top = self.region.top
+        row, subnets = top.rows["routers"].get(router), top.subnets(id)
+        if row is None or not subnets:
+            return
+        hop = str(ip_network(subnets[0]["cidr"])[9])
+        with contextlib.suppress(Refusal):
+            top._change(
+                "routers",
+                row,
+                {"routes": [{"destination": "198.51.100.0/24", "nexthop": hop}][:some]},
+            )
+        if told:
+            self.run(self.ours.settle_router(self.ours, router))
 
     @rule(id=networks, to=st.sampled_from(["p2", "*"]), told=st.booleans())
     def share(self, id: str, to: str, told: bool) -> None:
@@ -694,6 +749,8 @@ class Convergence(RuleBasedStateMachine):
                     assert twin["device_id"] == port["device_id"] in self.region.servers
                     same = ("name", "admin_state_up", "allowed_address_pairs", "extra_dhcp_opts")
                     assert [port[name] for name in same] == [twin[name] for name in same]
+                    policies = [rows["qos/policies"].get(port.get("qos_policy_id"), {})]
+                    assert self.limited(twin) == [row.get("description", "") for row in policies]
                     groups = [rows["security-groups"][id] for id in port["security_groups"]]
                     assert [group["description"][7:] for group in groups] == twin["security_groups"]
                 for group in port["security_groups"]:
@@ -706,6 +763,9 @@ class Convergence(RuleBasedStateMachine):
             self.assert_routers(one, rows)
             for network in rows["networks"].values():
                 assert network["id"] in needed
+                policies = [rows["qos/policies"].get(network.get("qos_policy_id"), {})]
+                top_row = top.rows["networks"][network["description"][7:]]
+                assert self.limited(top_row) == [row.get("description", "") for row in policies]
                 assert shares(rows, network["id"]) == shares(top.rows, network["description"][7:])
                 assert network["name"] == top.rows["networks"][network["description"][7:]]["name"]
         for port in top.rows["ports"].values():
@@ -719,6 +779,9 @@ class Convergence(RuleBasedStateMachine):
         self.assert_local(bound)
         self.assert_floats(bound)
         self.assert_proxies(bound)
+
+    def limited(self, row: Any) -> list[str]:
+        return [f"trio2o:{row['qos_policy_id']}" if row.get("qos_policy_id") else ""]
 
     def assert_proxies(self, bound: dict[str, str]) -> None:
         """An NDP proxy is in the pod of the gateway, for the port itself or what stands for it;
@@ -896,7 +959,15 @@ class Convergence(RuleBasedStateMachine):
                 helpers = [says(one) for one in router["conntrack_helpers"]]
                 assert helpers == [says(one) for one in top["routers"][id]["conntrack_helpers"]]
                 elsewhere = set().union(*there) - here
-                told = {route["destination"] for route in router["routes"]}
+                held = [p for p in rows["ports"].values() if p["device_id"] == router["id"]]
+                near = [rows["subnets"][ip["subnet_id"]] for p in held for ip in p["fixed_ips"]]
+                own = {
+                    route["destination"]
+                    for route in top["routers"][id]["routes"]
+                    if any(ip_address(route["nexthop"]) in ip_network(s["cidr"]) for s in near)
+                }
+                told = {route["destination"] for route in router["routes"]} - own
+                assert len(told) + len(own) == len(router["routes"])
                 halves = {"0.0.0.0/1", "128.0.0.0/1"} | ({"::/1", "8000::/1"} if six else set())
                 out = halves if gate and not home else set()
                 assert told == {cidr for network in elsewhere for cidr in cidrs[network]} | out
