@@ -287,6 +287,11 @@ class Convergence(RuleBasedStateMachine):
             except Fault:
                 await self.ours.abandon(claim)
                 raise
+            used = [ip for p in self.region.neutrons[pod.pod_id].rows["ports"].values()
+                    for ip in p["fixed_ips"]]  # fmt: skip
+            taken = {ip["ip_address"] for ip in used}
+            if any(ip["ip_address"] in taken for port in ports for ip in port["fixed_ips"]):
+                return  # what had an address before still has it here: Nova finds none
             for _ in ports:
                 self.region.servers.add(server := new_id())
                 body = {"network_id": there[Ref("networks", id)], "device_id": server}
