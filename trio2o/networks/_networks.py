@@ -173,6 +173,8 @@ class Networks(Settle):
             ids[Ref("networks", things.marked(net))] = net["id"]
         told = await self.neutron.by_ids(pod, things.PORT, ids.values(), name="network_id")
         used = [r for r in told if r["device_id"] and r["device_owner"].startswith("compute:")]
+        leased = {one.port_id for one in leases} | {""}
+        used = [row for row in used if things.marked(row) in leased]
         made = {
             (row["network_id"], ip["ip_address"]): row for row in used for ip in row["fixed_ips"]
         }

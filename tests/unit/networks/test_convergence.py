@@ -415,6 +415,8 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(server=consumes(servers), told=st.booleans())
     def end_server(self, server: str, told: bool) -> None:
+        if not server:
+            return
         self.region.servers.discard(server)
         for one in self.region.all:
             for port in self.region.neutrons[one.pod_id].rows["ports"].values():
@@ -1138,3 +1140,20 @@ def test_what_a_router_forwards_to_a_subnet_leaves_the_pods_with_the_subnets_int
             top._interface(router, "remove_router_interface", port["id"])
     state.teardown()
     assert not any(pod.rows["floatingips"] or pod.rows["routers"] for pod in pods)
+
+
+def test_a_lease_takes_up_no_port_that_is_still_another_ones() -> None:
+    """A port's new address was not brought to its pod, and its old one is leased."""
+    state = Convergence()
+    network = state.begin(1)
+    top = state.region.top.rows["ports"]
+    neutron = state.region.neutrons[state.region.all[0].pod_id]
+    (bottom,) = [p for p in neutron.rows["ports"].values() if p["device_id"] in state.used]
+    port = top[bottom["description"][7:]]
+    (old,) = port["fixed_ips"]
+    new = old["ip_address"].rpartition(".")[0] + ".20"
+    state.region.top._change("ports", port, {"fixed_ips": [old | {"ip_address": new}]})
+    state.boot_two(network, 0, "", 0, True)
+    assert old in [ip for one in top.values() for ip in one["fixed_ips"]]
+    state.teardown()
+    assert port["device_id"] == bottom["device_id"]
