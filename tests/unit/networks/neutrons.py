@@ -235,7 +235,8 @@ class Neutron:
             ):
                 raise Refusal(409, "PortHasBindingFloatingIP")
             self._has("ports", part["internal_port_id"])
-            router = self._router_of(thing, part["internal_port_id"])
+            way = part["internal_port_id"], part["internal_ip_address"]
+            router = self._router_of(thing, *way)
             if thing["router_id"] not in (None, router):
                 raise Refusal(400, "BadRequest")
             thing["router_id"] = router
@@ -502,15 +503,15 @@ class Neutron:
             raise Refusal(409, "FloatingIPPortAlreadyAssociated")
         if row["port_forwardings"]:
             raise Refusal(409, "FipInUseByPortForwarding")
-        row |= {"router_id": self._router_of(row, id), "fixed_ip_address": fixed}
+        row |= {"router_id": self._router_of(row, id, fixed), "fixed_ip_address": fixed}
 
-    def _router_of(self, floating: Row, port_id: str) -> str:
-        """The router that leads a floating IP to a port."""
+    def _router_of(self, floating: Row, port_id: str, address: str) -> str:
+        """The router that leads a floating IP to a port's address: it has the subnet of that."""
         ports = self.rows["ports"]
         joined = {
             p["device_id"] for p in ports.values()
             if p["device_owner"] == "network:router_interface"
-            and p["network_id"] == ports[port_id]["network_id"]
+            and p["network_id"] == ports[port_id]["network_id"] and self._near(p, address)
         }  # fmt: skip
         for port in ports.values():
             gateway = port["device_owner"] == "network:router_gateway"

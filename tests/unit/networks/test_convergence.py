@@ -904,14 +904,12 @@ class Convergence(RuleBasedStateMachine):
         over bridges there are, one for each pod. What was looked at is taken from `below`."""
         hops = set()
         for row in self.region.top.rows["floatingips"].values():
-            held = self.region.top.rows["ports"].values()
-            joined = {port["network_id"] for port in held if port["device_id"] == row["router_id"]}
+            held = [p for p in self.region.top.rows["ports"].values() if p["device_id"] and
+                    p["device_id"] == row["router_id"]]  # fmt: skip
             ways = [
-                w
-                for w in row["port_forwardings"]
-                if w["internal_port_id"] in bound
-                and self.region.top.rows["ports"][w["internal_port_id"]]["network_id"] in joined
-            ]
+                way for way in row["port_forwardings"] if way["internal_port_id"] in bound
+                and any(self.region.top._near(port, way["internal_ip_address"]) for port in held)
+            ]  # fmt: skip
             if not ways:
                 continue
             (name,) = self.outside[row["floating_network_id"]]
