@@ -25,7 +25,7 @@ from trio2o.networks._desired import (
 )
 from trio2o.networks._plan import plan, recognise
 from trio2o.networks._reads import Reads, by_id, defaults_of
-from trio2o.networks._things import Found, Kind, Ref, Wanted
+from trio2o.networks._things import Delete, Found, Kind, Ref, Wanted
 from trio2o.store import networks as rows
 
 log = make_logger()
@@ -170,7 +170,7 @@ class Settle(Reads):
                 raise NotMade(f"Pod {pod.pod_name} could not be given addresses.")
 
     async def _settle_network(self, one: Counterpart, network_id: str, top: Top) -> bool:
-        """Whether the pod has it so; if not, a pass is to see to it."""
+        """Whether the pod has all of it; a pass is to see to what failed."""
         pod = self.pods.get(one.pod_id)
         if pod is None or self.pods.is_down(pod, "network"):
             return False
@@ -200,10 +200,13 @@ class Settle(Reads):
             if top.networks:  # servers' ports are not looked at here
                 found = {k: v for k, v in found.items() if k in wanted or k.kind != "ports"}
             ids = {key: have.bottom_id for key, have in found.items()}
-            result = await self.applier.apply(pod, plan(wanted, found), ids)
-            if result.failed:
+            steps = plan(wanted, found)
+            more = [step for step in steps if not isinstance(step, Delete)]
+            made = await self.applier.apply(pod, more, ids)
+            gone = await self.applier.apply(pod, steps[len(more) :], ids)  # these come last
+            if made.failed or gone.failed:
                 self.wake()
-            return not result.failed
+            return not made.failed
         except Fault as fault:
             self.later(pod, fault)
             return False

@@ -1155,3 +1155,18 @@ def test_a_lease_takes_up_no_port_that_is_still_another_ones() -> None:
     assert old in [ip for one in top.values() for ip in one["fixed_ips"]]
     state.teardown()
     assert port["device_id"] == bottom["device_id"]
+
+
+def test_what_a_pod_does_not_let_go_keeps_no_servers_from_being_asked_for_at_once() -> None:
+    state = Convergence()
+    network = state.begin(1)
+    state.make_subnet(network, False, False)
+    neutron, top = state.region.neutrons[state.region.all[0].pod_id], state.region.top
+    (old,) = [s for s in neutron.rows["subnets"].values() if ".1.0/" in s["cidr"]]
+    fixed = [{"subnet_id": old["id"], "ip_address": old["cidr"].replace("0/27", "9")}]
+    neutron.create("ports", {"network_id": old["network_id"], "fixed_ips": fixed})
+    top.delete("subnets", old["description"][7:])
+    before = len(state.region.servers)
+    state.boot_two(network, 0, "", 0, True)
+    assert old["id"] in neutron.rows["subnets"]
+    assert len(state.region.servers) == before + 2
