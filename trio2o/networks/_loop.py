@@ -131,13 +131,13 @@ class NetworkPass:
         freed. One that a pod made on an address of the top's is still to be taken up."""
         networks = self.networks
         found = []
-        at = top.by_address
-        ours = {row["id"]: things.marked(row) for row in subnets}
+        ours = {row["id"]: subnet for row in subnets if (subnet := things.marked(row))}
         for row in ports:
             id, device, owner = things.marked(row), row["device_id"], row["device_owner"]
             twin = top.ports.get(id)
-            for ip in row["fixed_ips"] if owner.startswith("compute:") and not id else ():
-                made = at.get((ours.get(ip["subnet_id"], ""), ip["ip_address"]))
+            stray = row["fixed_ips"] if owner.startswith("compute:") and not id else ()
+            for ip in (ip for ip in stray if ip["subnet_id"] in ours):
+                made = top.by_address.get((ours[ip["subnet_id"]], ip["ip_address"]))
                 user = made["device_id"] if made else ""
                 if made and (user.startswith(things.MADE) or user == device):
                     now = networks.now()
